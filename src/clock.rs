@@ -1,0 +1,192 @@
+//! What time it is, and timers: both injected, so that a test sets them.
+
+use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(any(test, feature = "test-util"))]
+use std::sync::Arc;
+#[cfg(any(test, feature = "test-util"))]
+use tokio::sync::watch;
+
+/// One reading of both clocks of the machine.
+///
+/// Two, because each misses something: the monotonic clock stands still while a laptop is
+/// suspended, and the wall clock can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Since the clock was made. Never goes back.
+    pub(crate) monotonic: Duration,
+    /// Since 1970-01-01 UTC.
+    pub(crate) wall: Duration,
+}
+
+impl Moment {
+    /// The longer of the two clocks' readings since `earlier` (B8): what was suspended counts, and
+    /// a wall clock that was set back does not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
+        let wall = self.wall.saturating_sub(earlier.wall);
+        monotonic.max(wall)
+    }
+
+    /// The wall clock's reading as the standard library has it.
+    pub(crate) fn system_time(self) -> SystemTime {
+        system_time(self.wall)
+    }
+}
+
+/// A time since 1970 as the standard library has it; one that is out of range is the epoch.
+pub(crate) fn system_time(since_epoch: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(since_epoch)
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The machine's clocks, or a test's.
+#[derive(Clone, Debug)]
+pub(crate) enum Clock {
+    System {
+        epoch: Instant,
+    },
+    #[cfg(any(test, feature = "test-util"))]
+    Test(TestClock),
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "this file is where time comes from")]
+    pub(crate) fn system() -> Self {
+        Self::System {
+            epoch: Instant::now(),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this file is where time comes from")]
+    pub(crate) fn now(&self) -> Moment {
+        match self {
+            Self::System { epoch } => Moment {
+                monotonic: epoch.elapsed(),
+                wall: SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default(),
+            },
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Test(clock) => clock.now(),
+        }
+    }
+
+    /// Returns after `pause`, by the monotonic clock.
+    #[expect(clippy::disallowed_methods, reason = "this file is where timers come from")]
+    pub(crate) async fn sleep(&self, pause: Duration) {
+        match self {
+            Self::System { .. } => tokio::time::sleep(pause).await,
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Test(clock) => clock.sleep(pause).await,
+        }
+    }
+}
+
+/// A clock that stands still until a test moves it.
+///
+/// Give a clone to the builder of a token source. Every duration of the source (the four ages of
+/// a token, back-off, time-outs of token requests) then follows this clock, and none of them
+/// takes real time. Sockets do not follow it.
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Clone, Debug)]
+pub struct TestClock {
+    hands: Arc<watch::Sender<Moment>>,
+    timers: Arc<watch::Sender<usize>>,
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl TestClock {
+    /// A clock that says 2026-01-01 00:00 UTC.
+    #[must_use]
+    pub fn new() -> Self {
+        let start = Moment {
+            monotonic: Duration::from_secs(1_000_000),
+            wall: Duration::from_secs(1_767_225_600),
+        };
+        Self {
+            hands: Arc::new(watch::Sender::new(start)),
+            timers: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// Time passes.
+    pub fn advance(&self, by: Duration) {
+        self.hands.send_modify(|now| {
+            now.monotonic = now.monotonic.saturating_add(by);
+            now.wall = now.wall.saturating_add(by);
+        });
+    }
+
+    /// The machine is suspended: only the wall clock goes on.
+    pub fn suspend(&self, by: Duration) {
+        self.hands
+            .send_modify(|now| now.wall = now.wall.saturating_add(by));
+    }
+
+    /// Somebody sets the wall clock back.
+    pub fn set_back(&self, by: Duration) {
+        self.hands
+            .send_modify(|now| now.wall = now.wall.saturating_sub(by));
+    }
+
+    /// What the wall clock says.
+    #[must_use]
+    pub fn system_time(&self) -> SystemTime {
+        self.now().system_time()
+    }
+
+    /// How many timers are running on this clock.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        *self.timers.borrow()
+    }
+
+    /// Returns when at least `count` timers are running on this clock: the way to advance it only
+    /// after something has begun to wait.
+    pub async fn until_timers(&self, count: usize) {
+        // The sender is ours, so the channel cannot be closed.
+        let _ = self
+            .timers
+            .subscribe()
+            .wait_for(|running| *running >= count)
+            .await;
+    }
+
+    fn now(&self) -> Moment {
+        *self.hands.borrow()
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        let _running = RunningTimer::start(&self.timers);
+        let mut hands = self.hands.subscribe();
+        let until = hands.borrow().monotonic.saturating_add(pause);
+        let _ = hands.wait_for(|now| now.monotonic >= until).await;
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+struct RunningTimer<'clock>(&'clock watch::Sender<usize>);
+
+#[cfg(any(test, feature = "test-util"))]
+impl<'clock> RunningTimer<'clock> {
+    fn start(timers: &'clock watch::Sender<usize>) -> Self {
+        timers.send_modify(|running| *running += 1);
+        Self(timers)
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Drop for RunningTimer<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
+    }
+}

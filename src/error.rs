@@ -1,0 +1,253 @@
+//! The one error of this crate: what went wrong, and what the caller can do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Why there is no token, or why a request was not sent.
+///
+/// Opaque and cheap to clone, because all the waiters of one refresh share it.
+/// [`kind`](Error::kind) says what the caller can do, [`is_transient`](Error::is_transient) whether
+/// waiting helps. There is deliberately no `From` into it, so that no foreign message with a
+/// secret in it becomes one of ours by way of a `?`.
+///
+/// Under reqwest-middleware it arrives as [`reqwest_middleware::Error::Middleware`];
+/// [`Error::find_in`] gets it back.
+#[derive(Clone)]
+pub struct Error(Arc<Report>);
+
+#[derive(Clone)]
+struct Report {
+    kind: ErrorKind,
+    message: String,
+    oauth_code: Option<&'static str>,
+    delivery: Delivery,
+    retry_after: Option<Duration>,
+    retry_at: Option<SystemTime>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What the caller of a failed request can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The authorization server refused our settings (`invalid_client`, `invalid_scope`,
+    /// `unauthorized_client`, ...): mend them. Attempts go on, since secrets get mended while
+    /// processes run.
+    Rejected,
+    /// The refresh token is dead or there is none: the user has to sign in again.
+    SignInRequired,
+    /// The authorization server is down, overloaded or out of reach: wait, at least until
+    /// [`Error::retry_at`].
+    Unavailable,
+    /// The authorization server answered with something that is no OAuth answer.
+    Protocol,
+    /// No token came in time.
+    Timeout,
+    /// The URL of the request is not one that this token may be sent to.
+    OriginNotAllowed,
+    /// The token is a user's, and the request does not say which user's.
+    NoSubject,
+    /// A store could not be read or written.
+    Store,
+    /// A setting is wrong; the message says which, and how to mend it.
+    Settings,
+    /// No named client has this name.
+    UnknownName,
+    /// A path that cannot be joined to the base URL of a named client.
+    InvalidPath,
+    /// Getting a token needed a request that itself needed that token.
+    Reentrant,
+    /// A grant or a hook panicked.
+    Panicked,
+    /// The token source has been shut down.
+    ShutDown,
+}
+
+/// How far a token request got: decides whether it may be repeated (E3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The request never left: any repetition is safe.
+    NotSent,
+    /// 429 or 503: the server says that it did not do it.
+    TurnedAway,
+    /// 500: it was received and went wrong.
+    Failed,
+    /// It may have been received, and no complete answer came. 502 and 504 are such answers too.
+    Lost,
+    /// It was answered.
+    Answered,
+}
+
+impl Error {
+    /// An error of a grant of your own that waiting may mend: the server is down or overloaded.
+    ///
+    /// The message must hold no secret; it is printed. Such an error counts as a lost answer: if
+    /// the grant was handed a refresh token, that one is not sent again at once.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message).delivery(Delivery::Lost)
+    }
+
+    /// An error of a grant of your own: the server refuses these settings.
+    #[must_use]
+    pub fn rejected(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Rejected, message)
+    }
+
+    /// An error of a grant of your own: the user has to sign in (again).
+    #[must_use]
+    pub fn sign_in_required(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::SignInRequired, message)
+    }
+
+    /// An error of a grant of your own: the answer is not what it should be.
+    #[must_use]
+    pub fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Protocol, message)
+    }
+
+    /// The same error with a lower bound for the next attempt, as `Retry-After` gives one.
+    #[must_use]
+    pub fn with_retry_after(self, pause: Duration) -> Self {
+        self.change(|report| report.retry_after = Some(pause))
+    }
+
+    /// The same error with its cause, which [`source`](StdError::source) returns.
+    #[must_use]
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.change(|report| report.source = Some(Arc::new(source)))
+    }
+
+    /// What the caller can do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed later without anybody mending anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Store
+        )
+    }
+
+    /// When the next token request may be made: until then calls get this same error at once.
+    /// `None` if no attempt is scheduled.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        self.0.retry_at
+    }
+
+    /// The OAuth `error` code of the authorization server, if it is one that an RFC names.
+    #[must_use]
+    pub fn oauth_code(&self) -> Option<&'static str> {
+        self.0.oauth_code
+    }
+
+    /// Our error inside one of reqwest-middleware, also below other middleware that wraps it.
+    #[must_use]
+    pub fn find_in(error: &reqwest_middleware::Error) -> Option<&Self> {
+        let mut cause: Option<&(dyn StdError + 'static)> = match error {
+            reqwest_middleware::Error::Middleware(wrapped) => {
+                if let Some(own) = wrapped.downcast_ref::<Self>() {
+                    return Some(own);
+                }
+                Some(wrapped.as_ref())
+            }
+            reqwest_middleware::Error::Reqwest(error) => Some(error),
+        };
+        while let Some(error) = cause {
+            if let Some(own) = error.downcast_ref::<Self>() {
+                return Some(own);
+            }
+            if let Some(middleware) = error.downcast_ref::<reqwest_middleware::Error>() {
+                return Self::find_in(middleware);
+            }
+            cause = error.source();
+        }
+        None
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Report {
+            kind,
+            message: message.into(),
+            oauth_code: None,
+            delivery: Delivery::Answered,
+            retry_after: None,
+            retry_at: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn settings(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Settings, message)
+    }
+
+    #[must_use]
+    pub(crate) fn delivery(self, delivery: Delivery) -> Self {
+        self.change(|report| report.delivery = delivery)
+    }
+
+    #[must_use]
+    pub(crate) fn with_oauth_code(self, code: &'static str) -> Self {
+        self.change(|report| report.oauth_code = Some(code))
+    }
+
+    #[must_use]
+    pub(crate) fn with_retry_at(self, at: SystemTime) -> Self {
+        self.change(|report| report.retry_at = Some(at))
+    }
+
+    pub(crate) fn how_far(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// As the error of a middleware, from which [`Error::find_in`] gets it back.
+    pub(crate) fn into_middleware(self) -> reqwest_middleware::Error {
+        reqwest_middleware::Error::middleware(self)
+    }
+
+    fn change(mut self, edit: impl FnOnce(&mut Report)) -> Self {
+        edit(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.message)?;
+        if let Some(code) = self.0.oauth_code {
+            write!(formatter, " (error code `{code}`)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("oauth_code", &self.0.oauth_code)
+            .field("retry_at", &self.0.retry_at)
+            .field("source", &self.0.source.as_ref().map(ToString::to_string))
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source: &(dyn StdError + 'static) = self.0.source.as_deref()?;
+        Some(source)
+    }
+}

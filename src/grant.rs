@@ -1,0 +1,130 @@
+//! How a token set is got: the trait, and one file for each grant that comes with the crate.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::endpoint::TokenEndpoint;
+use crate::error::Error;
+use crate::parameters::TokenParameters;
+use crate::secret::Secret;
+use crate::token::TokenResponse;
+use crate::token_set::TokenSet;
+
+/// A way to get a token set (RFC 6749 section 1.3, "authorization grant").
+///
+/// Write your own as a plain `async fn`:
+///
+/// ```
+/// use std::time::Duration;
+/// use reqwest_bearer::{Error, Grant, GrantRequest, TokenResponse};
+///
+/// struct Vault;
+///
+/// impl Grant for Vault {
+///     fn name(&self) -> &str {
+///         "vault"
+///     }
+///
+///     async fn obtain(&self, _request: GrantRequest) -> Result<TokenResponse, Error> {
+///         Ok(TokenResponse::bearer("from-the-vault").expires_in(Duration::from_secs(600)))
+///     }
+/// }
+/// ```
+///
+/// The token source calls it for one attempt at a time per token, bounds each attempt
+/// (10 s by default), repeats it where that is safe, and survives its panics.
+pub trait Grant: Send + Sync + 'static {
+    /// What this grant is called in keys, events and log lines, e.g. `client_credentials`.
+    /// No secret.
+    fn name(&self) -> &str;
+
+    /// The token endpoint that it asks, if it asks one: the source then keeps to the endpoint's
+    /// limit of requests at once.
+    fn endpoint(&self) -> Option<&TokenEndpoint> {
+        None
+    }
+
+    /// The token set that the source starts from, if there is one already.
+    fn seed(&self) -> Option<TokenSet> {
+        None
+    }
+
+    /// Gets a token set, in one attempt.
+    ///
+    /// # Errors
+    /// [`Error::unavailable`], [`Error::rejected`], [`Error::sign_in_required`] or
+    /// [`Error::protocol`]; the kind decides whether and when the attempt is repeated.
+    fn obtain(
+        &self,
+        request: GrantRequest,
+    ) -> impl Future<Output = Result<TokenResponse, Error>> + Send;
+}
+
+/// What a token source hands to its grant for one attempt.
+#[derive(Clone, Debug, Default)]
+pub struct GrantRequest {
+    parameters: TokenParameters,
+    refresh_token: Option<Secret>,
+}
+
+impl GrantRequest {
+    /// A request for a token with these parameters, with the refresh token to spend, if any.
+    #[must_use]
+    pub fn new(parameters: TokenParameters, refresh_token: Option<Secret>) -> Self {
+        Self {
+            parameters,
+            refresh_token,
+        }
+    }
+
+    /// What the token is to be narrowed to.
+    #[must_use]
+    pub fn parameters(&self) -> &TokenParameters {
+        &self.parameters
+    }
+
+    /// The refresh token that the last answer (or the seed) brought.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
+    }
+}
+
+type Attempt<'grant> = Pin<Box<dyn Future<Output = Result<TokenResponse, Error>> + Send + 'grant>>;
+
+/// The boxed twin of [`Grant`], so that no public type has a type parameter.
+pub(crate) trait AnyGrant: Send + Sync {
+    fn name(&self) -> &str;
+    fn endpoint(&self) -> Option<&TokenEndpoint>;
+    fn seed(&self) -> Option<TokenSet>;
+    fn obtain(&self, request: GrantRequest) -> Attempt<'_>;
+}
+
+impl<G: Grant> AnyGrant for G {
+    fn name(&self) -> &str {
+        Grant::name(self)
+    }
+
+    fn endpoint(&self) -> Option<&TokenEndpoint> {
+        Grant::endpoint(self)
+    }
+
+    fn seed(&self) -> Option<TokenSet> {
+        Grant::seed(self)
+    }
+
+    fn obtain(&self, request: GrantRequest) -> Attempt<'_> {
+        Box::pin(Grant::obtain(self, request))
+    }
+}
+
+/// A grant of any kind, shared by the flights that use it.
+pub(crate) type SharedGrant = Arc<dyn AnyGrant>;
+
+impl fmt::Debug for dyn AnyGrant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Grant").field(&self.name()).finish()
+    }
+}

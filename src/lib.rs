@@ -1,0 +1,20 @@
+//! Bearer tokens for reqwest.
+
+mod clock;
+mod endpoint;
+mod error;
+mod grant;
+mod parameters;
+mod secret;
+mod token;
+mod token_set;
+
+#[cfg(any(test, feature = "test-util"))]
+pub use clock::TestClock;
+pub use endpoint::TokenEndpoint;
+pub use error::{Error, ErrorKind};
+pub use grant::{Grant, GrantRequest};
+pub use parameters::TokenParameters;
+pub use secret::Secret;
+pub use token::TokenResponse;
+pub use token_set::TokenSet;
