@@ -22,6 +22,8 @@ pub struct TokenResponse {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
+    /// What the request asked for, if the grant knows: a narrower `scope` is worth an event.
+    pub(crate) asked_scope: Option<String>,
     pub(crate) members: Map<String, Value>,
 }
 
@@ -47,6 +49,7 @@ impl TokenResponse {
             refresh_token: None,
             id_token: None,
             scope: None,
+            asked_scope: None,
             members: Map::new(),
         }
     }
@@ -127,7 +130,17 @@ mod tests {
     #[test]
     fn a_token_that_could_break_the_header_is_an_error() {
         // D7
-        for bad in ["", "=", "a b", "a\r\nX: y", "a\n", "tök", "a=b", "a,b", "\0"] {
+        for bad in [
+            "",
+            "=",
+            "a b",
+            "a\r\nX: y",
+            "a\n",
+            "tök",
+            "a=b",
+            "a,b",
+            "\0",
+        ] {
             assert!(bearer_header(&Secret::new(bad)).is_err(), "{bad:?}");
         }
         for good in ["a", "a.b-c_d~e+f/g", "abc==", "0"] {
