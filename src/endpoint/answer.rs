@@ -1,0 +1,264 @@
+//! What an answer of a token endpoint means: a pure function of status, headers and body.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::endpoint::transport::status_says_all;
+use crate::endpoint::verdict::{self, ErrorMember};
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::retry_after;
+use crate::secret::Secret;
+use crate::token::{LONGEST_LIFETIME, Lifetime, TokenResponse, bearer_header};
+
+/// Reads an answer to a token request (RFC 6749 sections 5.1 and 5.2). `now` is for a
+/// `Retry-After` that is a date.
+///
+/// # Errors
+/// Whatever is not a usable bearer token. No text of the body is in the error (D6).
+pub(crate) fn parse_token_answer(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<TokenResponse, Error> {
+    let object = read_object(body);
+    let refused = object
+        .as_ref()
+        .is_some_and(|object| !matches!(verdict::error_member(object), ErrorMember::Absent));
+    match object {
+        // Some servers say 200 and mean an error (Slack, older GitHub).
+        Some(object) if status.is_success() && !refused => {
+            read_token(object).map_err(|problem| unusable(&problem, status, headers))
+        }
+        _ => Err(parse_refusal(status, headers, body, now)),
+    }
+}
+
+/// Reads an answer to a revocation (RFC 7009 section 2.2): 200 is success, whatever the body.
+pub(crate) fn parse_revocation_answer(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<(), Error> {
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(parse_refusal(status, headers, body, now))
+}
+
+/// What an answer that brings no token means.
+fn parse_refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Error {
+    let object = read_object(body);
+    let member = object.as_ref().map(verdict::error_member);
+    let error = match member {
+        _ if status_says_all(status) => failure(status),
+        Some(ErrorMember::Code(code)) => verdict::of_code(&code, status),
+        _ => without_code(status, headers, body, object.is_some()),
+    };
+    match pause(headers, now) {
+        Some(pause) => error.with_retry_after(pause),
+        None => error,
+    }
+}
+
+/// `Retry-After`, which is heeded for every status.
+pub(crate) fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    retry_after::parse(headers.get(RETRY_AFTER)?, now)
+}
+
+/// A failure that the status alone tells.
+pub(crate) fn failure(status: StatusCode) -> Error {
+    let (delivery, what) = match status {
+        StatusCode::TOO_MANY_REQUESTS => (Delivery::TurnedAway, "wants fewer requests"),
+        StatusCode::SERVICE_UNAVAILABLE => (Delivery::TurnedAway, "is not available"),
+        StatusCode::INTERNAL_SERVER_ERROR => (Delivery::Failed, "failed"),
+        // A proxy or a timer spoke; whether the server did its work nobody knows.
+        _ => (Delivery::Lost, "gave no answer of its own"),
+    };
+    let status = status.as_u16();
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("the authorization server {what} (status {status})"),
+    )
+    .delivery(delivery)
+}
+
+/// An answer that is no OAuth answer: status and content type say where to look, and the body
+/// stays unprinted.
+pub(crate) fn unusable(problem: &str, status: StatusCode, headers: &HeaderMap) -> Error {
+    Error::protocol(format!(
+        "the authorization server's answer {problem} (status {}, {})",
+        status.as_u16(),
+        content_type(headers)
+    ))
+}
+
+/// A refusal without an `error` code that can be read.
+fn without_code(status: StatusCode, headers: &HeaderMap, body: &[u8], is_object: bool) -> Error {
+    let silent = is_object || body.trim_ascii().is_empty();
+    match status {
+        // A proxy's HTML page with a 400 does not come from the token endpoint, so it must not
+        // count towards the death of a refresh token (F5).
+        StatusCode::BAD_REQUEST if silent => refused(status, headers).unspecific(),
+        // Wrong client credentials are answered with whatever the web framework has for a 401.
+        StatusCode::UNAUTHORIZED => refused(status, headers),
+        StatusCode::FORBIDDEN if silent => refused(status, headers),
+        _ if status.is_redirection() => {
+            unusable("is a redirect, and those are not followed", status, headers)
+        }
+        _ if !status.is_success() => unusable("is no OAuth error", status, headers),
+        _ if is_object => unusable("has an `error` that is no text", status, headers),
+        _ if body.is_empty() => unusable("has no body", status, headers),
+        _ => unusable("is not a JSON object", status, headers),
+    }
+}
+
+fn refused(status: StatusCode, headers: &HeaderMap) -> Error {
+    Error::new(
+        ErrorKind::Rejected,
+        format!(
+            "the authorization server refused the request without an OAuth error code; check the \
+             client credentials and the parameters (status {}, {})",
+            status.as_u16(),
+            content_type(headers)
+        ),
+    )
+}
+
+/// Type and subtype alone, and only if they look like that: the rest could hold anything.
+fn content_type(headers: &HeaderMap) -> String {
+    const LONGEST: usize = 80;
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return "no content type".to_owned();
+    };
+    let essence = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split(';').next())
+        .map(|essence| essence.trim().to_ascii_lowercase())
+        .filter(|essence| {
+            let is_token = |part: &str| {
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte))
+            };
+            essence.len() <= LONGEST
+                && essence
+                    .split_once('/')
+                    .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+        });
+    match essence {
+        Some(essence) => format!("content type {essence}"),
+        None => "a content type that cannot be read".to_owned(),
+    }
+}
+
+fn read_object(body: &[u8]) -> Option<Map<String, Value>> {
+    // Servers on .NET have been seen to begin with a byte order mark.
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice(text).ok()
+}
+
+/// The token in an answer that reports no error; otherwise what is wrong with it.
+fn read_token(mut members: Map<String, Value>) -> Result<TokenResponse, String> {
+    check_token_type(members.remove("token_type").as_ref())?;
+    let access_token = match members.remove("access_token") {
+        Some(Value::String(text)) if !text.is_empty() => Secret::new(text),
+        Some(Value::String(_)) => return Err("has an empty `access_token`".to_owned()),
+        Some(_) => return Err("has an `access_token` that is no text".to_owned()),
+        None => return Err("has no `access_token`".to_owned()),
+    };
+    if bearer_header(&access_token).is_err() {
+        return Err(
+            "has an `access_token` with characters that no bearer token may have \
+                    (RFC 6750 section 2.1)"
+                .to_owned(),
+        );
+    }
+    let refresh_in = match read_lifetime(members.remove("refresh_in").as_ref()) {
+        Lifetime::Stated(after) => Some(after),
+        Lifetime::Unstated | Lifetime::Spent => None,
+    };
+    Ok(TokenResponse {
+        access_token,
+        lifetime: read_lifetime(members.remove("expires_in").as_ref()),
+        refresh_in,
+        refresh_token: take_secret(&mut members, "refresh_token"),
+        id_token: take_secret(&mut members, "id_token"),
+        scope: read_scope(members.remove("scope")),
+        members,
+    })
+}
+
+/// RFC 6749 section 7.1: a client must not use a token whose type it does not understand.
+fn check_token_type(value: Option<&Value>) -> Result<(), String> {
+    let text = match value {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::String(text)) => text.as_str(),
+        Some(_) => return Err("has a `token_type` that is no text".to_owned()),
+    };
+    if text.is_empty() || text.eq_ignore_ascii_case("bearer") {
+        return Ok(());
+    }
+    // Only registered names are printed; anything else is the server's text.
+    let name = ["DPoP", "N_A", "PoP", "mac"]
+        .into_iter()
+        .find(|name| text.eq_ignore_ascii_case(name));
+    Err(match name {
+        Some(name) => format!("brings a token of the type {name}, which is no bearer token"),
+        None => "brings a token that is no bearer token".to_owned(),
+    })
+}
+
+/// `expires_in` and `refresh_in` in all the forms that servers use (B11).
+fn read_lifetime(value: Option<&Value>) -> Lifetime {
+    let seconds = match value {
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => read_number(text.trim()),
+        _ => None,
+    };
+    let Some(seconds) = seconds else {
+        return Lifetime::Unstated;
+    };
+    if seconds <= 0.0 {
+        return Lifetime::Spent;
+    }
+    // What is too long for a duration is longer than ten years, too.
+    let lifetime = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME);
+    if lifetime.is_zero() {
+        return Lifetime::Spent;
+    }
+    Lifetime::Stated(lifetime.min(LONGEST_LIFETIME))
+}
+
+/// Only digits and what goes with them: "inf", "NaN" and "infinity" are no numbers here.
+fn read_number(text: &str) -> Option<f64> {
+    let is_numeric = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if is_numeric { text.parse().ok() } else { None }
+}
+
+fn take_secret(members: &mut Map<String, Value>, name: &str) -> Option<Secret> {
+    match members.remove(name) {
+        Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text)),
+        _ => None,
+    }
+}
+
+/// A text by RFC 6749 section 3.3; a few servers send a list.
+fn read_scope(value: Option<Value>) -> Option<String> {
+    match value? {
+        Value::String(scope) => Some(scope),
+        Value::Array(scopes) => {
+            let scopes: Option<Vec<&str>> = scopes.iter().map(Value::as_str).collect();
+            scopes.map(|scopes| scopes.join(" "))
+        }
+        _ => None,
+    }
+}
