@@ -158,3 +158,177 @@ fn is_same_issuer(asked: &str, named: &str) -> bool {
 fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Document, Issuer, parse_document};
+    use crate::endpoint::address::PlainHttp;
+    use crate::error::{Error, ErrorKind};
+
+    const ISSUER: &str = "https://as.example.com/oauth2";
+
+    fn read(issuer: &str, document: &str) -> Result<Document, Error> {
+        parse_document(issuer, document.as_bytes(), PlainHttp::Refused)
+    }
+
+    fn named(issuer: &str) -> String {
+        format!(r#"{{"issuer":"{issuer}","token_endpoint":"https://as.example.com/t"}}"#)
+    }
+
+    #[test]
+    fn the_well_known_paths_are_appended_and_inserted() {
+        // E7
+        for (issuer, appended, inserted) in [
+            (
+                "https://a.b",
+                "/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://a.b/",
+                "/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://a.b/x/y",
+                "/x/y/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/x/y",
+            ),
+            (
+                "https://a.b/x/",
+                "/x/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/x",
+            ),
+            (
+                "https://a.b/ü%2F",
+                "/%C3%BC%2F/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/%C3%BC%2F",
+            ),
+        ] {
+            let issuer = Issuer::new(issuer, PlainHttp::Refused).unwrap();
+            let places = issuer.candidates.map(|place| place.to_string());
+            assert_eq!(
+                places,
+                [
+                    format!("https://a.b{appended}"),
+                    format!("https://a.b{inserted}")
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_issuer_is_a_wrong_setting() {
+        // E7
+        for issuer in [
+            "",
+            "a.b",
+            "http://a.b",
+            "https://a.b?x=y",
+            "https://a.b#x",
+            " https://a.b",
+            "https://a.b/\n",
+        ] {
+            let error = Issuer::new(issuer, PlainHttp::Refused).expect_err(issuer);
+            assert_eq!(error.kind(), ErrorKind::Settings);
+        }
+    }
+
+    #[test]
+    fn the_issuer_of_the_document_is_the_one_asked_for() {
+        // E7
+        for same in [ISSUER, "https://as.example.com/oauth2/"] {
+            assert!(read(ISSUER, &named(same)).is_ok(), "{same}");
+            assert!(read(same, &named(ISSUER)).is_ok(), "{same}");
+        }
+        for other in [
+            "",
+            "/",
+            "https://as.example.com",
+            "https://as.example.com/",
+            "https://as.example.com/oauth2//",
+            "https://as.example.com/OAUTH2",
+            "https://AS.example.com/oauth2",
+            "https://as.example.com:443/oauth2",
+            "https://as.example.com/oauth2/x",
+            "http://as.example.com/oauth2",
+            "https://canary.example.com/oauth2",
+        ] {
+            let error = read(ISSUER, &named(other)).expect_err(other);
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_may_only_name_safe_endpoints() {
+        // D2, E7
+        let document = |token: &str, revocation: &str| {
+            format!(
+                r#"{{"issuer":"{ISSUER}","token_endpoint":"{token}","revocation_endpoint":"{revocation}","x":[1]}}"#
+            )
+        };
+        let plain = document("http://canary.example.com/t", "https://a.b/r");
+        assert!(read(ISSUER, &plain).is_err());
+        assert!(parse_document(ISSUER, plain.as_bytes(), PlainHttp::Allowed).is_ok());
+        for bad in ["", "/t", "https://u:canary@a.b/t", "https://a.b/t#canary"] {
+            let error = read(ISSUER, &document(bad, "https://a.b/r")).expect_err(bad);
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        let found = read(ISSUER, &document("https://a.b/t", "http://a.b/r")).unwrap();
+        assert_eq!(found.revocation_endpoint, None);
+        let found = read(ISSUER, &document("http://127.0.0.1:1/t", "https://a.b/r")).unwrap();
+        assert_eq!(found.token_endpoint.as_str(), "http://127.0.0.1:1/t");
+        assert_eq!(found.revocation_endpoint.unwrap().as_str(), "https://a.b/r");
+    }
+
+    #[test]
+    fn a_document_without_its_members_is_a_protocol_error() {
+        // E7
+        let no_issuer = r#"{"token_endpoint":"https://a.b/t"}"#;
+        let no_endpoint = format!(r#"{{"issuer":"{ISSUER}"}}"#);
+        for document in [
+            "",
+            "{}",
+            "[]",
+            "<html>",
+            "{\"issuer\":7}",
+            no_issuer,
+            &no_endpoint,
+        ] {
+            let error = read(ISSUER, document).expect_err(document);
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{document}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_document_makes_a_panic_or_an_unsafe_endpoint(
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+            endpoint in "[ -~]{0,40}",
+        ) {
+            // E7
+            let _ = parse_document(ISSUER, &body, PlainHttp::Refused);
+            let document = serde_json::json!({"issuer": ISSUER, "token_endpoint": endpoint});
+            if let Ok(found) = read(ISSUER, &document.to_string()) {
+                let url = found.token_endpoint;
+                prop_assert!(url.scheme() == "https" || url.scheme() == "http");
+                prop_assert!(url.has_host() && url.username().is_empty());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_an_issuer_with_a_strange_host(text in "(https://)?[ -~]{0,40}") {
+            // E7
+            if let Ok(issuer) = Issuer::new(&text, PlainHttp::Refused) {
+                for place in &issuer.candidates {
+                    let asked = reqwest::Url::parse(&text).unwrap();
+                    prop_assert_eq!(place.origin(), asked.origin());
+                    prop_assert!(place.path().contains("/.well-known/"));
+                }
+            }
+        }
+    }
+}

@@ -141,3 +141,78 @@ fn unreadable<E: StdError + Send + Sync + 'static>(error: E) -> Error {
 fn not_sent(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message).delivery(Delivery::NotSent)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::SecretSource;
+    use crate::error::{Delivery, Error, ErrorKind};
+    use crate::secret::Secret;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let name = format!("reqwest-bearer-{}-{name}", std::process::id());
+        std::env::temp_dir().join(name)
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_each_time_without_the_white_space_at_its_end() {
+        // E4
+        let path = scratch("rotated");
+        let source = SecretSource::file(&path);
+        for (text, secret) in [
+            ("one\n", "one"),
+            (" two \r\n\n", " two"),
+            ("three", "three"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(source.read().await.unwrap().expose(), secret);
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_away_or_empty_may_be_asked_again() {
+        // E4, D6
+        let path = scratch("empty");
+        let source = SecretSource::file(&path);
+        let missing = source.read().await.expect_err("missing");
+        std::fs::write(&path, " \n").unwrap();
+        let empty = source.read().await.expect_err("empty");
+        std::fs::write(&path, b"canary\xff").unwrap();
+        let binary = source.read().await.expect_err("binary");
+        std::fs::remove_file(&path).unwrap();
+        for error in [missing, empty, binary] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert_eq!(error.how_far(), Delivery::NotSent);
+            assert!(error.to_string().contains(&path.display().to_string()));
+            assert!(!format!("{error:?}").contains("canary"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_keeps_the_kind_of_its_error() {
+        // E4
+        let own = SecretSource::from_fn(|| async { Err::<Secret, _>(Error::rejected("no")) });
+        let error = own.read().await.expect_err("refused");
+        assert_eq!(
+            (error.kind(), error.how_far()),
+            (ErrorKind::Rejected, Delivery::NotSent)
+        );
+        let foreign = SecretSource::from_fn(|| async { Err::<Secret, _>(std::fmt::Error) });
+        let error = foreign.read().await.expect_err("failed");
+        assert_eq!(
+            (error.kind(), error.how_far()),
+            (ErrorKind::Unavailable, Delivery::NotSent)
+        );
+        assert!(error.source().is_some());
+        let empty = SecretSource::from_fn(|| async { Ok::<_, Error>(Secret::new("")) });
+        assert!(empty.read().await.is_err());
+    }
+
+    #[test]
+    fn a_source_does_not_show_itself() {
+        // D6
+        assert_eq!(format!("{:?}", SecretSource::from("canary")), "[secret]");
+    }
+}
