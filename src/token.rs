@@ -1,5 +1,6 @@
 //! What a token endpoint issued, in the server's own terms: lifetimes, not points in time.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -14,7 +15,7 @@ pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 
 /// One successful answer of a token endpoint (RFC 6749 section 5.1).
 ///
 /// A grant of your own makes one with [`TokenResponse::bearer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenResponse {
     pub(crate) access_token: Secret,
     pub(crate) lifetime: Lifetime,
@@ -93,6 +94,20 @@ impl TokenResponse {
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
+    }
+}
+
+impl fmt::Debug for TokenResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Members and scopes are the server's body (D6); some servers put secrets there.
+        formatter
+            .debug_struct("TokenResponse")
+            .field("access_token", &self.access_token)
+            .field("lifetime", &self.lifetime)
+            .field("refresh_in", &self.refresh_in)
+            .field("refresh_token", &self.refresh_token)
+            .field("id_token", &self.id_token)
+            .finish_non_exhaustive()
     }
 }
 
