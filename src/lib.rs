@@ -1,5 +1,6 @@
 //! Bearer tokens for reqwest.
 
+mod challenge;
 mod clock;
 mod endpoint;
 mod error;
@@ -9,6 +10,7 @@ mod secret;
 mod token;
 mod token_set;
 
+pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
 pub use endpoint::TokenEndpoint;
