@@ -5,6 +5,7 @@ mod clock;
 mod endpoint;
 mod error;
 mod grant;
+mod origin;
 mod parameters;
 mod secret;
 mod token;
