@@ -7,6 +7,7 @@ mod error;
 mod grant;
 mod origin;
 mod parameters;
+mod path;
 mod redirect;
 mod secret;
 mod token;
