@@ -4,6 +4,9 @@ mod challenge;
 mod clock;
 mod endpoint;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grant;
 mod origin;
 mod parameters;
