@@ -8,6 +8,9 @@ mod destinations;
 mod endpoint;
 mod error;
 mod flight;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grant;
 mod jitter;
 mod keeper;

@@ -1,4 +1,4 @@
-//! Where a token may go: scheme, host and port of a URL, and which of these are safe.
+//! Where a token may go: the origin of a URL.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -142,44 +142,47 @@ fn is_web(scheme: &str) -> bool {
 
 /// Whether a `..` segment goes above where the path begins, even if a later segment comes back.
 ///
-/// Counted twice: as `Url` has it, where an encoded slash is a letter of a segment, and with encoded
-/// slashes as slashes, because there are servers that decode before they look for dots.
+/// Counted twice. First as `Url` has it, where an encoded slash is a letter of a segment and an
+/// empty segment is one too; then as a server has it that decodes slashes and merges them before
+/// it looks for dots.
 fn climbs_out(path: &str) -> bool {
     let plain = path.replace('\\', "/");
     let mut decoded = plain.clone();
     for encoded in ["%2f", "%2F", "%5c", "%5C"] {
         decoded = decoded.replace(encoded, "/");
     }
-    [plain, decoded].iter().any(|path| {
-        let mut depth = 0_usize;
-        let path = path.strip_prefix('/').unwrap_or(path);
-        path.split('/').any(|segment| {
-            match segment.replace("%2e", ".").replace("%2E", ".").as_str() {
-                ".." => match depth.checked_sub(1) {
-                    Some(above) => depth = above,
-                    None => return true,
-                },
-                "." => {}
-                _ => depth += 1,
-            }
-            false
-        })
+    let relative = plain.strip_prefix('/').unwrap_or(&plain);
+    go_above(relative.split('/'))
+        || go_above(decoded.split('/').filter(|segment| !segment.is_empty()))
+}
+
+fn go_above<'path>(mut segments: impl Iterator<Item = &'path str>) -> bool {
+    let mut depth = 0_usize;
+    segments.any(|segment| {
+        match segment.replace("%2e", ".").replace("%2E", ".").as_str() {
+            ".." if depth == 0 => return true,
+            ".." => depth -= 1,
+            "." => {}
+            _ => depth += 1,
+        }
+        false
     })
 }
 
 fn is_below(base: &Url, url: &Url) -> bool {
-    let authority = |url: &Url| {
-        let url = url.as_str();
-        // Up to the slash that begins the path: the third one, after `https://`.
-        url.match_indices('/')
-            .nth(2)
-            .map(|(end, _)| url[..end].to_owned())
-    };
     authority(base) == authority(url)
         && url
             .path()
             .strip_prefix(trimmed(base.path()))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What comes before the path: scheme, user information, host and port.
+fn authority(url: &Url) -> Option<&str> {
+    let text = url.as_str();
+    // The path begins with the third slash, after the two of `https://`.
+    let (end, _) = text.match_indices('/').nth(2)?;
+    Some(&text[..end])
 }
 
 fn trimmed(base_path: &str) -> &str {
@@ -351,6 +354,10 @@ mod tests {
             "..%5Cadmin",
             "%2e%2e%2Fadmin",
             "a%2fb/../../c",
+            "a%2fb/../../v1/c",
+            "..\\v1\\orders",
+            "%2e%2E/v1",
+            "a%2f%2f..%2f..%2fadmin",
             // Other schemes.
             "data:text/plain,x",
             "DATA:,x",

@@ -115,7 +115,7 @@ mod tests {
         const A: &str = "https://a.test/1";
         const B: &str = "https://b.test/1";
         const C: &str = "https://c.test/1";
-        let table: [(&[&str], &str, Hop); 25] = [
+        let table: [(&[&str], &str, Hop); 26] = [
             // At home.
             (&[A], "https://a.test/2", Hop::Follow),
             (&[A], "https://a.test:443/1?x#y", Hop::Follow),
@@ -141,6 +141,7 @@ mod tests {
             (&[A, B, A], A, Hop::Stop),
             (&[A, A, B], B, Hop::Stop),
             (&["http://a.test", A], A, Hop::Stop),
+            (&["http://a.test:443", A], A, Hop::Stop),
             // The header would go along with user information.
             (&[A], "https://u@a.test/", Hop::Stop),
             (&[A], "https://:p@a.test/", Hop::Stop),
