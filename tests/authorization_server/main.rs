@@ -1,6 +1,8 @@
 //! What the crate says to an authorization server, and what it makes of the answers: on the wire,
 //! through the public API.
 
+#![expect(clippy::expect_used, reason = "a helper of a test may fail it")]
+
 use reqwest_bearer::{ClientAuthentication, TokenEndpoint, TokenRequest};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
