@@ -339,13 +339,14 @@ async fn the_api_tells_what_it_saw_and_challenges_as_rfc_6750_says() {
     );
 }
 
-/// oidc-provider's own in-memory store keeps 1,000 entries; ours has to keep what a crowd makes.
+/// oidc-provider's own in-memory store forgets an entry after 1,000 to 2,000 newer ones; ours has to
+/// keep what a crowd makes.
 #[tokio::test]
-async fn the_first_token_lives_on_after_a_thousand_others() {
+async fn the_first_token_lives_on_after_thousands_of_others() {
     let server = AuthorizationServer::start().await;
     let fields = [("grant_type", "client_credentials")];
     let first = body(post_token(&server.root, POST, &fields).await).await;
-    for _ in 0..1_000 {
+    for _ in 0..2_500 {
         assert_eq!(
             post_token(&server.root, POST, &fields).await.status(),
             StatusCode::OK
