@@ -1,18 +1,214 @@
-//! The only place that talks to an authorization server.
+//! The authorization server as its clients see it, and the only place that talks to one.
 
-use tokio::sync::OwnedSemaphorePermit;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use reqwest::Url;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clock::Clock;
+use crate::endpoint::discovery::Discovery;
+use crate::endpoint::form::Form;
+use crate::endpoint::transport::Transport;
 use crate::error::Error;
+use crate::secret::Secret;
+use crate::token::TokenResponse;
+
+mod address;
+mod answer;
+mod authentication;
+mod builder;
+mod discovery;
+mod document;
+mod form;
+mod secret_source;
+mod transport;
+mod verdict;
+
+pub use authentication::ClientAuthentication;
+pub use builder::TokenEndpointBuilder;
+pub use form::TokenRequest;
+pub use secret_source::SecretSource;
 
 /// The authorization server's token endpoint together with our client authentication.
-#[derive(Clone, Debug)]
-pub struct TokenEndpoint(());
+///
+/// Clones share everything: the connections, what discovery found, and the limit of requests at
+/// once. Use one for all grants of a client.
+///
+/// ```
+/// use reqwest_bearer::{ClientAuthentication, TokenEndpoint};
+///
+/// # fn main() -> Result<(), reqwest_bearer::Error> {
+/// let client = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+/// let endpoint = TokenEndpoint::new("https://as.example.com/oauth2/token", client)?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct TokenEndpoint(Arc<Setup>);
+
+/// Which of a user's tokens is meant (RFC 7009 section 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenKind {
+    /// An access token.
+    AccessToken,
+    /// A refresh token; most servers end its access tokens with it.
+    RefreshToken,
+}
+
+struct Setup {
+    place: Place,
+    revocation_url: Option<Url>,
+    authentication: ClientAuthentication,
+    transport: Transport,
+    turns: Arc<Semaphore>,
+    clock: Clock,
+}
+
+/// Where the endpoints are.
+enum Place {
+    Fixed(Url),
+    Discovered(Arc<Discovery>),
+}
 
 impl TokenEndpoint {
-    pub(crate) async fn locate(&self) -> Result<(), Error> {
-        Ok(())
+    /// The endpoint at this URL, which is https or on this machine. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) for a URL or a client authentication
+    /// that cannot work.
+    pub fn new(
+        token_url: impl AsRef<str>,
+        authentication: ClientAuthentication,
+    ) -> Result<Self, Error> {
+        Self::builder(authentication)
+            .token_url(token_url.as_ref())
+            .build()
     }
-    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
-        unimplemented!()
+
+    /// The endpoint that the issuer's discovery document names (OpenID Connect Discovery section
+    /// 4, RFC 8414). Nothing is sent before the first token is needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) for an issuer or a client
+    /// authentication that cannot work.
+    pub fn discover(
+        issuer: impl AsRef<str>,
+        authentication: ClientAuthentication,
+    ) -> Result<Self, Error> {
+        Self::builder(authentication)
+            .issuer(issuer.as_ref())
+            .build()
+    }
+
+    /// An endpoint with settings of its own.
+    pub fn builder(authentication: ClientAuthentication) -> TokenEndpointBuilder {
+        TokenEndpointBuilder::new(authentication)
+    }
+
+    /// Sends a token request, in one attempt, and reads the answer. For grants of your own.
+    ///
+    /// # Errors
+    /// Whatever is not a bearer token, see [`ErrorKind`](crate::ErrorKind). Neither the body nor
+    /// the `error_description` of the server is in the error.
+    pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
+        let url = match &self.0.place {
+            Place::Fixed(url) => url.clone(),
+            Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
+        };
+        let answer = self.0.post(url, request.into_form()).await?;
+        answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())
+    }
+
+    /// Tells the server that a token is no longer needed (RFC 7009), in one attempt. A token that
+    /// the server does not know is a success, too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if no revocation endpoint is known,
+    /// otherwise as for [`request_token`](Self::request_token).
+    pub async fn revoke(&self, token: &Secret, kind: TokenKind) -> Result<(), Error> {
+        let url = self.revocation_url().await?;
+        let mut form = Form::default();
+        form.push("token", token.clone());
+        form.push("token_type_hint", kind.hint());
+        let answer = self.0.post(url, form).await?;
+        answer::parse_revocation_answer(answer.status, &answer.headers, &answer.body, self.now())
+    }
+
+    /// Makes sure that the place of the token endpoint is known, so that the time which a token's
+    /// lifetime counts from can be taken after the discovery.
+    pub(crate) async fn locate(&self) -> Result<(), Error> {
+        match &self.0.place {
+            Place::Fixed(_) => Ok(()),
+            Place::Discovered(discovery) => discovery.document().await.map(drop),
+        }
+    }
+
+    /// Waits in the queue of A7. Hold what it returns for as long as the token request runs.
+    ///
+    /// `None` would mean that the semaphore was closed, which nobody does; the request then runs
+    /// unlimited rather than never.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.turns).acquire_owned().await.ok()
+    }
+
+    /// Server and client, for keys: no secret, and no two pairs have the same text, since no URL
+    /// has a space in it.
+    pub(crate) fn identity(&self) -> String {
+        let server = match &self.0.place {
+            Place::Fixed(url) => url.as_str(),
+            Place::Discovered(discovery) => discovery.issuer().text(),
+        };
+        format!("{server} {}", self.0.authentication.client_id())
+    }
+
+    /// What the endpoint's clock says.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.0.clock.now().system_time()
+    }
+
+    async fn revocation_url(&self) -> Result<Url, Error> {
+        if let Some(url) = &self.0.revocation_url {
+            return Ok(url.clone());
+        }
+        if let Place::Discovered(discovery) = &self.0.place
+            && let Some(url) = discovery.document().await?.revocation_endpoint
+        {
+            return Ok(url);
+        }
+        Err(Error::settings(
+            "no revocation endpoint is known; give `revocation_url` when building the token \
+             endpoint",
+        ))
+    }
+}
+
+impl fmt::Debug for TokenEndpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = match &self.0.place {
+            Place::Fixed(url) => url.as_str(),
+            Place::Discovered(discovery) => discovery.issuer().text(),
+        };
+        formatter
+            .debug_struct("TokenEndpoint")
+            .field("server", &server)
+            .field("authentication", &self.0.authentication)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TokenKind {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access_token",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+}
+
+impl Setup {
+    async fn post(&self, url: Url, form: Form) -> Result<transport::Answer, Error> {
+        self.transport.post(url, form, &self.authentication).await
     }
 }

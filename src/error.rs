@@ -25,6 +25,7 @@ struct Report {
     delivery: Delivery,
     retry_after: Option<Duration>,
     retry_at: Option<SystemTime>,
+    unspecific: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -180,6 +181,7 @@ impl Error {
             delivery: Delivery::Answered,
             retry_after: None,
             retry_at: None,
+            unspecific: false,
             source: None,
         }))
     }
@@ -201,6 +203,18 @@ impl Error {
     #[must_use]
     pub(crate) fn with_retry_at(self, at: SystemTime) -> Self {
         self.change(|report| report.retry_at = Some(at))
+    }
+
+    /// Marks a refusal that does not say what is wrong, see [`Error::is_unspecific_refusal`].
+    #[must_use]
+    pub(crate) fn unspecific(self) -> Self {
+        self.change(|report| report.unspecific = true)
+    }
+
+    /// Whether this is a 400 that says `invalid_request` or nothing at all, which is how some
+    /// servers refuse a dead refresh token (F5).
+    pub(crate) fn is_unspecific_refusal(&self) -> bool {
+        self.0.unspecific
     }
 
     pub(crate) fn how_far(&self) -> Delivery {

@@ -12,6 +12,20 @@ use crate::secret::Secret;
 use crate::token::TokenResponse;
 use crate::token_set::TokenSet;
 
+mod authorization_code;
+mod client_credentials;
+mod constant;
+mod function;
+mod refresh_token;
+mod token_file;
+
+pub use authorization_code::AuthorizationCode;
+pub use client_credentials::ClientCredentials;
+pub use constant::ConstantToken;
+pub use function::GrantFn;
+pub use refresh_token::RefreshTokenGrant;
+pub use token_file::TokenFile;
+
 /// A way to get a token set (RFC 6749 section 1.3, "authorization grant").
 ///
 /// Write your own as a plain `async fn`:

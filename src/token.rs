@@ -1,5 +1,6 @@
 //! What a token endpoint issued, in the server's own terms: lifetimes, not points in time.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -14,7 +15,7 @@ pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 
 /// One successful answer of a token endpoint (RFC 6749 section 5.1).
 ///
 /// A grant of your own makes one with [`TokenResponse::bearer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenResponse {
     pub(crate) access_token: Secret,
     pub(crate) lifetime: Lifetime,
@@ -93,6 +94,20 @@ impl TokenResponse {
     }
 }
 
+impl fmt::Debug for TokenResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Members and scopes are the server's body (D6); some servers put secrets there.
+        formatter
+            .debug_struct("TokenResponse")
+            .field("access_token", &self.access_token)
+            .field("lifetime", &self.lifetime)
+            .field("refresh_in", &self.refresh_in)
+            .field("refresh_token", &self.refresh_token)
+            .field("id_token", &self.id_token)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The `Authorization` header of a token, made once and marked as sensitive.
 ///
 /// # Errors
@@ -127,7 +142,17 @@ mod tests {
     #[test]
     fn a_token_that_could_break_the_header_is_an_error() {
         // D7
-        for bad in ["", "=", "a b", "a\r\nX: y", "a\n", "tök", "a=b", "a,b", "\0"] {
+        for bad in [
+            "",
+            "=",
+            "a b",
+            "a\r\nX: y",
+            "a\n",
+            "tök",
+            "a=b",
+            "a,b",
+            "\0",
+        ] {
             assert!(bearer_header(&Secret::new(bad)).is_err(), "{bad:?}");
         }
         for good in ["a", "a.b-c_d~e+f/g", "abc==", "0"] {

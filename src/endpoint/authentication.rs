@@ -1,0 +1,166 @@
+//! How this client proves who it is to the authorization server.
+
+use crate::endpoint::form::Form;
+use crate::endpoint::secret_source::SecretSource;
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// The client id and the way of client authentication (RFC 6749 section 2.3).
+///
+/// The constructors are named as the methods are registered ("OAuth Token Endpoint Authentication
+/// Methods"). Which one a server wants is in its settings for the client; it is never found out
+/// by trying, since some servers lock a client after a few refusals.
+#[derive(Clone, Debug)]
+pub struct ClientAuthentication {
+    client_id: String,
+    method: Method,
+}
+
+#[derive(Clone, Debug)]
+enum Method {
+    Basic(SecretSource),
+    BasicRaw(SecretSource),
+    Post(SecretSource),
+    Public,
+    Assertion(SecretSource),
+}
+
+/// What goes into the `Authorization: Basic` header.
+pub(crate) struct BasicCredentials {
+    pub(crate) user: Secret,
+    pub(crate) password: Secret,
+}
+
+impl ClientAuthentication {
+    /// A secret in the `Authorization` header, id and secret form-encoded as RFC 6749 section
+    /// 2.3.1 has it. What most servers want.
+    #[must_use]
+    pub fn client_secret_basic(
+        client_id: impl Into<String>,
+        secret: impl Into<SecretSource>,
+    ) -> Self {
+        Self::new(client_id, Method::Basic(secret.into()))
+    }
+
+    /// A secret in the `Authorization` header, without the form encoding.
+    ///
+    /// For servers that do not decode it, such as doorkeeper (GitLab, Mastodon) and
+    /// node-oauth2-server. It makes a difference only if the id or the secret holds other
+    /// characters than letters, digits, `*`, `-`, `.` and `_`.
+    #[must_use]
+    pub fn client_secret_basic_raw(
+        client_id: impl Into<String>,
+        secret: impl Into<SecretSource>,
+    ) -> Self {
+        Self::new(client_id, Method::BasicRaw(secret.into()))
+    }
+
+    /// A secret in the form, as `client_secret`.
+    #[must_use]
+    pub fn client_secret_post(
+        client_id: impl Into<String>,
+        secret: impl Into<SecretSource>,
+    ) -> Self {
+        Self::new(client_id, Method::Post(secret.into()))
+    }
+
+    /// No authentication: a public client, such as a program on the user's own machine.
+    #[must_use]
+    pub fn none(client_id: impl Into<String>) -> Self {
+        Self::new(client_id, Method::Public)
+    }
+
+    /// A signed JWT (`private_key_jwt` and `client_secret_jwt`, RFC 7523 section 2.2).
+    ///
+    /// The assertion is asked for at every attempt: sign a new one each time, with a new `jti`,
+    /// since servers refuse one that they have seen. A file suits assertions that a platform
+    /// issues, such as Kubernetes' projected tokens.
+    #[must_use]
+    pub fn client_assertion(
+        client_id: impl Into<String>,
+        assertion: impl Into<SecretSource>,
+    ) -> Self {
+        Self::new(client_id, Method::Assertion(assertion.into()))
+    }
+
+    /// The client id.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Finds settings that no server could accept.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.client_id.is_empty() {
+            return Err(Error::settings(
+                "the client id is empty; give the one that the authorization server issued",
+            ));
+        }
+        let (Method::Basic(secret)
+        | Method::BasicRaw(secret)
+        | Method::Post(secret)
+        | Method::Assertion(secret)) = &self.method
+        else {
+            return Ok(());
+        };
+        if secret.is_empty_value() {
+            return Err(Error::settings(
+                "the client secret or assertion is empty; \
+                 for a public client use `ClientAuthentication::none`",
+            ));
+        }
+        // RFC 7617 section 2: the first colon ends the user name.
+        if matches!(self.method, Method::BasicRaw(_)) && self.client_id.contains(':') {
+            return Err(Error::settings(
+                "a client id with a colon cannot be sent raw; use `client_secret_basic` or \
+                 `client_secret_post`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Adds to the form what belongs there, and returns what belongs into the header.
+    pub(crate) async fn sign(&self, form: &mut Form) -> Result<Option<BasicCredentials>, Error> {
+        match &self.method {
+            Method::Basic(secret) => {
+                let secret = secret.read().await?;
+                return Ok(Some(BasicCredentials {
+                    user: form_encoded(&self.client_id),
+                    password: form_encoded(secret.expose()),
+                }));
+            }
+            Method::BasicRaw(secret) => {
+                return Ok(Some(BasicCredentials {
+                    user: Secret::new(self.client_id.clone()),
+                    password: secret.read().await?,
+                }));
+            }
+            Method::Post(secret) => {
+                form.push("client_id", self.client_id.clone());
+                form.push("client_secret", secret.read().await?);
+            }
+            Method::Public => form.push("client_id", self.client_id.clone()),
+            Method::Assertion(assertion) => {
+                // RFC 7521 section 4.2 makes the id optional; several servers look it up by it.
+                form.push("client_id", self.client_id.clone());
+                form.push(
+                    "client_assertion_type",
+                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                );
+                form.push("client_assertion", assertion.read().await?);
+            }
+        }
+        Ok(None)
+    }
+
+    fn new(client_id: impl Into<String>, method: Method) -> Self {
+        Self {
+            client_id: client_id.into(),
+            method,
+        }
+    }
+}
+
+fn form_encoded(text: &str) -> Secret {
+    Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>())
+}

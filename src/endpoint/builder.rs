@@ -1,0 +1,203 @@
+//! The settings of a token endpoint.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::endpoint::address::{self, PlainHttp};
+use crate::endpoint::authentication::ClientAuthentication;
+use crate::endpoint::discovery::Discovery;
+use crate::endpoint::document::Issuer;
+use crate::endpoint::transport::Transport;
+use crate::endpoint::{Place, Setup, TokenEndpoint};
+use crate::error::Error;
+
+#[cfg(any(test, feature = "test-util"))]
+use crate::clock::TestClock;
+
+/// Sets up a [`TokenEndpoint`]; made by [`TokenEndpoint::builder`].
+#[must_use]
+pub struct TokenEndpointBuilder {
+    authentication: ClientAuthentication,
+    token_url: Option<String>,
+    issuer: Option<String>,
+    revocation_url: Option<String>,
+    http: Option<reqwest::ClientBuilder>,
+    plain_http: PlainHttp,
+    requests_at_once: usize,
+    attempt_timeout: Duration,
+    clock: Clock,
+}
+
+impl TokenEndpointBuilder {
+    pub(crate) fn new(authentication: ClientAuthentication) -> Self {
+        Self {
+            authentication,
+            token_url: None,
+            issuer: None,
+            revocation_url: None,
+            http: None,
+            plain_http: PlainHttp::Refused,
+            requests_at_once: 16,
+            attempt_timeout: Duration::from_secs(10),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The URL of the token endpoint (RFC 6749 section 3.2). Either this or the issuer is needed,
+    /// and not both.
+    /// Default: none.
+    pub fn token_url(mut self, url: impl Into<String>) -> Self {
+        self.token_url = Some(url.into());
+        self
+    }
+
+    /// The issuer whose discovery document names the token endpoint (OpenID Connect Discovery
+    /// section 4, RFC 8414), exactly as the server writes it; one `/` at the end may differ.
+    ///
+    /// The document is fetched when it is first needed and kept for 24 hours; if the server is
+    /// down then, the old one is used on.
+    /// Default: none.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The URL of the revocation endpoint (RFC 7009).
+    /// Default: what the issuer's discovery document names.
+    pub fn revocation_url(mut self, url: impl Into<String>) -> Self {
+        self.revocation_url = Some(url.into());
+        self
+    }
+
+    /// The HTTP client for the authorization server: proxy, roots, DNS, timeouts.
+    ///
+    /// Its redirect policy is replaced, since a redirect would carry our credentials along. Give it
+    /// a `connect_timeout` that is shorter than [`attempt_timeout`](Self::attempt_timeout): a
+    /// connection that took too long is then known to have carried nothing, and the attempt can
+    /// be repeated even where it spends a refresh token.
+    /// Default: reqwest's settings, with a `connect_timeout` of half the attempt's timeout, which
+    /// is 5 s.
+    pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// Allows plain http to other machines, for the token URL, the issuer, the revocation URL and
+    /// what a discovery document names.
+    ///
+    /// **Whoever sees the traffic has your client secret and all tokens.** For a test network, or
+    /// where something below (a service mesh) encrypts.
+    /// Default: only https, and plain http to this machine (`localhost`, `127.0.0.0/8`, `::1`).
+    pub fn allow_insecure_http(mut self) -> Self {
+        self.plain_http = PlainHttp::Allowed;
+        self
+    }
+
+    /// How many token requests may run at once; the others queue. Counted for all clones of this
+    /// endpoint together: after a restart with 100,000 users the server gets their requests
+    /// sixteen at a time.
+    /// Default: 16.
+    pub fn requests_at_once(mut self, count: usize) -> Self {
+        self.requests_at_once = count;
+        self
+    }
+
+    /// How long one request may take, from connecting to the last byte of the answer.
+    /// Default: 10 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// The clock by which a discovery document ages and `Retry-After` dates are read. Timeouts on
+    /// sockets do not follow it.
+    /// Default: the machine's.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn clock(mut self, clock: TestClock) -> Self {
+        self.clock = Clock::Test(clock);
+        self
+    }
+
+    /// Checks the settings. Nothing is sent: this neither blocks nor depends on the server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings); the message says which setting is wrong
+    /// and how to mend it.
+    pub fn build(self) -> Result<TokenEndpoint, Error> {
+        self.authentication.check()?;
+        if self.requests_at_once == 0 {
+            return Err(Error::settings(
+                "`requests_at_once` is 0; at least 1 is needed",
+            ));
+        }
+        if self.attempt_timeout.is_zero() {
+            return Err(Error::settings(
+                "`attempt_timeout` is 0; no request could be answered",
+            ));
+        }
+        let check = |what: &str, url: &str| {
+            address::check(url, self.plain_http)
+                .map_err(|fault| Error::settings(format!("the {what} URL {fault}")))
+        };
+        let revocation_url = match &self.revocation_url {
+            Some(url) => Some(check("revocation", url)?),
+            None => None,
+        };
+        let http = self
+            .http
+            .unwrap_or_else(|| {
+                reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2)
+            })
+            .redirect(Policy::none())
+            .build()
+            .map_err(|error| {
+                Error::settings("the HTTP client for the token endpoint cannot be built")
+                    .with_source(error.without_url())
+            })?;
+        let transport = Transport::new(http, self.attempt_timeout);
+        let place = match (&self.token_url, &self.issuer) {
+            (Some(url), None) => Place::Fixed(check("token", url)?),
+            (None, Some(issuer)) => Place::Discovered(Arc::new(Discovery::new(
+                Issuer::new(issuer, self.plain_http)?,
+                transport.clone(),
+                self.clock.clone(),
+            ))),
+            (None, None) => {
+                return Err(Error::settings("give the token URL or the issuer"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Error::settings(
+                    "give either the token URL or the issuer, not both",
+                ));
+            }
+        };
+        let permits = self.requests_at_once.min(Semaphore::MAX_PERMITS);
+        Ok(TokenEndpoint(Arc::new(Setup {
+            place,
+            revocation_url,
+            authentication: self.authentication,
+            transport,
+            turns: Arc::new(Semaphore::new(permits)),
+            clock: self.clock,
+        })))
+    }
+}
+
+impl fmt::Debug for TokenEndpointBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the URLs, which are not yet checked for passwords, and without the HTTP
+        // client's default headers.
+        formatter
+            .debug_struct("TokenEndpointBuilder")
+            .field("authentication", &self.authentication)
+            .field("plain_http", &self.plain_http)
+            .field("requests_at_once", &self.requests_at_once)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .finish_non_exhaustive()
+    }
+}

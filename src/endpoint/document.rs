@@ -1,0 +1,334 @@
+//! The document in which an issuer names its endpoints (OpenID Connect Discovery, RFC 8414).
+
+use http::StatusCode;
+use reqwest::Url;
+use serde::Deserialize;
+
+use crate::clock::Clock;
+use crate::endpoint::address::{self, PlainHttp};
+use crate::endpoint::answer;
+use crate::endpoint::transport::{Answer, Transport, status_says_all};
+use crate::error::Error;
+
+/// An issuer as the settings have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Issuer {
+    text: String,
+    plain_http: PlainHttp,
+    /// The places to look, in order.
+    candidates: [Url; 2],
+}
+
+/// The endpoints of an issuer, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Document {
+    pub(crate) token_endpoint: Url,
+    pub(crate) revocation_endpoint: Option<Url>,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    issuer: Option<String>,
+    token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+}
+
+/// What one place said.
+enum Look {
+    Found(Document),
+    /// There is no document here; another place may have it.
+    Nothing(StatusCode),
+}
+
+impl Issuer {
+    /// # Errors
+    /// If it cannot be an issuer (RFC 8414 section 2).
+    pub(crate) fn new(text: &str, plain_http: PlainHttp) -> Result<Self, Error> {
+        let fault = |fault: &str| Error::settings(format!("the issuer {fault}"));
+        // The text is compared with the document's, so nothing is trimmed away silently.
+        if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+            return Err(fault("has white space in it"));
+        }
+        let url = address::check(text, plain_http).map_err(fault)?;
+        if url.query().is_some() {
+            return Err(fault("has a query, which RFC 8414 section 2 forbids"));
+        }
+        let path = url.path().trim_end_matches('/');
+        let at = |path: String| {
+            let mut place = url.clone();
+            place.set_path(&path);
+            place
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            plain_http,
+            candidates: [
+                at(format!("{path}/.well-known/openid-configuration")),
+                at(format!("/.well-known/oauth-authorization-server{path}")),
+            ],
+        })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Looks at OpenID Connect's place, then at RFC 8414's. A server that is out of reach or in
+    /// trouble is not asked for the second.
+    pub(crate) async fn fetch(
+        &self,
+        transport: &Transport,
+        clock: &Clock,
+    ) -> Result<Document, Error> {
+        let mut statuses = Vec::with_capacity(self.candidates.len());
+        for place in &self.candidates {
+            match self.look(transport.get(place.clone()).await?, clock)? {
+                Look::Found(document) => return Ok(document),
+                Look::Nothing(status) => statuses.push(status.as_u16().to_string()),
+            }
+        }
+        Err(Error::protocol(format!(
+            "the issuer has no discovery document at either well-known path (status {}); check \
+             the issuer, or give the token URL itself",
+            statuses.join(" and ")
+        )))
+    }
+
+    fn look(&self, answer: Answer, clock: &Clock) -> Result<Look, Error> {
+        if status_says_all(answer.status) {
+            let error = answer::failure(answer.status);
+            let now = clock.now().system_time();
+            return Err(match answer::pause(&answer.headers, now) {
+                Some(pause) => error.with_retry_after(pause),
+                None => error,
+            });
+        }
+        // Single-page applications answer every path with 200 and their HTML.
+        if !answer.status.is_success() || !is_object(&answer.body) {
+            return Ok(Look::Nothing(answer.status));
+        }
+        parse_document(&self.text, &answer.body, self.plain_http).map(Look::Found)
+    }
+}
+
+/// Reads a document and checks that it is the issuer's and names endpoints that may be asked.
+///
+/// # Errors
+/// Without any text of the document (D6).
+pub(crate) fn parse_document(
+    issuer: &str,
+    body: &[u8],
+    plain_http: PlainHttp,
+) -> Result<Document, Error> {
+    let fault = |fault: &str| Error::protocol(format!("the discovery document {fault}"));
+    let members: Members = serde_json::from_slice(body)
+        .map_err(|_| fault("is not a JSON object with its endpoints as texts"))?;
+    let named = members.issuer.ok_or_else(|| fault("names no issuer"))?;
+    if !is_same_issuer(issuer, &named) {
+        return Err(fault(
+            "is another issuer's than the one that was asked (RFC 8414 section 3.3); use the \
+             issuer exactly as the server writes it, or give the token URL itself",
+        ));
+    }
+    let token_endpoint = members
+        .token_endpoint
+        .ok_or_else(|| fault("names no token endpoint"))?;
+    let token_endpoint = address::check(&token_endpoint, plain_http)
+        .map_err(|problem| fault(&format!("names a token endpoint that {problem}")))?;
+    // Tokens can be had without it, so a bad one counts as none.
+    let revocation_endpoint = members
+        .revocation_endpoint
+        .and_then(|url| address::check(&url, plain_http).ok());
+    Ok(Document {
+        token_endpoint,
+        revocation_endpoint,
+    })
+}
+
+/// RFC 8414 section 3.3 says "identical". One slash at the end is forgiven, because servers and
+/// their manuals disagree about it so often, and because it cannot name another party: both forms
+/// lead to the same document.
+fn is_same_issuer(asked: &str, named: &str) -> bool {
+    fn without_slash(text: &str) -> &str {
+        text.strip_suffix('/').unwrap_or(text)
+    }
+    without_slash(asked) == without_slash(named)
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Document, Issuer, parse_document};
+    use crate::endpoint::address::PlainHttp;
+    use crate::error::{Error, ErrorKind};
+
+    const ISSUER: &str = "https://as.example.com/oauth2";
+
+    fn read(issuer: &str, document: &str) -> Result<Document, Error> {
+        parse_document(issuer, document.as_bytes(), PlainHttp::Refused)
+    }
+
+    fn named(issuer: &str) -> String {
+        format!(r#"{{"issuer":"{issuer}","token_endpoint":"https://as.example.com/t"}}"#)
+    }
+
+    #[test]
+    fn the_well_known_paths_are_appended_and_inserted() {
+        // E7
+        for (issuer, appended, inserted) in [
+            (
+                "https://a.b",
+                "/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://a.b/",
+                "/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://a.b/x/y",
+                "/x/y/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/x/y",
+            ),
+            (
+                "https://a.b/x/",
+                "/x/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/x",
+            ),
+            (
+                "https://a.b/ü%2F",
+                "/%C3%BC%2F/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/%C3%BC%2F",
+            ),
+        ] {
+            let issuer = Issuer::new(issuer, PlainHttp::Refused).unwrap();
+            let places = issuer.candidates.map(|place| place.to_string());
+            assert_eq!(
+                places,
+                [
+                    format!("https://a.b{appended}"),
+                    format!("https://a.b{inserted}")
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_issuer_is_a_wrong_setting() {
+        // E7
+        for issuer in [
+            "",
+            "a.b",
+            "http://a.b",
+            "https://a.b?x=y",
+            "https://a.b#x",
+            " https://a.b",
+            "https://a.b/\n",
+        ] {
+            let error = Issuer::new(issuer, PlainHttp::Refused).expect_err(issuer);
+            assert_eq!(error.kind(), ErrorKind::Settings);
+        }
+    }
+
+    #[test]
+    fn the_issuer_of_the_document_is_the_one_asked_for() {
+        // E7
+        for same in [ISSUER, "https://as.example.com/oauth2/"] {
+            assert!(read(ISSUER, &named(same)).is_ok(), "{same}");
+            assert!(read(same, &named(ISSUER)).is_ok(), "{same}");
+        }
+        for other in [
+            "",
+            "/",
+            "https://as.example.com",
+            "https://as.example.com/",
+            "https://as.example.com/oauth2//",
+            "https://as.example.com/OAUTH2",
+            "https://AS.example.com/oauth2",
+            "https://as.example.com:443/oauth2",
+            "https://as.example.com/oauth2/x",
+            "http://as.example.com/oauth2",
+            "https://canary.example.com/oauth2",
+        ] {
+            let error = read(ISSUER, &named(other)).expect_err(other);
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_may_only_name_safe_endpoints() {
+        // D2, E7
+        let document = |token: &str, revocation: &str| {
+            format!(
+                r#"{{"issuer":"{ISSUER}","token_endpoint":"{token}","revocation_endpoint":"{revocation}","x":[1]}}"#
+            )
+        };
+        let plain = document("http://canary.example.com/t", "https://a.b/r");
+        assert!(read(ISSUER, &plain).is_err());
+        assert!(parse_document(ISSUER, plain.as_bytes(), PlainHttp::Allowed).is_ok());
+        for bad in ["", "/t", "https://u:canary@a.b/t", "https://a.b/t#canary"] {
+            let error = read(ISSUER, &document(bad, "https://a.b/r")).expect_err(bad);
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        let found = read(ISSUER, &document("https://a.b/t", "http://a.b/r")).unwrap();
+        assert_eq!(found.revocation_endpoint, None);
+        let found = read(ISSUER, &document("http://127.0.0.1:1/t", "https://a.b/r")).unwrap();
+        assert_eq!(found.token_endpoint.as_str(), "http://127.0.0.1:1/t");
+        assert_eq!(found.revocation_endpoint.unwrap().as_str(), "https://a.b/r");
+    }
+
+    #[test]
+    fn a_document_without_its_members_is_a_protocol_error() {
+        // E7
+        let no_issuer = r#"{"token_endpoint":"https://a.b/t"}"#;
+        let no_endpoint = format!(r#"{{"issuer":"{ISSUER}"}}"#);
+        for document in [
+            "",
+            "{}",
+            "[]",
+            "<html>",
+            "{\"issuer\":7}",
+            no_issuer,
+            &no_endpoint,
+        ] {
+            let error = read(ISSUER, document).expect_err(document);
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{document}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_document_makes_a_panic_or_an_unsafe_endpoint(
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+            endpoint in "[ -~]{0,40}",
+        ) {
+            // E7
+            let _ = parse_document(ISSUER, &body, PlainHttp::Refused);
+            let document = serde_json::json!({"issuer": ISSUER, "token_endpoint": endpoint});
+            if let Ok(found) = read(ISSUER, &document.to_string()) {
+                let url = found.token_endpoint;
+                prop_assert!(url.scheme() == "https" || url.scheme() == "http");
+                prop_assert!(url.has_host() && url.username().is_empty());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_an_issuer_with_a_strange_host(text in "(https://)?[ -~]{0,40}") {
+            // E7
+            if let Ok(issuer) = Issuer::new(&text, PlainHttp::Refused) {
+                for place in &issuer.candidates {
+                    let asked = reqwest::Url::parse(&text).unwrap();
+                    prop_assert_eq!(place.origin(), asked.origin());
+                    prop_assert!(place.path().contains("/.well-known/"));
+                }
+            }
+        }
+    }
+}

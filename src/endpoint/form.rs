@@ -1,0 +1,132 @@
+//! The form that a request to an authorization server consists of.
+
+use std::fmt;
+
+use form_urlencoded::Serializer;
+
+use crate::parameters::TokenParameters;
+use crate::secret::Secret;
+
+/// A token request (RFC 6749 section 4), for a grant of your own.
+///
+/// ```no_run
+/// # async fn example(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
+/// use reqwest_bearer::TokenRequest;
+///
+/// let request = TokenRequest::new("urn:ietf:params:oauth:grant-type:device_code")
+///     .secret_field("device_code", "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS");
+/// let response = endpoint.request_token(request).await?;
+/// # Ok(()) }
+/// ```
+///
+/// The client's authentication is added when it is sent. Its `Debug` output names the fields and
+/// shows no value.
+#[derive(Clone)]
+pub struct TokenRequest(Form);
+
+impl TokenRequest {
+    /// A request with this `grant_type`.
+    #[must_use]
+    pub fn new(grant_type: impl Into<String>) -> Self {
+        Self(Form::default()).field("grant_type", grant_type)
+    }
+
+    /// Adds a field, after those that are there.
+    #[must_use]
+    pub fn field(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secret_field(name, value.into())
+    }
+
+    /// Adds a field whose value is wiped from memory afterwards: a code, a token, an assertion.
+    #[must_use]
+    pub fn secret_field(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.0.push(name, value);
+        self
+    }
+
+    /// Adds scope, resource, audience and the extra parameters, as far as they are set.
+    #[must_use]
+    pub fn parameters(self, parameters: &TokenParameters) -> Self {
+        parameters
+            .form_fields()
+            .fold(self, |request, (name, value)| request.field(name, value))
+    }
+
+    pub(crate) fn into_form(self) -> Form {
+        self.0
+    }
+}
+
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("TokenRequest")
+            .field(&self.0)
+            .finish()
+    }
+}
+
+/// Names and values in the order in which they are sent.
+#[derive(Clone, Default)]
+pub(crate) struct Form(Vec<(String, Secret)>);
+
+impl Form {
+    pub(crate) fn push(&mut self, name: impl Into<String>, value: impl Into<Secret>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// As `application/x-www-form-urlencoded` (RFC 6749 appendix B).
+    pub(crate) fn encode(&self) -> String {
+        let mut text = Serializer::new(String::new());
+        for (name, value) in &self.0 {
+            text.append_pair(name, value.expose());
+        }
+        text.finish()
+    }
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenRequest;
+    use crate::parameters::TokenParameters;
+
+    #[test]
+    fn a_form_is_encoded_by_the_rfc_and_keeps_its_order() {
+        // E5
+        let parameters = TokenParameters::new()
+            .scope("b a")
+            .resource("https://x/?a&b")
+            .resource("https://y")
+            .extra("ünï", "=");
+        let form = TokenRequest::new("g")
+            .field("a b", "c+d%")
+            .parameters(&parameters)
+            .into_form();
+        assert_eq!(
+            form.encode(),
+            "grant_type=g&a+b=c%2Bd%25&scope=a+b&resource=https%3A%2F%2Fx%2F%3Fa%26b\
+             &resource=https%3A%2F%2Fy&%C3%BCn%C3%AF=%3D"
+        );
+    }
+
+    #[test]
+    fn a_request_shows_names_only() {
+        // D6
+        let request = TokenRequest::new("canary-a")
+            .field("code_verifier", "canary-b")
+            .secret_field("code", "canary-c");
+        assert_eq!(
+            format!("{request:?}"),
+            r#"TokenRequest(["grant_type", "code_verifier", "code"])"#
+        );
+    }
+}

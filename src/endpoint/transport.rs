@@ -1,0 +1,172 @@
+//! One exchange with an authorization server: a request goes out, and all of its answer comes in.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use reqwest::{RequestBuilder, Response, Url};
+
+use crate::endpoint::authentication::ClientAuthentication;
+use crate::endpoint::form::Form;
+use crate::error::{Delivery, Error, ErrorKind};
+
+/// The largest answer that is read (E5). Tokens of real servers have a few kilobytes.
+pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// Our own HTTP client (E1), which follows no redirect (D5).
+#[derive(Clone, Debug)]
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    timeout: Duration,
+}
+
+/// An answer that is wholly there.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Transport {
+    pub(crate) fn new(http: reqwest::Client, timeout: Duration) -> Self {
+        Self { http, timeout }
+    }
+
+    /// Sends a form with our client authentication.
+    pub(crate) async fn post(
+        &self,
+        url: Url,
+        mut form: Form,
+        authentication: &ClientAuthentication,
+    ) -> Result<Answer, Error> {
+        let basic = authentication.sign(&mut form).await?;
+        let mut request = self
+            .http
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.encode());
+        if let Some(basic) = basic {
+            // reqwest marks this header as sensitive.
+            request = request.basic_auth(basic.user.expose(), Some(basic.password.expose()));
+        }
+        self.exchange(request, &url).await
+    }
+
+    /// Fetches a document.
+    pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
+        self.exchange(self.http.get(url.clone()), &url).await
+    }
+
+    async fn exchange(&self, request: RequestBuilder, url: &Url) -> Result<Answer, Error> {
+        let request = request
+            .header(ACCEPT, "application/json")
+            .timeout(self.timeout);
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Err(unanswered(error, url)),
+        };
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let body = match read_body(response).await {
+            Ok(body) => body,
+            // The status alone says what these mean, so what is missing of the body is no loss.
+            Err(_) if status_says_all(status) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+/// Whether the status outweighs whatever the body says: a server or a proxy in trouble may echo
+/// any OAuth code, and Auth0 says `access_denied` with its 429.
+pub(crate) fn status_says_all(status: StatusCode) -> bool {
+    status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+}
+
+async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
+                return Err(Error::protocol(format!(
+                    "the answer of the authorization server is larger than 1 MiB (status {})",
+                    response.status().as_u16()
+                )));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(lost(error)),
+        }
+    }
+}
+
+/// No answer came. If the connection was never made, the server cannot have received anything.
+fn unanswered(error: reqwest::Error, url: &Url) -> Error {
+    if error.is_builder() {
+        return Error::settings("the request to the authorization server cannot be made")
+            .delivery(Delivery::NotSent)
+            .with_source(error.without_url());
+    }
+    if !error.is_connect() {
+        return lost(error);
+    }
+    if url.scheme() == "https" && has_no_tls(&error) {
+        return Error::settings(
+            "reqwest was built without TLS, so an https URL cannot be asked; enable the feature \
+             `rustls` or `native-tls` of reqwest-bearer",
+        )
+        .delivery(Delivery::NotSent);
+    }
+    let (kind, message) = if error.is_timeout() {
+        (
+            ErrorKind::Timeout,
+            "connecting to the authorization server took too long",
+        )
+    } else {
+        (
+            ErrorKind::Unavailable,
+            "the authorization server cannot be reached",
+        )
+    };
+    Error::new(kind, message)
+        .delivery(Delivery::NotSent)
+        .with_source(error.without_url())
+}
+
+/// The request may have been received, and no complete answer came.
+fn lost(error: reqwest::Error) -> Error {
+    let (kind, message) = if error.is_timeout() {
+        (
+            ErrorKind::Timeout,
+            "the authorization server did not answer in time",
+        )
+    } else {
+        (
+            ErrorKind::Unavailable,
+            "the connection to the authorization server broke before its answer was complete",
+        )
+    };
+    Error::new(kind, message)
+        .delivery(Delivery::Lost)
+        .with_source(error.without_url())
+}
+
+/// Without TLS the connector refuses the scheme. Its error has no type that could be asked for,
+/// only this text.
+fn has_no_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.to_string().contains("scheme is not http") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

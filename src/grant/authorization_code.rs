@@ -1,0 +1,94 @@
+//! The last step of a sign-in: a code is exchanged for tokens (RFC 6749 section 4.1.3).
+
+use crate::endpoint::{TokenEndpoint, TokenRequest};
+use crate::error::Error;
+use crate::parameters::TokenParameters;
+use crate::secret::Secret;
+use crate::token_set::TokenSet;
+
+/// An authorization code, as the redirect after a sign-in brought it.
+///
+/// Building the sign-in URL, and checking `state` and the id token, is the work of a sign-in
+/// library such as `openidconnect`.
+///
+/// ```no_run
+/// # async fn example(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
+/// use reqwest_bearer::AuthorizationCode;
+///
+/// let tokens = AuthorizationCode::new("SplxlOBeZQQYbYS6WxSbIA")
+///     .redirect_uri("https://app.example.com/signed-in")
+///     .code_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+///     .exchange(&endpoint)
+///     .await?;
+/// # Ok(()) }
+/// ```
+///
+/// It is no [`Grant`](crate::Grant), because it works once: a server that sees a code for the
+/// second time revokes what it issued for the first (RFC 6749 section 4.1.2).
+#[derive(Debug)]
+pub struct AuthorizationCode {
+    code: Secret,
+    redirect_uri: Option<String>,
+    code_verifier: Option<Secret>,
+    parameters: TokenParameters,
+}
+
+impl AuthorizationCode {
+    /// The code.
+    #[must_use]
+    pub fn new(code: impl Into<Secret>) -> Self {
+        Self {
+            code: code.into(),
+            redirect_uri: None,
+            code_verifier: None,
+            parameters: TokenParameters::new(),
+        }
+    }
+
+    /// The redirect URI that the sign-in used, letter for letter.
+    /// Default: none is sent.
+    #[must_use]
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uri = Some(uri.into());
+        self
+    }
+
+    /// The PKCE verifier (RFC 7636 section 4.5) whose challenge the sign-in sent.
+    /// Default: none is sent.
+    #[must_use]
+    pub fn code_verifier(mut self, verifier: impl Into<Secret>) -> Self {
+        self.code_verifier = Some(verifier.into());
+        self
+    }
+
+    /// What else to send, such as a resource (RFC 8707 section 2.2).
+    /// Default: nothing.
+    #[must_use]
+    pub fn parameters(mut self, parameters: TokenParameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Spends the code, in one attempt that is never repeated. Takes its turn among the
+    /// endpoint's requests.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignInRequired`](crate::ErrorKind::SignInRequired) if the server does not take
+    /// the code: send the user through the sign-in again. Otherwise as for
+    /// [`TokenEndpoint::request_token`].
+    pub async fn exchange(self, endpoint: &TokenEndpoint) -> Result<TokenSet, Error> {
+        endpoint.locate().await?;
+        let _turn = endpoint.turn().await;
+        let mut request = TokenRequest::new("authorization_code").secret_field("code", self.code);
+        if let Some(uri) = self.redirect_uri {
+            request = request.field("redirect_uri", uri);
+        }
+        if let Some(verifier) = self.code_verifier {
+            request = request.secret_field("code_verifier", verifier);
+        }
+        let request = request.parameters(&self.parameters);
+        let asked_at = endpoint.now();
+        let response = endpoint.request_token(request).await?;
+        Ok(TokenSet::from_response(response, asked_at))
+    }
+}

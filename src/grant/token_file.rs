@@ -1,0 +1,73 @@
+//! A token that something else keeps fresh in a file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::grant::{Grant, GrantRequest};
+use crate::secret::Secret;
+use crate::token::{TokenResponse, bearer_header};
+
+/// The token in a file, such as a projected service account token of Kubernetes.
+///
+/// It is read again at intervals, and when an API refuses the token.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    reread_after: Duration,
+}
+
+impl TokenFile {
+    /// The token in this file, without the white space around it.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            reread_after: Duration::from_secs(60),
+        }
+    }
+
+    /// How long a token is used before the file is read again. The reading happens behind a
+    /// request that is sent with the present token. Kubernetes replaces a token of one hour after
+    /// 48 minutes, so there is time.
+    /// Default: 60 s.
+    #[must_use]
+    pub fn reread_after(mut self, interval: Duration) -> Self {
+        self.reread_after = interval;
+        self
+    }
+
+    /// A file that is being replaced can be away or cut short for an instant, so every fault may
+    /// mend itself.
+    fn fault(&self, fault: &str) -> Error {
+        let path = self.path.display();
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("the token file {path} {fault}"),
+        )
+        .delivery(Delivery::NotSent)
+    }
+}
+
+impl Grant for TokenFile {
+    fn name(&self) -> &str {
+        "token_file"
+    }
+
+    async fn obtain(&self, _request: GrantRequest) -> Result<TokenResponse, Error> {
+        let text = tokio::fs::read_to_string(&self.path)
+            .await
+            .map(Zeroizing::new)
+            .map_err(|error| self.fault("cannot be read").with_source(error))?;
+        let token = Secret::new(text.trim());
+        if token.expose().is_empty() {
+            return Err(self.fault("is empty"));
+        }
+        if bearer_header(&token).is_err() {
+            return Err(self.fault("holds something that is no bearer token"));
+        }
+        Ok(TokenResponse::bearer(token).refresh_in(self.reread_after))
+    }
+}
