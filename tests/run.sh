@@ -156,7 +156,7 @@ for feature in $all_features; do
 done
 printf '\nfeatures in the lints, the documentation and the tests: %s\n' "$features"
 
-step 'formatting' cargo fmt --all --check
+step 'formatting' cargo fmt --all --check -- --color never
 step 'clippy with all features but TLS, tests and examples too' clippy_with_features
 step 'clippy without features' clippy_without_features
 step 'licences, sources and banned crates' cargo deny check bans licenses sources

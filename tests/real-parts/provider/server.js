@@ -77,7 +77,7 @@ const CLIENTS = [
     grant_types: ['client_credentials'],
     response_types: [],
     redirect_uris: [],
-    scope: SCOPES,
+    scope: 'api:read',
   },
 ];
 

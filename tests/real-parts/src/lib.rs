@@ -49,7 +49,8 @@ pub const PUBLIC: Credentials = Credentials {
 };
 
 /// Authenticates with HTTP Basic, and most of its characters mean something in a URL, in a
-/// form or in Basic credentials. Has client credentials only.
+/// form or in Basic credentials. Has client credentials with the
+/// scope `api:read` only.
 pub const SPECIAL: Credentials = Credentials {
     id: "special:client/+%",
     secret: "p:a+s s%2F&=w?/rd",
