@@ -7,13 +7,17 @@ use std::sync::Arc;
 #[cfg(any(test, feature = "test-util"))]
 use tokio::sync::watch;
 
+/// What the monotonic clock says at its beginning, so that a token which was issued before the
+/// process started has a moment too: twenty years.
+const HEAD_START: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+
 /// One reading of both clocks of the machine.
 ///
 /// Two, because each misses something: the monotonic clock stands still while a laptop is
 /// suspended, and the wall clock can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// Since the clock was made. Never goes back.
+    /// Since some fixed moment before the clock was made. Never goes back.
     pub(crate) monotonic: Duration,
     /// Since 1970-01-01 UTC.
     pub(crate) wall: Duration,
@@ -52,18 +56,24 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "this file is where time comes from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
     pub(crate) fn system() -> Self {
         Self::System {
             epoch: Instant::now(),
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this file is where time comes from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
     pub(crate) fn now(&self) -> Moment {
         match self {
             Self::System { epoch } => Moment {
-                monotonic: epoch.elapsed(),
+                monotonic: HEAD_START + epoch.elapsed(),
                 wall: SystemTime::now()
                     .duration_since(SystemTime::UNIX_EPOCH)
                     .unwrap_or_default(),
@@ -74,7 +84,10 @@ impl Clock {
     }
 
     /// Returns after `pause`, by the monotonic clock.
-    #[expect(clippy::disallowed_methods, reason = "this file is where timers come from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where timers come from"
+    )]
     pub(crate) async fn sleep(&self, pause: Duration) {
         match self {
             Self::System { .. } => tokio::time::sleep(pause).await,
@@ -102,7 +115,7 @@ impl TestClock {
     #[must_use]
     pub fn new() -> Self {
         let start = Moment {
-            monotonic: Duration::from_secs(1_000_000),
+            monotonic: HEAD_START,
             wall: Duration::from_secs(1_767_225_600),
         };
         Self {

@@ -117,8 +117,12 @@ impl TokenEndpoint {
             Place::Fixed(url) => url.clone(),
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
+        let asked_scope = request.scope();
         let answer = self.0.post(url, request.into_form()).await?;
-        answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())
+        let mut response =
+            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())?;
+        response.asked_scope = asked_scope;
+        Ok(response)
     }
 
     /// Tells the server that a token is no longer needed (RFC 7009), in one attempt. A token that

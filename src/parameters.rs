@@ -70,7 +70,11 @@ impl TokenParameters {
     #[must_use]
     pub fn or(&self, defaults: &Self) -> Self {
         let first = |own: &Vec<String>, other: &Vec<String>| {
-            if own.is_empty() { other.clone() } else { own.clone() }
+            if own.is_empty() {
+                other.clone()
+            } else {
+                own.clone()
+            }
         };
         let mut extra = defaults.extra.clone();
         extra.extend(self.extra.clone());
@@ -91,7 +95,11 @@ impl TokenParameters {
             .extra
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone()));
-        scope.into_iter().chain(resource).chain(audience).chain(extra)
+        scope
+            .into_iter()
+            .chain(resource)
+            .chain(audience)
+            .chain(extra)
     }
 }
 

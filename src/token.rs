@@ -23,6 +23,8 @@ pub struct TokenResponse {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
+    /// What the request asked for, if the grant knows: a narrower `scope` is worth an event.
+    pub(crate) asked_scope: Option<String>,
     pub(crate) members: Map<String, Value>,
 }
 
@@ -48,6 +50,7 @@ impl TokenResponse {
             refresh_token: None,
             id_token: None,
             scope: None,
+            asked_scope: None,
             members: Map::new(),
         }
     }

@@ -191,6 +191,7 @@ fn read_token(mut members: Map<String, Value>) -> Result<TokenResponse, String> 
         refresh_token: take_secret(&mut members, "refresh_token"),
         id_token: take_secret(&mut members, "id_token"),
         scope: read_scope(members.remove("scope")),
+        asked_scope: None,
         members,
     })
 }

@@ -52,6 +52,11 @@ impl TokenRequest {
             .fold(self, |request, (name, value)| request.field(name, value))
     }
 
+    /// The scopes that are asked for, if any.
+    pub(crate) fn scope(&self) -> Option<String> {
+        self.0.value("scope").map(ToOwned::to_owned)
+    }
+
     pub(crate) fn into_form(self) -> Form {
         self.0
     }
@@ -73,6 +78,11 @@ pub(crate) struct Form(Vec<(String, Secret)>);
 impl Form {
     pub(crate) fn push(&mut self, name: impl Into<String>, value: impl Into<Secret>) {
         self.0.push((name.into(), value.into()));
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let mut fields = self.0.iter();
+        fields.find_map(|(known, value)| (known == name).then(|| value.expose()))
     }
 
     /// As `application/x-www-form-urlencoded` (RFC 6749 appendix B).

@@ -1,0 +1,258 @@
+//! An access token as this process keeps it: its header, its plan, and how it stands.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use serde_json::{Map, Value};
+
+use crate::clock::{Moment, system_time};
+use crate::origin::Origin;
+use crate::parameters::TokenParameters;
+use crate::schedule::{Age, Plan};
+use crate::secret::Secret;
+
+const SCHEME: &str = "Bearer ";
+
+/// A usable access token, by hand: for a WebSocket, a gRPC call, a client that is not reqwest.
+///
+/// Cheap to clone. `Debug` does not show the token.
+#[derive(Clone)]
+pub struct AccessToken(Arc<Issued>);
+
+impl AccessToken {
+    /// The token itself, without the scheme.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        let header = self.0.header.to_str().unwrap_or_default();
+        header.get(SCHEME.len()..).unwrap_or_default()
+    }
+
+    /// The value of an `Authorization` header, `Bearer` and the token, marked as sensitive.
+    #[must_use]
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.0.header
+    }
+
+    /// When the token ends, by the wall clock; `None` if the server did not say and the source has
+    /// no default lifetime.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.plan.expires_at().map(system_time)
+    }
+
+    /// The scopes that the server granted, separated by spaces, if it named them.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.brought.scope.as_deref()
+    }
+
+    /// The id token that came along, unchecked (OpenID Connect Core 3.1.3.3).
+    #[must_use]
+    pub fn id_token(&self) -> Option<&Secret> {
+        self.0.brought.id_token.as_ref()
+    }
+
+    /// A member of the token answer that no RFC names, such as `instance_url`.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.0.brought.members.get(name)
+    }
+
+    pub(crate) fn new(issued: Arc<Issued>) -> Self {
+        Self(issued)
+    }
+
+    pub(crate) fn issued(&self) -> &Arc<Issued> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AccessToken")
+            .field("expires_at", &self.expires_at())
+            .field("scope", &self.scope())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one answer brought, ready for use.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) header: HeaderValue,
+    /// Names this token among all of its source: requests remember it, not the text.
+    pub(crate) generation: u64,
+    pub(crate) plan: Plan,
+    /// What it was asked for with: finds its place in the cache again.
+    pub(crate) parameters: Arc<TokenParameters>,
+    pub(crate) brought: Arc<Brought>,
+    /// The API whose refusal of the token before was the reason to ask for this one.
+    pub(crate) replaces_for: Option<Option<Origin>>,
+    /// Shared with the object that takes this one's place when the same token gets a later expiry.
+    pub(crate) standing: Arc<Standing>,
+}
+
+/// What came with the token.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    pub(crate) scope: Option<String>,
+    pub(crate) id_token: Option<Secret>,
+    pub(crate) members: Map<String, Value>,
+}
+
+impl Issued {
+    pub(crate) fn age(&self, now: Moment) -> Age {
+        self.plan.age(now)
+    }
+
+    pub(crate) fn is_usable(&self, now: Moment) -> bool {
+        self.age(now) != Age::Expired
+    }
+}
+
+/// What APIs have made of a token so far.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    accepted: AtomicBool,
+    /// When it was refused, in nanoseconds of the monotonic clock; `NEVER` if it is not.
+    refused_at: AtomicU64,
+    refused_before: AtomicBool,
+    /// The smallest remaining lifetime, in nanoseconds, that the server could not meet (B9).
+    unmet: AtomicU64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicBool::new(false),
+            refused_at: AtomicU64::new(NEVER),
+            refused_before: AtomicBool::new(false),
+            unmet: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
+impl Standing {
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused_at.load(Ordering::Acquire) != NEVER
+    }
+
+    /// Whether it was refused later than at `moment`.
+    pub(crate) fn is_refused_since(&self, moment: Moment) -> bool {
+        let refused_at = self.refused_at.load(Ordering::Acquire);
+        refused_at != NEVER && refused_at > nanos(moment.monotonic)
+    }
+
+    /// Refuses it, once: of any number of concurrent refusals one is told that it was the first.
+    pub(crate) fn refuse(&self, now: Moment) -> Refusal {
+        let first = self.refused_at.compare_exchange(
+            NEVER,
+            nanos(now.monotonic),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        match first {
+            Ok(_) if self.refused_before.swap(true, Ordering::AcqRel) => Refusal::Again,
+            Ok(_) => Refusal::First,
+            Err(_) => Refusal::Known,
+        }
+    }
+
+    /// An API took it: a success lifts a refusal that is older than the sending. Says whether this
+    /// is the first time.
+    pub(crate) fn accept(&self, sent: Moment, success: bool) -> bool {
+        // Read before written: a store by every call would bounce the cache line.
+        let first =
+            !self.accepted.load(Ordering::Relaxed) && !self.accepted.swap(true, Ordering::Relaxed);
+        let refused_at = self.refused_at.load(Ordering::Acquire);
+        if success && refused_at != NEVER && refused_at < nanos(sent.monotonic) {
+            // Compare-and-set, since another refusal may have come meanwhile.
+            let _ = self.refused_at.compare_exchange(
+                refused_at,
+                NEVER,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+        }
+        first
+    }
+
+    pub(crate) fn was_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server does not issue tokens that live for `minimum`.
+    pub(crate) fn cannot_last(&self, minimum: Duration) {
+        self.unmet.fetch_min(nanos(minimum), Ordering::Relaxed);
+    }
+
+    pub(crate) fn can_last(&self, minimum: Duration) -> bool {
+        nanos(minimum) < self.unmet.load(Ordering::Relaxed)
+    }
+}
+
+/// What a refusal found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A token that nobody had refused.
+    First,
+    /// A token that was refused before, and accepted since.
+    Again,
+    /// A token that is refused already.
+    Known,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    // 584 years; one less than `NEVER`.
+    u64::try_from(duration.as_nanos()).map_or(NEVER - 1, |nanos| nanos.min(NEVER - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Refusal, Standing};
+    use crate::clock::Moment;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> Moment {
+        Moment {
+            monotonic: Duration::from_secs(seconds),
+            wall: Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn of_many_refusals_one_is_the_first_until_a_later_success_lifts_it() {
+        // C1, C2
+        let standing = Standing::default();
+        assert!(!standing.is_refused());
+        assert_eq!(standing.refuse(at(5)), Refusal::First);
+        assert_eq!(standing.refuse(at(6)), Refusal::Known);
+        assert!(standing.is_refused_since(at(4)));
+        assert!(!standing.is_refused_since(at(5)));
+        standing.accept(at(5), true);
+        assert!(standing.is_refused(), "sent no later than the refusal");
+        standing.accept(at(6), false);
+        assert!(standing.is_refused(), "an answer that is no success");
+        standing.accept(at(6), true);
+        assert!(!standing.is_refused());
+        assert_eq!(standing.refuse(at(7)), Refusal::Again);
+    }
+
+    #[test]
+    fn a_minimum_that_could_not_be_met_is_remembered() {
+        // B9
+        let standing = Standing::default();
+        let minute = Duration::from_secs(60);
+        assert!(standing.can_last(minute));
+        standing.cannot_last(minute);
+        assert!(!standing.can_last(minute));
+        assert!(!standing.can_last(minute * 2));
+        assert!(standing.can_last(minute / 2));
+    }
+}

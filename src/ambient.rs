@@ -1,0 +1,104 @@
+//! What a task carries along without passing it on: which token sources are being refreshed here.
+//!
+//! Rides on `task-local-extensions`, whose `with_extensions` swaps a task's map in and out around
+//! each poll without a guard: a panic would leave the map on the thread, for the next task to
+//! find. So the unwinding is caught inside and resumed outside.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use task_local_extensions::{Extensions, get_local_item, with_extensions};
+
+/// Names one token source within this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceId(pub(crate) u64);
+
+/// What the present task carries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ambient {
+    refreshing: Option<Arc<[SourceId]>>,
+}
+
+impl Ambient {
+    /// Of the task that asks.
+    pub(crate) fn current() -> Self {
+        // The function is async in name only: it is ready at the first poll.
+        get_local_item::<Self>()
+            .now_or_never()
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    /// The same, with the mark of a source whose refresh this is. A flight started from within
+    /// another source's flight carries both marks.
+    #[must_use]
+    pub(crate) fn refreshing(self, source: SourceId) -> Self {
+        let known = self.refreshing.as_deref().unwrap_or_default();
+        let marks = known.iter().copied().chain([source]).collect();
+        Self {
+            refreshing: Some(marks),
+        }
+    }
+
+    /// Whether this task is at work for a refresh of `source`.
+    pub(crate) fn is_refreshing(&self, source: SourceId) -> bool {
+        self.refreshing
+            .as_deref()
+            .is_some_and(|marks| marks.contains(&source))
+    }
+
+    /// Runs `work` with this as what its task carries.
+    pub(crate) async fn scope<T>(self, work: impl Future<Output = T>) -> T {
+        let mut map = Extensions::new();
+        map.insert(self);
+        let (_, outcome) = with_extensions(map, AssertUnwindSafe(work).catch_unwind()).await;
+        match outcome {
+            Ok(output) => output,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ambient, SourceId};
+
+    const SOURCE: SourceId = SourceId(1);
+
+    #[tokio::test]
+    async fn a_mark_is_seen_inside_its_scope_and_nowhere_else() {
+        // E1
+        assert!(!Ambient::current().is_refreshing(SOURCE));
+        Ambient::default()
+            .refreshing(SOURCE)
+            .scope(async {
+                assert!(Ambient::current().is_refreshing(SOURCE));
+                assert!(!Ambient::current().is_refreshing(SourceId(2)));
+                let both = Ambient::current().refreshing(SourceId(2));
+                both.scope(async {
+                    assert!(Ambient::current().is_refreshing(SOURCE));
+                    assert!(Ambient::current().is_refreshing(SourceId(2)));
+                })
+                .await;
+                // F1: what is spawned inherits nothing.
+                let spawned = tokio::spawn(async { Ambient::current().is_refreshing(SOURCE) });
+                assert!(!spawned.await.unwrap());
+            })
+            .await;
+        assert!(!Ambient::current().is_refreshing(SOURCE));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_panic_in_a_scope_leaves_nothing_for_the_next_task_on_the_thread() {
+        // F1
+        let panics = tokio::spawn(Ambient::default().refreshing(SOURCE).scope(async {
+            tokio::task::yield_now().await;
+            panic!("on purpose");
+        }));
+        assert!(panics.await.is_err());
+        let next = tokio::spawn(async { Ambient::current().is_refreshing(SOURCE) });
+        assert!(!next.await.unwrap());
+    }
+}

@@ -1,0 +1,799 @@
+//! What a 401 means: the `WWW-Authenticate` challenges of a response, read by RFC 9110 11.6.1.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
+
+/// How many bytes of challenges are read (C6). Real ones are a few hundred; Microsoft's claims
+/// challenges reach 2 KiB.
+const LONGEST: usize = 8 * 1024;
+
+const INVALID_TOKEN: &str = "invalid_token";
+const INVALID_REQUEST: &str = "invalid_request";
+const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
+const INSUFFICIENT_USER_AUTHENTICATION: &str = "insufficient_user_authentication";
+
+/// The error codes that RFC 6750 3.1, RFC 9470 3 and RFC 9449 7.1 and 9 name. Any other text in
+/// their place may be anything, so it is never printed (D6).
+const NAMED_ERRORS: [&str; 6] = [
+    INVALID_TOKEN,
+    INVALID_REQUEST,
+    INSUFFICIENT_SCOPE,
+    INSUFFICIENT_USER_AUTHENTICATION,
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+];
+
+/// What an API asked for with a `Bearer` challenge (RFC 6750 section 3).
+///
+/// It is an extension of the response that carried it, whatever the status:
+///
+/// ```
+/// # fn look(response: &reqwest::Response) {
+/// use reqwest_bearer::BearerChallenge;
+///
+/// if let Some(challenge) = response.extensions().get::<BearerChallenge>() {
+///     if challenge.is_insufficient_scope() {
+///         println!("ask for these scopes: {:?}", challenge.scope());
+///     }
+/// }
+/// # }
+/// ```
+///
+/// A parameter that is empty counts as absent, and of one that is given twice the first counts.
+/// The values are what the API sent: `Debug` shows an `error` only if an RFC names it, besides
+/// that the `scope`, and none of the other texts.
+#[derive(Clone, Default)]
+pub struct BearerChallenge {
+    realm: Option<String>,
+    error: Option<String>,
+    scope: Option<String>,
+    acr_values: Option<String>,
+    max_age: Option<Duration>,
+    claims: Option<String>,
+}
+
+impl BearerChallenge {
+    /// The error code, such as `invalid_token` (RFC 6750 section 3.1). `None` if the request
+    /// carried no token at all, or the API does not say.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// The scopes that a token needs here, separated by spaces (RFC 6750 section 3).
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// The protection space (RFC 9110 section 11.5).
+    #[must_use]
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
+    }
+
+    /// The authentication contexts, one of which the user's sign-in has to reach, separated by
+    /// spaces, the best first (RFC 9470 section 3).
+    #[must_use]
+    pub fn acr_values(&self) -> Option<&str> {
+        self.acr_values.as_deref()
+    }
+
+    /// How long ago the user may have signed in at most (RFC 9470 section 3). `None` also if it is
+    /// not a whole number of seconds.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.max_age
+    }
+
+    /// Microsoft's claims challenge, base64 as it was sent: what the next authorization or token
+    /// request has to bring as `claims`, once it is decoded.
+    #[must_use]
+    pub fn claims(&self) -> Option<&str> {
+        self.claims.as_deref()
+    }
+
+    /// Whether the token is good but may not do this (`insufficient_scope`).
+    #[must_use]
+    pub fn is_insufficient_scope(&self) -> bool {
+        self.error() == Some(INSUFFICIENT_SCOPE)
+    }
+
+    /// Whether the user has to sign in more strongly or again
+    /// (`insufficient_user_authentication`, RFC 9470): see
+    /// [`acr_values`](Self::acr_values) and [`max_age`](Self::max_age).
+    #[must_use]
+    pub fn is_step_up(&self) -> bool {
+        self.error() == Some(INSUFFICIENT_USER_AUTHENTICATION)
+    }
+
+    /// Whether there is a claims challenge.
+    #[must_use]
+    pub fn has_claims(&self) -> bool {
+        self.claims.is_some()
+    }
+
+    fn set(&mut self, name: &[u8], value: &[u8]) {
+        let text = String::from_utf8_lossy(value).trim().to_owned();
+        if text.is_empty() {
+            return;
+        }
+        let place = if name.eq_ignore_ascii_case(b"error") {
+            &mut self.error
+        } else if name.eq_ignore_ascii_case(b"scope") {
+            &mut self.scope
+        } else if name.eq_ignore_ascii_case(b"realm") {
+            &mut self.realm
+        } else if name.eq_ignore_ascii_case(b"acr_values") {
+            &mut self.acr_values
+        } else if name.eq_ignore_ascii_case(b"claims") {
+            &mut self.claims
+        } else {
+            if name.eq_ignore_ascii_case(b"max_age") && self.max_age.is_none() {
+                self.max_age = whole_seconds(&text);
+            }
+            return;
+        };
+        place.get_or_insert(text);
+    }
+
+    /// How much this challenge says: first what the error is worth, then how much else is told.
+    ///
+    /// Where an API sends several Bearer challenges (a gateway and the service behind it, say),
+    /// one says that this very token is bad or none does, so `invalid_token` outweighs all. Next
+    /// come the other codes that an RFC names, because they say what to do instead.
+    fn weight(&self) -> (u8, usize) {
+        let error = match self.error() {
+            Some(INVALID_TOKEN) => 3,
+            Some(code) if NAMED_ERRORS.contains(&code) => 2,
+            Some(_) => 1,
+            None => 0,
+        };
+        let told = [&self.scope, &self.realm, &self.acr_values, &self.claims];
+        let told = told.iter().filter(|text| text.is_some()).count();
+        (error, told + usize::from(self.max_age.is_some()))
+    }
+}
+
+impl fmt::Debug for BearerChallenge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = NAMED_ERRORS
+            .into_iter()
+            .find(|named| self.error() == Some(named));
+        formatter
+            .debug_struct("BearerChallenge")
+            .field("error", &named)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The Bearer challenge that says most; of equals the first. `None` if none can be read.
+pub(crate) fn bearer_challenge(headers: &HeaderMap) -> Option<BearerChallenge> {
+    let mut room = LONGEST;
+    let mut best: Option<BearerChallenge> = None;
+    for line in headers.get_all(WWW_AUTHENTICATE) {
+        // A line that does not fit counts as unreadable as a whole: half a line could end in the
+        // middle of a word and say something else. Shorter ones after it are still read.
+        let Some(left) = room.checked_sub(line.len()) else {
+            continue;
+        };
+        room = left;
+        for challenge in Line::read(line.as_bytes()) {
+            if best
+                .as_ref()
+                .is_none_or(|best| challenge.weight() > best.weight())
+            {
+                best = Some(challenge);
+            }
+        }
+    }
+    best
+}
+
+/// Whether this answer refuses the token that the request carried (C5).
+///
+/// Only a 401 can. It does unless its Bearer challenge names another reason; of several Bearer
+/// challenges the one of [`bearer_challenge`] decides, so that the caller can see in the response's
+/// extensions why. A 401 without any challenge that can be read refuses: many APIs send none.
+pub(crate) fn refuses(status: StatusCode, headers: &HeaderMap) -> bool {
+    const OTHER_REASONS: [&str; 3] = [
+        INSUFFICIENT_SCOPE,
+        INSUFFICIENT_USER_AUTHENTICATION,
+        INVALID_REQUEST,
+    ];
+    status == StatusCode::UNAUTHORIZED
+        && !bearer_challenge(headers)
+            .and_then(|challenge| challenge.error)
+            .is_some_and(|code| OTHER_REASONS.contains(&code.as_str()))
+}
+
+fn whole_seconds(text: &str) -> Option<Duration> {
+    // `parse` alone would take a plus sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok().map(Duration::from_secs))?
+}
+
+/// The reading of one header line.
+///
+/// ```text
+/// line      = #challenge
+/// challenge = scheme [ 1*SP ( token68 / #( token BWS "=" BWS ( token / quoted-string ) ) ) ]
+/// ```
+/// A comma parts challenges as well as parameters, so a word after a comma is a parameter if `=`
+/// follows it, and otherwise a scheme. Two liberties beyond the grammar, both for input that it
+/// has no reading for: a parameter after `Bearer,` belongs to that challenge, and a blank alone
+/// parts parameters after a quoted value, as AWS API Gateway sends it
+/// (`Bearer scope="" error="invalid_token"`).
+///
+/// What follows the first fault of a line is not read, because nobody knows there whether a comma
+/// or a quote is still text. What came before it stays, but for the parameter at the fault: in
+/// `scope=read write` the scope is not `read`.
+struct Line<'line> {
+    rest: &'line [u8],
+    open: Option<Open>,
+    found: Vec<BearerChallenge>,
+}
+
+/// The challenge whose parameters are being read.
+struct Open {
+    /// `None` for another scheme, whose parameters are read only to find their end.
+    bearer: Option<BearerChallenge>,
+    parameters: usize,
+    has_token68: bool,
+}
+
+/// The place where a line leaves the grammar.
+struct Fault;
+
+impl<'line> Line<'line> {
+    fn read(line: &'line [u8]) -> Vec<BearerChallenge> {
+        let mut reading = Self {
+            rest: line,
+            open: None,
+            found: Vec::new(),
+        };
+        let outcome = reading.challenges();
+        // A scheme with nothing but a fault behind it says nothing that can be trusted.
+        if outcome.is_ok()
+            || reading
+                .open
+                .as_ref()
+                .is_some_and(|open| open.parameters > 0)
+        {
+            reading.close();
+        }
+        reading.found
+    }
+
+    fn challenges(&mut self) -> Result<(), Fault> {
+        let mut scheme_may_begin = true;
+        loop {
+            scheme_may_begin |= self.skip_commas();
+            if self.rest.is_empty() {
+                return Ok(());
+            }
+            let word = self.token()?;
+            if self.skip_equals_sign() {
+                self.parameter(word)?;
+            } else if scheme_may_begin {
+                self.scheme(word)?;
+            } else {
+                return Err(Fault);
+            }
+            scheme_may_begin = false;
+        }
+    }
+
+    fn scheme(&mut self, name: &[u8]) -> Result<(), Fault> {
+        self.close();
+        let bearer = name
+            .eq_ignore_ascii_case(b"bearer")
+            .then(BearerChallenge::default);
+        // `skip_equals_sign` leaves the blanks where they are if it finds none, so this sees them.
+        let parted = self.skip_blanks() || self.at_end_of_element();
+        self.open = Some(Open {
+            bearer,
+            parameters: 0,
+            has_token68: self.skip_token68(),
+        });
+        if parted { Ok(()) } else { Err(Fault) }
+    }
+
+    fn parameter(&mut self, name: &[u8]) -> Result<(), Fault> {
+        let quoted = self.rest.first() == Some(&b'"');
+        let value = if quoted {
+            self.quoted_string()?
+        } else {
+            self.token()?.to_vec()
+        };
+        let blank = self.skip_blanks();
+        if !(self.at_end_of_element() || quoted && blank) {
+            return Err(Fault);
+        }
+        let open = self.open.as_mut().filter(|open| !open.has_token68);
+        let open = open.ok_or(Fault)?;
+        open.parameters += 1;
+        if let Some(bearer) = &mut open.bearer {
+            bearer.set(name, &value);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.found
+            .extend(self.open.take().and_then(|open| open.bearer));
+    }
+
+    fn token(&mut self) -> Result<&'line [u8], Fault> {
+        let token = self.skip_while(is_token_byte);
+        if token.is_empty() {
+            Err(Fault)
+        } else {
+            Ok(token)
+        }
+    }
+
+    fn quoted_string(&mut self) -> Result<Vec<u8>, Fault> {
+        let mut text = Vec::new();
+        let mut bytes = self.rest.iter().copied().skip(1);
+        loop {
+            match bytes.next().ok_or(Fault)? {
+                b'"' => break,
+                b'\\' => text.push(bytes.next().ok_or(Fault)?),
+                byte => text.push(byte),
+            }
+        }
+        let left = bytes.len();
+        self.rest = &self.rest[self.rest.len() - left..];
+        Ok(text)
+    }
+
+    /// Skips a `token68` if that is all there is up to the next comma; the word of a parameter
+    /// looks like one until its value begins.
+    fn skip_token68(&mut self) -> bool {
+        let before = self.rest;
+        let is_body = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        let body = self.skip_while(is_body);
+        self.skip_while(|byte| byte == b'=');
+        self.skip_blanks();
+        if !body.is_empty() && self.at_end_of_element() {
+            return true;
+        }
+        self.rest = before;
+        false
+    }
+
+    /// Skips `BWS "=" BWS`, or nothing.
+    fn skip_equals_sign(&mut self) -> bool {
+        let before = self.rest;
+        self.skip_blanks();
+        if let Some((b'=', rest)) = self.rest.split_first() {
+            self.rest = rest;
+            self.skip_blanks();
+            return true;
+        }
+        self.rest = before;
+        false
+    }
+
+    /// Skips the ends of list elements, empty ones too; whether there was any.
+    fn skip_commas(&mut self) -> bool {
+        self.skip_while(|byte| byte == b',' || is_blank(byte))
+            .contains(&b',')
+    }
+
+    fn skip_blanks(&mut self) -> bool {
+        !self.skip_while(is_blank).is_empty()
+    }
+
+    fn skip_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'line [u8] {
+        let end = self.rest.iter().position(|byte| !belongs(*byte));
+        let (skipped, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = rest;
+        skipped
+    }
+
+    fn at_end_of_element(&self) -> bool {
+        matches!(self.rest.first(), None | Some(b','))
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// `tchar` of RFC 9110 section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::WWW_AUTHENTICATE;
+    use http::{HeaderMap, HeaderValue, StatusCode};
+    use proptest::prelude::*;
+
+    use super::{BearerChallenge, bearer_challenge, refuses};
+
+    fn headers<Line: AsRef<[u8]>>(lines: impl IntoIterator<Item = Line>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let line = HeaderValue::from_bytes(line.as_ref()).unwrap();
+            headers.append(WWW_AUTHENTICATE, line);
+        }
+        headers
+    }
+
+    fn read(line: &str) -> Option<BearerChallenge> {
+        bearer_challenge(&headers([line]))
+    }
+
+    fn error_in(line: &str) -> Option<String> {
+        read(line).and_then(|challenge| challenge.error)
+    }
+
+    #[test]
+    fn a_401_refuses_the_token_unless_its_bearer_challenge_names_another_reason() {
+        // C5
+        let table: [(&[&str], bool); 24] = [
+            (&[], true),
+            (&[""], true),
+            (&["Bearer"], true),
+            (&["Bearer realm=\"x\""], true),
+            (&["Bearer error=\"\""], true),
+            (&["Bearer error=\"invalid_token\""], true),
+            (&["Bearer error=\"expired\""], true),
+            (&["Bearer error=\"Insufficient_Scope\""], true),
+            (&["Basic realm=\"x\""], true),
+            (&["Basic realm=\"x\", error=\"insufficient_scope\""], true),
+            (&["DPoP error=\"insufficient_scope\""], true),
+            (&["error=insufficient_scope"], true),
+            (&["Bearer error=insufficient_scope for you"], true),
+            (
+                &["error=invalid_request,error_description=Invalid request"],
+                true,
+            ),
+            (&["Bearer error=\"insufficient_scope\""], false),
+            (&["Bearer error=\" insufficient_scope \""], false),
+            (
+                &["Bearer error=\"insufficient_user_authentication\""],
+                false,
+            ),
+            (&["Bearer error=\"invalid_request\""], false),
+            (
+                &["Basic realm=\"x\"", "Bearer error=invalid_request"],
+                false,
+            ),
+            // Of several Bearer challenges the one that says most decides.
+            (
+                &["Bearer realm=\"x\", Bearer error=\"insufficient_scope\""],
+                false,
+            ),
+            (
+                &[
+                    "Bearer error=\"odd\"",
+                    "Bearer error=\"insufficient_scope\"",
+                ],
+                false,
+            ),
+            (
+                &[
+                    "Bearer error=\"insufficient_scope\"",
+                    "Bearer error=\"odd\"",
+                ],
+                false,
+            ),
+            (
+                &[
+                    "Bearer error=invalid_token",
+                    "Bearer error=insufficient_scope",
+                ],
+                true,
+            ),
+            (
+                &["Bearer error=insufficient_scope, Bearer error=invalid_token"],
+                true,
+            ),
+        ];
+        for (lines, refused) in table {
+            let headers = headers(lines);
+            assert_eq!(
+                refuses(StatusCode::UNAUTHORIZED, &headers),
+                refused,
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_other_status_refuses_the_token() {
+        // C5
+        let headers = headers(["Bearer error=\"invalid_token\""]);
+        for status in [200, 302, 400, 402, 403, 404, 407, 419, 440, 500, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert!(!refuses(status, &headers), "{status}");
+            assert!(!refuses(status, &HeaderMap::new()), "{status}");
+        }
+    }
+
+    #[test]
+    fn challenges_are_read_by_the_grammar() {
+        // C6
+        let readable = [
+            "Bearer error=\"invalid_token\"",
+            "Bearer error=invalid_token",
+            "bearer ERROR=\"invalid_token\"",
+            "BEARER Error=\"invalid_token\"",
+            "Bearer   error=\"invalid_token\"",
+            "Bearer\terror=\"invalid_token\"",
+            "Bearer error = \"invalid_token\"",
+            "Bearer error\t=\t\"invalid_token\"  ",
+            "Bearer realm=\"Service\",error=\"invalid_token\"",
+            "Bearer realm=\"Service\" , error=\"invalid_token\"",
+            ", ,Bearer ,, realm=\"a\",,error=\"invalid_token\",,",
+            "Bearer realm=\"\", error=\"invalid_token\"",
+            "Bearer error=\"inv\\alid_\\token\"",
+            "Bearer realm=\"a \\\"b\\\", Basic c=\\\\\", error=\"invalid_token\"",
+            "Basic realm=\"Bearer error=x\", Bearer error=\"invalid_token\"",
+            "Basic realm=x, charset=\"UTF-8\", Bearer error=invalid_token, DPoP algs=\"ES256\"",
+            "Negotiate, Bearer error=\"invalid_token\"",
+            "Negotiate a87421000000492==, Bearer error=\"invalid_token\"",
+            "Negotiate oYG2-._~+/= ,Bearer error=\"invalid_token\"",
+            "Bearer error=\"invalid_token\", Negotiate YII=",
+            "Bearer error=\"invalid_token\", error=\"insufficient_scope\"",
+            // Beyond the grammar: AWS API Gateway, and a comma after the scheme.
+            "Bearer scope=\"\" error=\"invalid_token\" error_description=\"the token has expired\"",
+            "Bearer, error=\"invalid_token\"",
+        ];
+        for line in readable {
+            assert_eq!(error_in(line).as_deref(), Some("invalid_token"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_grammar_before_the_first_whole_parameter_is_no_challenge() {
+        // C6
+        let unreadable = [
+            "",
+            " , ,",
+            "=",
+            "\"",
+            "error",
+            "Bearerer error=\"x\"",
+            "error=invalid_request,error_description=Invalid request",
+            "error=\"invalid_token\"",
+            "error=\"x\", Bearer error=\"invalid_token\"",
+            "Bearer error=\"invalid_token",
+            "Bearer error=\"invalid_token\\",
+            "Bearer error=\"invalid_token\\\"",
+            "Bearer error=\"invalid_token\"x",
+            "Bearer error=invalid_token x",
+            "Bearer error=invalid_token error_description=\"x\"",
+            "Bearer\"x\"",
+            "Bearer; error=\"invalid_token\"",
+            "Bearer: error=\"invalid_token\"",
+            "Bearer {\"error\":\"invalid_token\"}",
+            "Bearer Basic realm=\"x\"",
+            "Bearer error==\"x\"",
+            "\"Bearer\" error=\"x\"",
+        ];
+        for line in unreadable {
+            let read = read(line);
+            assert!(read.is_none(), "{line}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_a_fault_stays_without_the_parameter_at_the_fault() {
+        // C6
+        let challenge = read("Bearer error=insufficient_scope, scope=read write").unwrap();
+        assert!(challenge.is_insufficient_scope());
+        assert_eq!(challenge.scope(), None);
+        let challenge = read("Bearer realm=\"a\" Bearer error=\"insufficient_scope\"").unwrap();
+        assert_eq!((challenge.realm(), challenge.error()), (Some("a"), None));
+        assert_eq!(
+            error_in("Bearer error=\"insufficient_scope\", error_description=Not for you")
+                .as_deref(),
+            Some("insufficient_scope"),
+        );
+    }
+
+    #[test]
+    fn a_challenge_with_a_token68_has_no_parameters() {
+        // C6
+        assert!(read("Bearer abc==").is_some());
+        assert_eq!(error_in("Bearer abc==, error=\"insufficient_scope\""), None);
+        assert_eq!(
+            error_in("Negotiate abc==, error=\"x\", Bearer error=\"y\""),
+            None
+        );
+    }
+
+    #[test]
+    fn a_malformed_line_does_not_hide_a_good_one() {
+        // C6
+        let good = "Bearer error=\"insufficient_scope\"";
+        for bad in [
+            "error=x,y z",
+            "Bearer \"",
+            "Bearer error=\"",
+            "\u{e9}",
+            "=",
+            "Bearer realm=a b",
+        ] {
+            for lines in [[bad, good], [good, bad]] {
+                let challenge = bearer_challenge(&headers(lines)).unwrap();
+                assert!(challenge.is_insufficient_scope(), "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn at_most_8_kib_are_read_and_a_longer_line_counts_as_unreadable() {
+        // C6
+        const MOST: usize = 8192;
+        let frame = "Bearer error=\"invalid_request\", x=\"\"".len();
+        let line = |length: usize| {
+            format!(
+                "Bearer error=\"invalid_request\", x=\"{}\"",
+                "y".repeat(length - frame)
+            )
+        };
+        assert!(error_in(&line(MOST - 1)).is_some());
+        assert!(error_in(&line(MOST)).is_some());
+        assert!(error_in(&line(MOST + 1)).is_none());
+
+        // The limit is for all lines together, and a short line behind a long one is read.
+        let small = "Bearer error=invalid_token";
+        let together = |first: usize| bearer_challenge(&headers([line(first), small.to_owned()]));
+        let error = |first| together(first).and_then(|challenge| challenge.error);
+        assert_eq!(error(MOST - small.len()).as_deref(), Some("invalid_token"));
+        assert_eq!(
+            error(MOST - small.len() + 1).as_deref(),
+            Some("invalid_request")
+        );
+        assert_eq!(error(MOST + 1).as_deref(), Some("invalid_token"));
+    }
+
+    #[test]
+    fn a_challenge_is_a_typed_value() {
+        // C11
+        let scope =
+            read("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"a b\"").unwrap();
+        assert!(scope.is_insufficient_scope() && !scope.is_step_up() && !scope.has_claims());
+        assert_eq!((scope.realm(), scope.scope()), (Some("api"), Some("a b")));
+
+        let step_up = read(
+            "Bearer error=\"insufficient_user_authentication\", error_description=\"x\", \
+             acr_values=\"gold silver\", max_age=\"5\"",
+        )
+        .unwrap();
+        assert!(step_up.is_step_up() && !step_up.is_insufficient_scope());
+        assert_eq!(step_up.acr_values(), Some("gold silver"));
+        assert_eq!(step_up.max_age(), Some(Duration::from_secs(5)));
+
+        let claims = read("Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ==\"").unwrap();
+        assert!(claims.has_claims());
+        assert_eq!(claims.claims(), Some("eyJhIjoxfQ=="));
+        assert_eq!(claims.error(), Some("insufficient_claims"));
+    }
+
+    #[test]
+    fn a_max_age_that_is_not_whole_seconds_is_none() {
+        // C11
+        let most = u64::MAX.to_string();
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("3600", Some(3600)),
+            (" 60 ", Some(60)),
+            (most.as_str(), Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("", None),
+            ("soon", None),
+        ] {
+            let challenge = read(&format!("Bearer realm=\"x\", max_age=\"{text}\"")).unwrap();
+            assert_eq!(
+                challenge.max_age(),
+                seconds.map(Duration::from_secs),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_text_of_the_server_but_the_scope_and_a_named_error() {
+        // D6
+        let line = "Bearer error=\"canary\", realm=\"canary\", acr_values=\"canary\", \
+                    claims=\"canary\", error_description=\"canary\", scope=\"read\"";
+        let shown = format!("{:?}", read(line).unwrap());
+        assert!(
+            !shown.contains("canary") && shown.contains("read"),
+            "{shown}"
+        );
+        let shown = format!("{:?}", read("Bearer error=\"invalid_token\"").unwrap());
+        assert!(shown.contains("invalid_token"), "{shown}");
+    }
+
+    /// Pieces that headers are made of, so that random lines come near the grammar.
+    fn line_like() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"Bearer".to_vec()),
+            Just(b"Basic".to_vec()),
+            Just(b"error".to_vec()),
+            Just(b"scope".to_vec()),
+            Just(b"invalid_token".to_vec()),
+            proptest::collection::vec(proptest::sample::select(b" \t,=\"\\a/;".to_vec()), 1..4),
+            proptest::collection::vec(any::<u8>(), 0..4),
+        ];
+        proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_parser_panic(lines in proptest::collection::vec(line_like(), 0..4)) {
+            // C6
+            let mut headers = HeaderMap::new();
+            for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+                headers.append(WWW_AUTHENTICATE, value);
+            }
+            let refused = refuses(StatusCode::UNAUTHORIZED, &headers);
+            prop_assert!(refused || bearer_challenge(&headers).is_some());
+        }
+
+        #[test]
+        fn every_text_survives_a_quoted_string(
+            text in "[a-zA-Z0-9 \"\\\\,=\u{e9}]{0,40}",
+            before in 0..3_usize,
+            gaps in proptest::collection::vec("[ \t]{0,2}", 4),
+            upper in any::<bool>(),
+        ) {
+            // C6
+            let others = ["Negotiate a=, ", "Basic realm=\"Bearer error=\\\"x\\\"\", ", ""];
+            let quoted: String = text
+                .chars()
+                .flat_map(|letter| {
+                    let escape = matches!(letter, '"' | '\\').then_some('\\');
+                    escape.into_iter().chain([letter])
+                })
+                .collect();
+            let [a, b, c, d] = &gaps[..] else { return Ok(()); };
+            let mut name = "scope".to_owned();
+            if upper {
+                name.make_ascii_uppercase();
+            }
+            let line = format!(
+                "{}Bearer {a}{name}{b}={c}\"{quoted}\"{d},error=invalid_token", others[before]
+            );
+            let challenge = bearer_challenge(&headers([line])).unwrap();
+            let text = text.trim();
+            prop_assert_eq!(challenge.scope(), (!text.is_empty()).then_some(text));
+            prop_assert_eq!(challenge.error(), Some("invalid_token"));
+        }
+
+        #[test]
+        fn lines_and_one_joined_line_say_the_same(
+            picks in proptest::collection::vec(0..5_usize, 1..5),
+        ) {
+            // C6: a proxy may join header lines with a comma (RFC 9110 section 5.3).
+            let lines = picks.iter().map(|pick| [
+                "Bearer error=\"invalid_token\"",
+                "Bearer realm=\"a\", error=insufficient_scope, scope=\"x y\"",
+                "Basic realm=\"b\"",
+                "Negotiate abc=",
+                "Bearer",
+            ][*pick]).collect::<Vec<_>>();
+            let apart = bearer_challenge(&headers(&lines));
+            let joined = bearer_challenge(&headers([lines.join(", ")]));
+            prop_assert_eq!(format!("{apart:?}"), format!("{joined:?}"));
+        }
+    }
+}

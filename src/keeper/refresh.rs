@@ -1,0 +1,182 @@
+//! What a flight does until it has an answer: the queue, the attempts, the pauses between them.
+
+use std::time::Duration;
+
+use crate::access_token::Standing;
+use crate::clock::Moment;
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::grant::GrantRequest;
+use crate::keeper::Keeper;
+use crate::keeper::slot::Slot;
+use crate::schedule::attempt_pause;
+use crate::secret::Secret;
+use crate::telemetry::RefreshReason;
+use crate::token::TokenResponse;
+
+/// Repetitions within one flight (E3).
+const MOST_REPETITIONS: u32 = 2;
+/// A longer `Retry-After` ends the flight, so that callers with short deadlines get an answer.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A token set that has arrived.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) response: TokenResponse,
+    /// The instant before the request was sent: the lifetime counts from here (B8).
+    pub(crate) asked: Moment,
+}
+
+impl Keeper {
+    /// Gets a token set for `slot`, and keeps its refresh token.
+    pub(crate) async fn refresh(
+        &self,
+        slot: &Slot,
+        reason: RefreshReason,
+    ) -> Result<Arrival, Error> {
+        let _turn = self.record.turn().await;
+        let mut budget = Budget(self.settings.refresh_timeout);
+        let mut asked_again = false;
+        loop {
+            let arrival = self.attempts(slot, reason, &mut budget).await?;
+            let refresh_token = arrival.response.refresh_token.as_ref();
+            self.record
+                .keep(refresh_token, &self.clock, &self.telemetry)
+                .await;
+            // Refused while this request was under way: what it brought may be dead as well, since
+            // servers revoke whole grants (C2). Once is enough, or an API that refuses everything
+            // would keep the flight in the air.
+            let outdated = slot
+                .peek()
+                .as_ref()
+                .is_some_and(|token| Standing::is_refused_since(&token.standing, arrival.asked));
+            if !outdated || asked_again {
+                return Ok(arrival);
+            }
+            asked_again = true;
+        }
+    }
+
+    /// One attempt, and repetitions where they are safe.
+    async fn attempts(
+        &self,
+        slot: &Slot,
+        reason: RefreshReason,
+        budget: &mut Budget,
+    ) -> Result<Arrival, Error> {
+        let first_asked = self.clock.now();
+        let mut repetitions = 0;
+        loop {
+            let refresh_token = self.record.refresh_token()?;
+            let attempt = self.attempt(slot, reason, refresh_token.as_ref(), budget);
+            let error = match attempt.await {
+                Ok(arrival) => return Ok(arrival),
+                Err(error) => error,
+            };
+            let pause = attempt_pause(repetitions, self.jitter.draw())
+                .max(error.retry_after().unwrap_or_default());
+            let spent = refresh_token.is_some();
+            let next = self.clock.now().since(first_asked) + pause;
+            let in_grace = self.settings.reuse_grace.is_some_and(|grace| next < grace);
+            let safe = may_repeat(error.how_far(), spent, in_grace)
+                && error.retry_after().unwrap_or_default() <= LONGEST_RETRY_AFTER
+                && repetitions < MOST_REPETITIONS
+                && budget.spend(pause);
+            if !safe {
+                return Err(match &refresh_token {
+                    Some(refresh_token) => self.record.failed(refresh_token, error),
+                    None => error,
+                });
+            }
+            repetitions += 1;
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        slot: &Slot,
+        reason: RefreshReason,
+        refresh_token: Option<&Secret>,
+        budget: &mut Budget,
+    ) -> Result<Arrival, Error> {
+        let limit = self.settings.attempt_timeout.min(budget.0);
+        let endpoint = self.grant.endpoint();
+        if let Some(endpoint) = endpoint {
+            let began = self.clock.now();
+            let located = tokio::select! {
+                located = endpoint.locate() => located,
+                () = self.clock.sleep(limit) => Err(Error::new(
+                    ErrorKind::Timeout,
+                    "the discovery document did not come in time",
+                )
+                .delivery(Delivery::NotSent)),
+            };
+            budget.spend(self.clock.now().since(began));
+            located?;
+        }
+        // Waiting in this queue is nobody's fault, and is not counted (A5).
+        let _place = match endpoint {
+            Some(endpoint) => endpoint.turn().await,
+            None => None,
+        };
+        let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
+        let asked = self.clock.now();
+        let answer = tokio::select! {
+            answer = self.grant.obtain(request) => answer,
+            () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
+                ErrorKind::Timeout,
+                "the authorization server did not answer in time",
+            )
+            .delivery(Delivery::Lost)),
+        };
+        let duration = self.clock.now().since(asked);
+        budget.spend(duration);
+        let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.telemetry.token_request(reason, outcome, duration);
+        answer.map(|response| Arrival { response, asked })
+    }
+}
+
+/// The time that a flight may still take, queues not counted (E2).
+struct Budget(Duration);
+
+impl Budget {
+    /// Takes `time` off; says whether any is left.
+    fn spend(&mut self, time: Duration) -> bool {
+        self.0 = self.0.saturating_sub(time);
+        !self.0.is_zero()
+    }
+}
+
+/// Whether an attempt that ended like this may be made again at once (E3).
+fn may_repeat(delivery: Delivery, refresh_token_spent: bool, in_grace: bool) -> bool {
+    match delivery {
+        Delivery::NotSent | Delivery::TurnedAway => true,
+        Delivery::Failed => !refresh_token_spent,
+        // The server may have rotated already; a second use of the old one would look like theft.
+        Delivery::Lost => !refresh_token_spent || in_grace,
+        Delivery::Answered => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_repeat;
+    use crate::error::Delivery;
+
+    #[test]
+    fn what_may_be_repeated_depends_on_how_far_it_got_and_on_what_it_spent() {
+        // E3
+        for (delivery, without, with, in_grace) in [
+            (Delivery::NotSent, true, true, true),
+            (Delivery::TurnedAway, true, true, true),
+            (Delivery::Failed, true, false, false),
+            (Delivery::Lost, true, false, true),
+            (Delivery::Answered, false, false, false),
+        ] {
+            assert_eq!(may_repeat(delivery, false, false), without, "{delivery:?}");
+            assert_eq!(may_repeat(delivery, true, false), with, "{delivery:?}");
+            assert_eq!(may_repeat(delivery, true, true), in_grace, "{delivery:?}");
+        }
+    }
+}

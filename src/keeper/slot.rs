@@ -1,0 +1,165 @@
+//! The place of one access token, with what happened to it: the flight, the failures, the refusals.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard as Loaded};
+
+use crate::access_token::{AccessToken, Issued};
+use crate::clock::{Moment, system_time};
+use crate::error::Error;
+use crate::flight::Flight;
+use crate::keeper::guard::{Guard, Refuser};
+use crate::parameters::TokenParameters;
+use crate::schedule::{dry_pause, soft_pause};
+
+/// What a flight ends with.
+pub(crate) type Outcome = Result<AccessToken, Error>;
+
+/// One key's token and history.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) parameters: Arc<TokenParameters>,
+    present: ArcSwapOption<Issued>,
+    ledger: Mutex<Ledger>,
+    /// In seconds of the monotonic clock, for the cache.
+    last_used: AtomicU64,
+}
+
+impl Slot {
+    pub(crate) fn new(parameters: TokenParameters) -> Self {
+        Self {
+            parameters: Arc::new(parameters),
+            present: ArcSwapOption::empty(),
+            ledger: Mutex::default(),
+            last_used: AtomicU64::new(0),
+        }
+    }
+
+    /// The present token, without counting a reference: what a warm call reads.
+    pub(crate) fn peek(&self) -> Loaded<Option<Arc<Issued>>> {
+        self.present.load()
+    }
+
+    pub(crate) fn present(&self) -> Option<Arc<Issued>> {
+        self.present.load_full()
+    }
+
+    pub(crate) fn publish(&self, token: Arc<Issued>) {
+        self.present.store(Some(token));
+    }
+
+    /// The history. Held for a few instructions, never across an await; nothing in there panics,
+    /// so a poisoned lock holds no half-done change.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The history, unless somebody else is at it.
+    pub(crate) fn ledger_if_free(&self) -> Option<MutexGuard<'_, Ledger>> {
+        self.ledger.try_lock().ok()
+    }
+
+    pub(crate) fn touch(&self, now: Moment) {
+        self.last_used
+            .store(now.monotonic.as_secs(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+}
+
+/// What happened to one key. Times are of the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) flight: Option<Flight<Outcome>>,
+    /// Failed refreshes of a token that is still good (B5).
+    pub(crate) ahead: Ahead,
+    /// Failed refreshes that left no usable token (B6).
+    pub(crate) dry: Failed,
+    /// Failed refreshes while there was a usable token, for those who do not want that one: an API
+    /// has refused it, or the caller asked for another.
+    pub(crate) urgent: Failed,
+    /// The server asked not to be asked before (`Retry-After`), and what it said.
+    pub(crate) floor: Option<(Duration, Error)>,
+    pub(crate) guard: Guard,
+    /// The refusal that the present token has met, if any.
+    pub(crate) refusal: Option<PendingRefusal>,
+}
+
+/// Refreshes ahead of time that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    failures: u32,
+    not_before: Duration,
+    /// One more attempt is due when the hard window begins, whatever the pause.
+    pub(crate) tried_in_hard_window: bool,
+}
+
+/// Refreshes that somebody waited for in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Failed {
+    failures: u32,
+    not_before: Duration,
+    error: Option<Error>,
+}
+
+/// A refusal that may be answered by a refresh.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingRefusal {
+    pub(crate) refuser: Refuser,
+    /// Not counted among the five in thirty seconds.
+    pub(crate) exempt: bool,
+}
+
+impl Ledger {
+    /// The flight under way, if it still may land.
+    pub(crate) fn flight(&self) -> Option<Flight<Outcome>> {
+        let flight = self.flight.as_ref()?;
+        flight.is_under_way().then(|| flight.clone())
+    }
+
+    /// Everything is well again: only refusals are remembered.
+    pub(crate) fn forget_failures(&mut self) {
+        self.ahead = Ahead::default();
+        self.dry = Failed::default();
+        self.urgent = Failed::default();
+        self.floor = None;
+    }
+
+    /// What the server said when it asked not to be asked before a moment that is still to come.
+    pub(crate) fn told_to_wait(&self, now: Duration) -> Option<&Error> {
+        let (until, error) = self.floor.as_ref()?;
+        (now < *until).then_some(error)
+    }
+}
+
+impl Ahead {
+    pub(crate) fn fail(&mut self, now: Duration, longest: Duration, draw: f64) {
+        self.not_before = now + soft_pause(self.failures, longest, draw);
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        now >= self.not_before
+    }
+}
+
+impl Failed {
+    /// Notes the failure; the error then says when the next attempt may be made.
+    pub(crate) fn fail(&mut self, now: Moment, error: Error) -> Error {
+        let pause = dry_pause(self.failures, &error).max(error.retry_after().unwrap_or_default());
+        self.not_before = now.monotonic + pause;
+        self.failures = self.failures.saturating_add(1);
+        let error = error.with_retry_at(system_time(now.wall + pause));
+        self.error = Some(error.clone());
+        error
+    }
+
+    /// The error that still stands at `now`.
+    pub(crate) fn standing(&self, now: Duration) -> Option<&Error> {
+        self.error.as_ref().filter(|_| now < self.not_before)
+    }
+}

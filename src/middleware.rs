@@ -1,0 +1,340 @@
+//! The path of one request: attach, send, judge the answer, resend once.
+
+mod builder;
+mod drain;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::header::AUTHORIZATION;
+use http::{Extensions, HeaderValue};
+use reqwest::{Request, Response, Url};
+use reqwest_middleware::{Middleware, Next, Result as Chain};
+
+pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
+
+use crate::access_token::Issued;
+use crate::ambient::Ambient;
+use crate::challenge::bearer_challenge;
+use crate::clock::Moment;
+use crate::destinations::{Admission, Destinations};
+use crate::error::{Error, ErrorKind};
+use crate::keeper::Demand;
+use crate::keeper::slot::Slot;
+use crate::middleware::drain::drain;
+use crate::options::TokenOptions;
+use crate::origin::{Origin, same_origin};
+use crate::path::InvalidPath;
+use crate::source::TokenSource;
+
+/// Gives each request the access token of a [`TokenSource`], and heals a 401 by one refresh and
+/// one resend.
+///
+/// Bound to the origins that it may send tokens to when it is made. Retry and tracing middleware
+/// belongs outside, that is, before it in the chain: each retry then gets a token of its own.
+///
+/// ```
+/// # fn client(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
+/// use reqwest_bearer::BearerTokenMiddleware;
+///
+/// let http = reqwest_bearer::http_client(reqwest::Client::builder())?;
+/// let orders = reqwest_middleware::ClientBuilder::new(http)
+///     .with(BearerTokenMiddleware::for_origin("https://api.example.com", grant)?)
+///     .build();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A `reqwest::Client` that was not built by [`http_client`](crate::http_client) follows redirects
+/// by its own rules; see there what they leak.
+///
+/// What an API says beside a refusal is in the extensions of the response: the
+/// [`BearerChallenge`](crate::BearerChallenge) of a 401 or 403 (insufficient scope, step-up,
+/// claims), and after a 401 that could not be healed the [`Error`] that says why.
+///
+/// The time-out of a request bounds the wait for its token, the request and its resend together;
+/// a client-wide time-out of reqwest cannot be read, and counts for each send alone.
+#[derive(Clone, Debug)]
+pub struct BearerTokenMiddleware {
+    source: TokenSource,
+    destinations: Destinations,
+}
+
+/// What one sending carries, remembered by number and not by text.
+struct Ticket {
+    header: HeaderValue,
+    generation: u64,
+    sent: Moment,
+}
+
+/// What is kept of a request while it is away.
+enum Kept {
+    /// All of it: it can be sent again.
+    Copy(Request),
+    /// Its body can be read once only.
+    Address(Url),
+}
+
+impl BearerTokenMiddleware {
+    /// Sends the tokens of `source` to this origin (scheme, host and port) and to no other.
+    ///
+    /// # Errors
+    /// If the text is no origin, or one that is neither https nor loopback.
+    pub fn for_origin(
+        origin: impl Into<String>,
+        source: impl Into<TokenSource>,
+    ) -> Result<Self, Error> {
+        Self::builder(source).origin(origin).build()
+    }
+
+    /// Sends the tokens of `source` to any https or loopback origin that a request names. For
+    /// clients whose URLs are all your own; a URL from elsewhere takes the token with it.
+    #[must_use]
+    pub fn for_any_origin(source: impl Into<TokenSource>) -> Self {
+        Self {
+            source: source.into(),
+            destinations: Destinations::any(),
+        }
+    }
+
+    /// A middleware with settings.
+    pub fn builder(source: impl Into<TokenSource>) -> BearerTokenMiddlewareBuilder {
+        BearerTokenMiddlewareBuilder::new(source.into())
+    }
+
+    /// Where its tokens come from.
+    #[must_use]
+    pub fn source(&self) -> &TokenSource {
+        &self.source
+    }
+
+    pub(crate) fn new(source: TokenSource, destinations: Destinations) -> Self {
+        Self {
+            source,
+            destinations,
+        }
+    }
+
+    /// Whether this request is one for us. A caller's own `Authorization` wins (D4).
+    fn admits(
+        &self,
+        request: &Request,
+        options: Option<&TokenOptions>,
+        extensions: &Extensions,
+    ) -> Result<Admission, Error> {
+        if !request.url().scheme().starts_with("http")
+            && let Some(InvalidPath(error)) = extensions.get()
+        {
+            return Err(error.clone());
+        }
+        let anonymous = options.is_some_and(|options| options.anonymous);
+        if anonymous || request.headers().contains_key(AUTHORIZATION) {
+            return Ok(Admission::WithoutToken);
+        }
+        let admission = self.destinations.admit(request.url())?;
+        if admission == Admission::WithToken
+            && Ambient::current().is_refreshing(self.source.keeper().id)
+        {
+            return Err(Error::new(
+                ErrorKind::Reentrant,
+                format!(
+                    "getting a token for `{}` sends a request that needs a token of `{}`; give the grant another client",
+                    self.source.name(),
+                    self.source.name(),
+                ),
+            ));
+        }
+        Ok(admission)
+    }
+
+    /// The token for the first sending.
+    async fn ticket(&self, slot: &Arc<Slot>, demand: &Demand) -> Result<Ticket, Error> {
+        let keeper = self.source.keeper();
+        if let Some(ready) = keeper.ready(slot, demand, Ticket::new) {
+            return Ok(ready);
+        }
+        let served = keeper.token(slot, demand).await?;
+        Ok(Ticket::new(&served.token, keeper.clock.now()))
+    }
+
+    /// Notes what the API made of the token; says whether it refused it. An answer from another
+    /// origin, where a redirect led and the token did not go, says nothing (C10).
+    fn judge(&self, slot: &Slot, ticket: &Ticket, url: &Url, response: &mut Response) -> Judgement {
+        if !same_origin(response.url(), url) {
+            return Judgement::Elsewhere;
+        }
+        let status = response.status();
+        if self.source.is_refused_by(status, response.headers()) {
+            attach_challenge(response);
+            return Judgement::Refused;
+        }
+        if status == 401 || status == 403 {
+            attach_challenge(response);
+        }
+        if status == 401 || status.is_server_error() {
+            return Judgement::Undecided;
+        }
+        let Ticket {
+            generation, sent, ..
+        } = ticket;
+        self.source
+            .keeper()
+            .accept(slot, *generation, *sent, status.is_success(), url);
+        Judgement::Accepted
+    }
+}
+
+/// What an answer says about the token that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    Accepted,
+    Refused,
+    /// Neither: a server error, or a 401 that another token would not mend.
+    Undecided,
+    Elsewhere,
+}
+
+#[async_trait]
+impl Middleware for BearerTokenMiddleware {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Chain<Response> {
+        let options = extensions.get::<TokenOptions>();
+        match self.admits(&request, options, extensions) {
+            Ok(Admission::WithToken) => {}
+            Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
+            Err(error) => return Err(error.into_middleware()),
+        }
+        let keeper = self.source.keeper();
+        let slot = match options {
+            Some(options) => Cow::Owned(self.source.slot(Some(options))),
+            None => Cow::Borrowed(&keeper.primary),
+        };
+        let deadline = Deadline::of(&request, keeper.clock.now());
+        let kept = Kept::of(&request);
+        let mut demand = self.source.demand(options);
+        demand.within = demand.within.min(deadline.timeout.unwrap_or(Duration::MAX));
+        demand.only_try = matches!(kept, Kept::Address(_));
+        let ticket = self
+            .ticket(&slot, &demand)
+            .await
+            .map_err(Error::into_middleware)?;
+
+        send_by(&deadline, &mut request, keeper.clock.now())?;
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, ticket.header.clone());
+        let mut response = next.clone().run(request, extensions).await?;
+        if self.judge(&slot, &ticket, kept.url(), &mut response) != Judgement::Refused {
+            return Ok(response);
+        }
+
+        let refuser = Origin::of(kept.url());
+        keeper.refuse(&slot, ticket.generation, &refuser, false);
+        let Kept::Copy(mut copy) = kept else {
+            return Ok(response);
+        };
+        let within = deadline.left(keeper.settings.wait_at_most, keeper.clock.now());
+        let newer = match keeper.renewed(&slot, ticket.generation, within).await {
+            Ok(newer) => Ticket::new(&newer, keeper.clock.now()),
+            Err(reason) => {
+                response.extensions_mut().insert(reason);
+                return Ok(response);
+            }
+        };
+        if send_by(&deadline, &mut copy, keeper.clock.now()).is_err() {
+            return Ok(response);
+        }
+        drain(response, &keeper.clock).await;
+        let url = copy.url().clone();
+        copy.headers_mut()
+            .insert(AUTHORIZATION, newer.header.clone());
+        let mut response = next.run(copy, extensions).await?;
+        match self.judge(&slot, &newer, &url, &mut response) {
+            Judgement::Refused => keeper.refuse(&slot, newer.generation, &refuser, true),
+            Judgement::Accepted => keeper.resend_accepted(&slot, &refuser),
+            Judgement::Undecided | Judgement::Elsewhere => {}
+        }
+        Ok(response)
+    }
+}
+
+impl Ticket {
+    fn new(token: &Issued, sent: Moment) -> Self {
+        Self {
+            header: token.header.clone(),
+            generation: token.generation,
+            sent,
+        }
+    }
+}
+
+impl Kept {
+    fn of(request: &Request) -> Self {
+        match request.try_clone() {
+            Some(copy) => Self::Copy(copy),
+            None => Self::Address(request.url().clone()),
+        }
+    }
+
+    fn url(&self) -> &Url {
+        match self {
+            Self::Copy(request) => request.url(),
+            Self::Address(url) => url,
+        }
+    }
+}
+
+/// Until when the caller wants its answer, by the time-out of the request (B13).
+struct Deadline {
+    began: Moment,
+    timeout: Option<Duration>,
+}
+
+impl Deadline {
+    fn of(request: &Request, now: Moment) -> Self {
+        Self {
+            began: now,
+            timeout: request.timeout().copied(),
+        }
+    }
+
+    /// What is left of the time-out, and at most `most`.
+    fn left(&self, most: Duration, now: Moment) -> Duration {
+        match self.timeout {
+            Some(timeout) => {
+                let passed = now.monotonic.saturating_sub(self.began.monotonic);
+                most.min(timeout.saturating_sub(passed))
+            }
+            None => most,
+        }
+    }
+}
+
+/// Leaves the request what is left of its time-out.
+fn send_by(deadline: &Deadline, request: &mut Request, now: Moment) -> Chain<()> {
+    let Some(timeout) = deadline.timeout else {
+        return Ok(());
+    };
+    let left = deadline.left(timeout, now);
+    if left.is_zero() {
+        return Err(Error::new(
+            ErrorKind::Timeout,
+            "the time-out of the request passed while it waited for its token",
+        )
+        .into_middleware());
+    }
+    *request.timeout_mut() = Some(left);
+    Ok(())
+}
+
+fn attach_challenge(response: &mut Response) {
+    if let Some(challenge) = bearer_challenge(response.headers()) {
+        response.extensions_mut().insert(challenge);
+    }
+}

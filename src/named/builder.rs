@@ -1,0 +1,151 @@
+//! The settings of a named client.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::{Client, ClientBuilder};
+use reqwest_middleware::Middleware;
+
+use crate::error::Error;
+use crate::middleware::BearerTokenMiddleware;
+use crate::named::NamedClient;
+use crate::origin::Origin;
+use crate::path::base_url;
+use crate::redirect::http_client;
+use crate::source::TokenSource;
+
+/// Makes a [`NamedClient`].
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct NamedClientBuilder {
+    name: String,
+    base_url: String,
+    source: TokenSource,
+    origins: Vec<String>,
+    http: Http,
+    before: Vec<Arc<dyn Middleware>>,
+    after: Vec<Arc<dyn Middleware>>,
+    insecure_http: bool,
+    elsewhere_without_token: bool,
+}
+
+enum Http {
+    ToBuild(ClientBuilder),
+    Built(Client),
+}
+
+impl NamedClientBuilder {
+    pub(crate) fn new(name: String, base_url: String, source: TokenSource) -> Self {
+        Self {
+            name,
+            base_url,
+            source,
+            origins: Vec::new(),
+            http: Http::ToBuild(Client::builder()),
+            before: Vec::new(),
+            after: Vec::new(),
+            insecure_http: false,
+            elsewhere_without_token: false,
+        }
+    }
+
+    /// Adds an origin that tokens may be sent to, besides the base URL's. Default: none.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// The reqwest client to build: time-outs, proxy and TLS are yours, the redirect policy is
+    /// [`redirect_policy`](crate::redirect_policy). Default: `reqwest::Client::builder()`.
+    pub fn http(mut self, builder: ClientBuilder) -> Self {
+        self.http = Http::ToBuild(builder);
+        self
+    }
+
+    /// A ready-made reqwest client, whose redirects are its owner's care: with reqwest's own
+    /// policy, a redirect to another origin that redirects once more delivers the token there;
+    /// see [`redirect_policy`](crate::redirect_policy).
+    pub fn client_with_own_redirects(mut self, client: Client) -> Self {
+        self.http = Http::Built(client);
+        self
+    }
+
+    /// Adds middleware that sees a request before its token is attached: retry (each attempt then
+    /// gets a token of its own), tracing of the whole call. In the order in which they are added.
+    pub fn before(mut self, middleware: impl Middleware) -> Self {
+        self.before.push(Arc::new(middleware));
+        self
+    }
+
+    /// Adds middleware that sees each sending with its token, the resend too: signing, tracing of
+    /// single sendings. In the order in which they are added.
+    pub fn after(mut self, middleware: impl Middleware) -> Self {
+        self.after.push(Arc::new(middleware));
+        self
+    }
+
+    /// Sends requests with absolute URLs of other origins without a token. Default: they fail.
+    pub fn elsewhere_without_token(mut self) -> Self {
+        self.elsewhere_without_token = true;
+        self
+    }
+
+    /// Lets the token travel by plain http, where everybody on the way can read it and use it.
+    /// Default: https, or http to this machine.
+    pub fn allow_insecure_http(mut self) -> Self {
+        self.insecure_http = true;
+        self
+    }
+
+    /// Makes the client. Asks nobody.
+    ///
+    /// # Errors
+    /// If the name is empty, a URL is none that a token may be sent to, or reqwest cannot build
+    /// its client.
+    pub fn build(self) -> Result<NamedClient, Error> {
+        if self.name.trim().is_empty() {
+            return Err(Error::settings(
+                "the name of a named client is empty; give it one to take it by",
+            ));
+        }
+        let base_url = base_url(&self.base_url)?;
+        let own_origin = Origin::of(&base_url).map(|origin| origin.to_string());
+        let mut bearer = BearerTokenMiddleware::builder(&self.source);
+        for origin in own_origin.into_iter().chain(self.origins) {
+            bearer = bearer.origin(origin);
+        }
+        if self.insecure_http {
+            bearer = bearer.allow_insecure_http();
+        }
+        if self.elsewhere_without_token {
+            bearer = bearer.elsewhere_without_token();
+        }
+        let http = match self.http {
+            Http::ToBuild(builder) => http_client(builder)?,
+            Http::Built(client) => client,
+        };
+        let mut chain = reqwest_middleware::ClientBuilder::new(http);
+        for middleware in self.before {
+            chain = chain.with_arc(middleware);
+        }
+        chain = chain.with(bearer.build()?);
+        for middleware in self.after {
+            chain = chain.with_arc(middleware);
+        }
+        Ok(NamedClient {
+            name: self.name,
+            base_url,
+            source: self.source,
+            client: chain.build(),
+        })
+    }
+}
+
+impl fmt::Debug for NamedClientBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NamedClientBuilder")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}

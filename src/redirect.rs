@@ -1,0 +1,199 @@
+//! Which redirects are followed, so that none carries the token to another origin.
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Url};
+
+use crate::error::Error;
+use crate::origin::{has_userinfo, same_origin};
+
+/// As many as reqwest's own policy follows.
+const MOST_HOPS: usize = 10;
+
+/// The redirect policy that keeps a token at the origin that it was sent to.
+///
+/// reqwest alone does not. It starts every hop from the headers of the original request and
+/// removes `Authorization` only if host, port or scheme differ from the hop just before: if A
+/// redirects to B, and B to another path of B, that second request carries the token to B. A
+/// middleware cannot mend this, because redirects are followed below it.
+///
+/// This policy follows
+/// - every redirect while all URLs so far share the first one's origin: the token goes along,
+/// - a redirect to an origin that differs from the last URL's: reqwest removes the token there,
+///
+/// and stops at every other one, as well as at a URL with user information that would get the
+/// token. To stop means that the 3xx answer itself is what the caller gets. More than 10 redirects
+/// are an error, as with reqwest's own policy.
+///
+/// It must be set before a client is built; a ready-made [`reqwest::Client`] cannot be changed,
+/// so its redirects are its owner's care. [`http_client`] builds one with it:
+///
+/// ```
+/// let builder = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy());
+/// ```
+#[must_use]
+pub fn redirect_policy() -> Policy {
+    Policy::custom(|attempt| match decide(attempt.previous(), attempt.url()) {
+        Hop::Follow => attempt.follow(),
+        Hop::Stop => attempt.stop(),
+        Hop::TooMany => attempt.error("too many redirects"),
+    })
+}
+
+/// Builds the client, with [`redirect_policy`] in place of whatever policy the builder has.
+///
+/// Proxies, roots, timeouts and all other settings stay as they are:
+///
+/// ```
+/// # fn build() -> Result<(), reqwest_bearer::Error> {
+/// use std::time::Duration;
+///
+/// let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
+/// let client = reqwest_bearer::http_client(builder)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
+/// error as the source.
+pub fn http_client(builder: ClientBuilder) -> Result<Client, Error> {
+    builder
+        .redirect(redirect_policy())
+        .build()
+        .map_err(|cause| {
+            Error::settings("reqwest cannot build a client with these settings")
+                .with_source(cause.without_url())
+        })
+}
+
+/// What to do with one redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hop {
+    Follow,
+    Stop,
+    TooMany,
+}
+
+/// Decides on the hop to `next`, after the URLs in `previous`, the original one first.
+fn decide(previous: &[Url], next: &Url) -> Hop {
+    // The original URL is not a redirect, so the eleventh hop has eleven URLs before it.
+    if previous.len() > MOST_HOPS {
+        return Hop::TooMany;
+    }
+    let (Some(first), Some(last)) = (previous.first(), previous.last()) else {
+        return Hop::Stop;
+    };
+    if !same_origin(last, next) {
+        return Hop::Follow;
+    }
+    // From here on the header travels. User information in a `Location` is how a server says
+    // "as somebody else", and what a URL is disguised with; neither should get the token.
+    let token_is_at_home = previous.iter().all(|url| same_origin(first, url));
+    if token_is_at_home && !has_userinfo(next) {
+        Hop::Follow
+    } else {
+        Hop::Stop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::Url;
+
+    use super::{Hop, decide, http_client};
+    use crate::error::ErrorKind;
+    use crate::origin::same_origin;
+
+    fn urls(texts: &[&str]) -> Vec<Url> {
+        texts.iter().map(|text| Url::parse(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_redirect_is_followed_only_where_the_token_stays_at_home_or_is_dropped() {
+        // D3
+        const A: &str = "https://a.test/1";
+        const B: &str = "https://b.test/1";
+        const C: &str = "https://c.test/1";
+        let table: [(&[&str], &str, Hop); 26] = [
+            // At home.
+            (&[A], "https://a.test/2", Hop::Follow),
+            (&[A], "https://a.test:443/1?x#y", Hop::Follow),
+            (&[A], "https://A.TEST/", Hop::Follow),
+            (&[A, A, A], A, Hop::Follow),
+            (&["https://u:p@a.test/"], A, Hop::Follow),
+            // reqwest drops the header.
+            (&[A], B, Hop::Follow),
+            (&[A], "http://a.test/1", Hop::Follow),
+            (&[A], "https://a.test:8443/1", Hop::Follow),
+            (&[A], "https://a.test./1", Hop::Follow),
+            (&[A], "https://u:p@b.test/", Hop::Follow),
+            (&["http://a.test"], "https://a.test", Hop::Follow),
+            (&["http://a.test:443"], "https://a.test", Hop::Follow),
+            (&[A, B], C, Hop::Follow),
+            (&[A, B], A, Hop::Follow),
+            (&[A, B, A], B, Hop::Follow),
+            (&[A, A], B, Hop::Follow),
+            // reqwest would restore it.
+            (&[A, B], B, Hop::Stop),
+            (&[A, B], "https://b.test/2", Hop::Stop),
+            (&[A, B, C], C, Hop::Stop),
+            (&[A, B, A], A, Hop::Stop),
+            (&[A, A, B], B, Hop::Stop),
+            (&["http://a.test", A], A, Hop::Stop),
+            (&["http://a.test:443", A], A, Hop::Stop),
+            // The header would go along with user information.
+            (&[A], "https://u@a.test/", Hop::Stop),
+            (&[A], "https://:p@a.test/", Hop::Stop),
+            // There is always a URL before a redirect; without one, nothing is known to be safe.
+            (&[], A, Hop::Stop),
+        ];
+        for (previous, next, hop) in table {
+            let next = Url::parse(next).unwrap();
+            assert_eq!(
+                decide(&urls(previous), &next),
+                hop,
+                "{previous:?} -> {next}"
+            );
+        }
+    }
+
+    #[test]
+    fn ten_hops_are_followed_and_the_eleventh_is_an_error() {
+        // D3
+        let next = Url::parse("https://a.test/").unwrap();
+        for (before, hop) in [(9, Hop::Follow), (10, Hop::Follow), (11, Hop::TooMany)] {
+            assert_eq!(decide(&vec![next.clone(); before], &next), hop, "{before}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_cannot_be_built_is_an_error_of_the_settings() {
+        let builder = reqwest::Client::builder().user_agent("\n");
+        let error = http_client(builder).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Settings);
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_chain_of_redirects_brings_the_header_to_another_origin(
+            picks in proptest::collection::vec(0..6_usize, 2..12),
+        ) {
+            // D3: a model of reqwest, which sends the header unless this hop changes the origin.
+            let all = urls(&[
+                "https://a.test/1", "https://a.test/2", "https://b.test/1", "https://b.test/2",
+                "http://a.test/1", "https://a.test:8443/1",
+            ]);
+            let chain: Vec<Url> = picks.iter().map(|pick| all[*pick].clone()).collect();
+            for hop in 1..chain.len() {
+                let (previous, next) = (&chain[..hop], &chain[hop]);
+                if decide(previous, next) != Hop::Follow {
+                    break;
+                }
+                let header_travels = same_origin(&chain[hop - 1], next);
+                prop_assert!(!header_travels || same_origin(&chain[0], next), "{:?}", &chain[..=hop]);
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The settings of a token source.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use tokio::sync::watch;
+
+use crate::ambient::SourceId;
+use crate::clock::Clock;
+#[cfg(any(test, feature = "test-util"))]
+use crate::clock::TestClock;
+use crate::error::Error;
+use crate::grant::SharedGrant;
+use crate::jitter::Jitter;
+use crate::keeper::cache::Cache;
+use crate::keeper::record::{Record, RotationHook};
+use crate::keeper::slot::Slot;
+use crate::keeper::{Keeper, Settings};
+use crate::parameters::TokenParameters;
+use crate::schedule::{Lead, Margins};
+use crate::secret::Secret;
+use crate::source::{Refuses, TokenSource};
+use crate::telemetry::{Event, Telemetry};
+
+static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
+
+/// Makes a [`TokenSource`]; every setting has a default.
+#[must_use = "a builder makes nothing until `build` is called"]
+#[derive(Debug)]
+pub struct TokenSourceBuilder {
+    grant: SharedGrant,
+    name: Option<String>,
+    settings: Settings,
+    cache_capacity: usize,
+    clock: Clock,
+    jitter: Jitter,
+    hooks: Hooks,
+}
+
+#[derive(Default)]
+struct Hooks {
+    on_event: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    on_new_refresh_token: Option<RotationHook>,
+    refuses: Option<Refuses>,
+}
+
+impl TokenSourceBuilder {
+    pub(crate) fn new(grant: SharedGrant) -> Self {
+        Self {
+            grant,
+            name: None,
+            settings: Settings {
+                margins: Margins::default(),
+                attempt_timeout: Duration::from_secs(10),
+                refresh_timeout: Duration::from_secs(30),
+                wait_at_most: Duration::from_secs(30),
+                reuse_grace: None,
+            },
+            cache_capacity: 10_000,
+            clock: Clock::system(),
+            jitter: Jitter::Random,
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// What events and log lines call the source. Default: the name of its grant.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long before its expiry a token is refreshed in the background: `share` of its lifetime,
+    /// at most `longest`. Default: 0.20, at most 5 minutes. (With a token of 10 minutes, the
+    /// request sent at 8:00 starts the refresh; jitter makes it up to 24 s earlier.)
+    pub fn soft_lead(mut self, longest: Duration, share: f64) -> Self {
+        self.settings.margins.soft = Lead { longest, share };
+        self
+    }
+
+    /// How long before its expiry calls begin to wait, up to 200 ms, for the refresh. Default:
+    /// 0.05 of the lifetime, at most 30 s. (With a token of 10 minutes, from 9:30.)
+    pub fn hard_lead(mut self, longest: Duration, share: f64) -> Self {
+        self.settings.margins.hard = Lead { longest, share };
+        self
+    }
+
+    /// The lifetime of tokens whose answer does not state one. Default: such tokens are used until
+    /// an API refuses them.
+    pub fn default_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.margins.default_lifetime = Some(lifetime);
+        self
+    }
+
+    /// How long a call waits for a token. A time-out of the request itself bounds it too.
+    /// Default: 30 s.
+    pub fn wait_at_most(mut self, wait: Duration) -> Self {
+        self.settings.wait_at_most = wait;
+        self
+    }
+
+    /// How long one token request may take. Default: 10 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long one refresh may take, repetitions included, queues not. Default: 30 s.
+    pub fn refresh_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.refresh_timeout = timeout;
+        self
+    }
+
+    /// For how long the authorization server takes a refresh token that it has rotated already
+    /// ("reuse interval", "grace period"). Within it a refresh whose answer was lost is repeated at
+    /// once. Default: none: such a refresh token is not sent again before the access token has
+    /// expired, since the server might take it for theft and end the session.
+    pub fn reuse_grace(mut self, grace: Duration) -> Self {
+        self.settings.reuse_grace = Some(grace);
+        self
+    }
+
+    /// Called with each new refresh token, and awaited before anybody sees the access token that
+    /// came with it. If it fails, or takes longer than 10 s, the tokens are used all the same, an
+    /// event says so, and the hook is called again, 1 s to 60 s apart, until it succeeds.
+    /// Default: refresh tokens are kept in memory only.
+    ///
+    /// ```
+    /// # async fn save(_: &str) -> std::io::Result<()> { Ok(()) }
+    /// # fn build(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::TokenSource;
+    ///
+    /// let source = TokenSource::builder(grant)
+    ///     .on_new_refresh_token(|refresh_token| async move { save(refresh_token.expose()).await })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_new_refresh_token<F, S, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(Secret) -> S + Send + Sync + 'static,
+        S: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.hooks.on_new_refresh_token = Some(RotationHook::new(hook));
+        self
+    }
+
+    /// Called with each [`Event`], in the midst of things: it must be quick. Default: none.
+    pub fn on_event(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.hooks.on_event = Some(Arc::new(hook));
+        self
+    }
+
+    /// What of an API's answers refuses the token. Default: a 401, unless its challenge says that
+    /// another token would not help (`insufficient_scope`, `insufficient_user_authentication`,
+    /// `invalid_request`). Some APIs say 403 or 400.
+    pub fn refused_when(
+        mut self,
+        rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.refuses = Some(Arc::new(rule));
+        self
+    }
+
+    /// How many tokens for other scopes, resources, audiences and parameters are kept; the least
+    /// recently used go first. Default: 10,000.
+    pub fn cache_capacity(mut self, tokens: usize) -> Self {
+        self.cache_capacity = tokens;
+        self
+    }
+
+    /// Takes time and timers from a clock that a test sets. Default: the machine's.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn clock(mut self, clock: &TestClock) -> Self {
+        self.clock = Clock::Test(clock.clone());
+        self
+    }
+
+    /// Takes this number, from 0 to 1, for each draw of the jitter. (0: the soft moment is where
+    /// [`soft_lead`](Self::soft_lead) says; 0.5: pauses are what their rule says.)
+    /// Default: another random number each time.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn jitter(mut self, draw: f64) -> Self {
+        self.jitter = Jitter::Fixed(draw.clamp(0.0, 1.0));
+        self
+    }
+
+    /// Makes the source. Asks nobody: a server that is down is no reason to fail here.
+    ///
+    /// # Errors
+    /// A setting that cannot work; the message says which, and how to mend it.
+    pub fn build(self) -> Result<TokenSource, Error> {
+        self.settings.margins.check()?;
+        for (name, duration) in [
+            ("wait_at_most", self.settings.wait_at_most),
+            ("attempt_timeout", self.settings.attempt_timeout),
+            ("refresh_timeout", self.settings.refresh_timeout),
+        ] {
+            if duration.is_zero() {
+                return Err(Error::settings(format!(
+                    "{name} is zero, so no token could ever come; give it a duration"
+                )));
+            }
+        }
+        if self
+            .name
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            return Err(Error::settings(
+                "the name of the token source is empty; leave it out or give one",
+            ));
+        }
+        if self.cache_capacity == 0 {
+            return Err(Error::settings(
+                "cache_capacity is zero; at least one token has to be kept",
+            ));
+        }
+        let seed = self.grant.seed();
+        let source = self.unchecked();
+        if let Some(seed) = seed {
+            let keeper = source.keeper();
+            keeper.adopt(&keeper.primary, &seed)?;
+        }
+        Ok(source)
+    }
+
+    /// The source of a grant with the default settings. An access token that the grant brought
+    /// along and that cannot be sent is left out, as if it had expired.
+    pub(crate) fn with_defaults(self) -> TokenSource {
+        let seed = self.grant.seed();
+        let source = self.unchecked();
+        if let Some(seed) = seed {
+            let keeper = source.keeper();
+            let _ = keeper.adopt(&keeper.primary, &seed);
+        }
+        source
+    }
+
+    fn unchecked(self) -> TokenSource {
+        let seed = self.grant.seed();
+        let refresh_token = seed.as_ref().and_then(|seed| seed.refresh_token().cloned());
+        let grant: Arc<str> = self.grant.name().into();
+        let telemetry = Telemetry {
+            source: self.name.map_or_else(|| grant.clone(), Into::into),
+            grant,
+            hook: self.hooks.on_event,
+        };
+        let keeper = Keeper {
+            id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
+            grant: self.grant,
+            clock: self.clock,
+            jitter: self.jitter,
+            settings: self.settings,
+            telemetry,
+            record: Arc::new(Record::new(refresh_token, self.hooks.on_new_refresh_token)),
+            primary: Arc::new(Slot::new(TokenParameters::new())),
+            cache: Cache::new(self.cache_capacity),
+            generations: AtomicU64::new(0),
+            flights: watch::Sender::new(0),
+            is_shut_down: AtomicBool::new(false),
+        };
+        TokenSource {
+            keeper: Arc::new(keeper),
+            refuses: self.hooks.refuses,
+        }
+    }
+}
+
+impl std::fmt::Debug for Hooks {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Hooks")
+            .field("on_event", &self.on_event.is_some())
+            .field("on_new_refresh_token", &self.on_new_refresh_token)
+            .field("refuses", &self.refuses.is_some())
+            .finish()
+    }
+}

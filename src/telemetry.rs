@@ -1,0 +1,223 @@
+//! What the crate tells the outside: one function for each event.
+//!
+//! No subject and no secret goes through here.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Why a token was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefreshReason {
+    /// There was none.
+    None,
+    /// The present one had reached its soft moment: in the background.
+    Soft,
+    /// The present one had reached its hard moment.
+    Hard,
+    /// The present one had expired.
+    Expired,
+    /// An API had refused the present one.
+    Refusal,
+    /// The caller asked for a new one, or for one that lives longer.
+    Caller,
+}
+
+impl RefreshReason {
+    /// The word that stands for it in log lines, e.g. `soft`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Soft => "soft",
+            Self::Hard => "hard",
+            Self::Expired => "expired",
+            Self::Refusal => "refusal",
+            Self::Caller => "caller",
+        }
+    }
+}
+
+impl fmt::Display for RefreshReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Something that a service may want to count or to alarm on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// One token request was made, successful or not.
+    #[non_exhaustive]
+    TokenRequest {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// The name of the grant.
+        grant: Arc<str>,
+        /// Why it was made.
+        reason: RefreshReason,
+        /// What became of it.
+        outcome: Result<(), Error>,
+        /// From sending to the whole answer.
+        duration: Duration,
+    },
+    /// An API refused a token that was thought to be good.
+    #[non_exhaustive]
+    TokenRefused {
+        /// The name of the token source.
+        source: Arc<str>,
+    },
+    /// The server granted less than was asked for. The token is used all the same.
+    #[non_exhaustive]
+    ScopeNarrowed {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// The scopes that were asked for.
+        asked: String,
+        /// The scopes that were granted.
+        granted: String,
+    },
+    /// The hook for new refresh tokens failed: the newest one is in memory only, and the hook is
+    /// tried again.
+    #[non_exhaustive]
+    RefreshTokenUnsaved {
+        /// The name of the token source.
+        source: Arc<str>,
+    },
+    /// The hook for new refresh tokens succeeded after it had failed.
+    #[non_exhaustive]
+    RefreshTokenSaved {
+        /// The name of the token source.
+        source: Arc<str>,
+    },
+}
+
+type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Tells events to the hook, and to `tracing` with that feature.
+#[derive(Clone)]
+pub(crate) struct Telemetry {
+    pub(crate) source: Arc<str>,
+    pub(crate) grant: Arc<str>,
+    pub(crate) hook: Option<Hook>,
+}
+
+impl Telemetry {
+    pub(crate) fn token_request(
+        &self,
+        reason: RefreshReason,
+        outcome: Result<(), Error>,
+        duration: Duration,
+    ) {
+        #[cfg(feature = "tracing")]
+        match &outcome {
+            Ok(()) => tracing::info!(
+                source = &*self.source,
+                grant = &*self.grant,
+                reason = reason.as_str(),
+                duration_ms = millis(duration),
+                "token request succeeded"
+            ),
+            Err(error) => tracing::warn!(
+                source = &*self.source,
+                grant = &*self.grant,
+                reason = reason.as_str(),
+                duration_ms = millis(duration),
+                kind = ?error.kind(),
+                %error,
+                "token request failed"
+            ),
+        }
+        self.tell(|| Event::TokenRequest {
+            source: self.source.clone(),
+            grant: self.grant.clone(),
+            reason,
+            outcome,
+            duration,
+        });
+    }
+
+    pub(crate) fn token_refused(&self) {
+        #[cfg(feature = "tracing")]
+        tracing::info!(source = &*self.source, "an API refused the token");
+        self.tell(|| Event::TokenRefused {
+            source: self.source.clone(),
+        });
+    }
+
+    pub(crate) fn scope_narrowed(&self, asked: &str, granted: &str) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            asked,
+            granted,
+            "fewer scopes were granted than asked for"
+        );
+        self.tell(|| Event::ScopeNarrowed {
+            source: self.source.clone(),
+            asked: asked.to_owned(),
+            granted: granted.to_owned(),
+        });
+    }
+
+    pub(crate) fn refresh_token_unsaved(&self) {
+        #[cfg(feature = "tracing")]
+        tracing::error!(
+            source = &*self.source,
+            "the new refresh token could not be saved; trying again"
+        );
+        self.tell(|| Event::RefreshTokenUnsaved {
+            source: self.source.clone(),
+        });
+    }
+
+    pub(crate) fn refresh_token_saved(&self) {
+        #[cfg(feature = "tracing")]
+        tracing::info!(
+            source = &*self.source,
+            "the new refresh token is saved at last"
+        );
+        self.tell(|| Event::RefreshTokenSaved {
+            source: self.source.clone(),
+        });
+    }
+
+    /// The span of one flight.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn flight_span(&self, reason: RefreshReason) -> tracing::Span {
+        tracing::info_span!(
+            "token_refresh",
+            source = &*self.source,
+            grant = &*self.grant,
+            reason = reason.as_str()
+        )
+    }
+
+    /// A hook that panics must not cost a token: it is called in the midst of a refresh.
+    fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(hook) = &self.hook {
+            let event = event();
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(&event)));
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Telemetry")
+            .field("source", &self.source)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
