@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use reqwest::Url;
 use tokio::sync::watch;
 
@@ -123,13 +122,13 @@ impl Keeper {
         &self,
         slot: &Slot,
         demand: &Demand,
-        with: impl FnOnce(&Issued, Moment) -> T,
+        now: Moment,
+        with: impl FnOnce(&Issued) -> T,
     ) -> Option<T> {
-        let now = self.clock.now();
         let present = slot.peek();
         let token = present.as_ref()?;
         let ready = demand.is_plain() && token.age(now) == Age::Fresh;
-        (ready && !token.standing.is_refused()).then(|| with(token, now))
+        (ready && !token.standing.is_refused()).then(|| with(token))
     }
 
     /// A token for a call, waited for if need be.
