@@ -22,6 +22,7 @@ mod builder;
 mod discovery;
 mod document;
 mod form;
+mod issued;
 mod secret_source;
 mod transport;
 mod verdict;
@@ -157,8 +158,9 @@ impl TokenEndpoint {
         Arc::clone(&self.0.turns).acquire_owned().await.ok()
     }
 
-    /// Server and client, for keys: no secret, and no two pairs have the same text, since no URL
-    /// has a space in it.
+    /// Server and client, for keys: no two pairs have the same text, since no URL has a space in
+    /// it. Not for printing: the query of a token URL is part of it (Azure AD B2C names its policy
+    /// there, other gateways want a key).
     pub(crate) fn identity(&self) -> String {
         let server = match &self.0.place {
             Place::Fixed(url) => url.as_str(),
@@ -190,13 +192,14 @@ impl TokenEndpoint {
 
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query is left out: some gateways want a key there.
         let server = match &self.0.place {
-            Place::Fixed(url) => url.as_str(),
-            Place::Discovered(discovery) => discovery.issuer().text(),
+            Place::Fixed(url) => url.as_str().split('?').next(),
+            Place::Discovered(discovery) => Some(discovery.issuer().text()),
         };
         formatter
             .debug_struct("TokenEndpoint")
-            .field("server", &server)
+            .field("server", &server.unwrap_or_default())
             .field("authentication", &self.0.authentication)
             .finish_non_exhaustive()
     }
@@ -214,5 +217,75 @@ impl TokenKind {
 impl Setup {
     async fn post(&self, url: Url, form: Form) -> Result<transport::Answer, Error> {
         self.transport.post(url, form, &self.authentication).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenEndpoint;
+    use crate::endpoint::ClientAuthentication;
+
+    fn client(id: &str) -> ClientAuthentication {
+        ClientAuthentication::client_secret_basic(id, "canary")
+    }
+
+    #[tokio::test]
+    async fn clones_share_the_limit_of_requests_at_once() {
+        // A7
+        let endpoint = TokenEndpoint::builder(client("me"))
+            .token_url("https://a.b/t")
+            .requests_at_once(2)
+            .build()
+            .unwrap();
+        let clone = endpoint.clone();
+        let first = endpoint.turn().await;
+        let second = clone.turn().await;
+        assert!(first.is_some() && second.is_some());
+        let waiter = tokio::spawn(async move { clone.turn().await.is_some() });
+        tokio::task::yield_now().await;
+        assert!(!waiter.is_finished());
+        drop(first);
+        assert!(waiter.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn sixteen_requests_run_at_once_by_default() {
+        // A7
+        let endpoint = TokenEndpoint::new("https://a.b/t", client("me")).unwrap();
+        let mut turns = Vec::new();
+        for _ in 0..16 {
+            turns.push(endpoint.turn().await);
+        }
+        let waiter = tokio::spawn({
+            let endpoint = endpoint.clone();
+            async move { endpoint.turn().await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiter.is_finished());
+        turns.pop();
+        assert!(waiter.await.unwrap());
+    }
+
+    #[test]
+    fn endpoints_have_the_same_identity_only_for_the_same_server_and_client() {
+        // D8
+        let identities = [
+            TokenEndpoint::new("https://a.b/t", client("me")),
+            TokenEndpoint::new("https://a.b/t", client("me too")),
+            TokenEndpoint::new("https://a.b/t?p=x", client("me")),
+            TokenEndpoint::new("https://a.b/t2", client("me")),
+            TokenEndpoint::discover("https://a.b", client("me")),
+            TokenEndpoint::discover("https://a.b", client("t me")),
+            TokenEndpoint::discover("https://a.b/x", client("me")),
+        ]
+        .map(|endpoint| endpoint.unwrap().identity());
+        for (i, one) in identities.iter().enumerate() {
+            assert!(!one.contains("canary"));
+            for (j, other) in identities.iter().enumerate() {
+                assert_eq!(one == other, i == j, "{one} {other}");
+            }
+        }
+        let same = TokenEndpoint::new("https://A.b:443/t", client("me")).unwrap();
+        assert_eq!(same.identity(), identities[0]);
     }
 }

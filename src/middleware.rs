@@ -18,7 +18,7 @@ pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 use crate::access_token::Issued;
 use crate::ambient::Ambient;
 use crate::challenge::bearer_challenge;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
 use crate::keeper::Demand;
@@ -150,9 +150,14 @@ impl BearerTokenMiddleware {
     }
 
     /// The token for the first sending.
-    async fn ticket(&self, slot: &Arc<Slot>, demand: &Demand) -> Result<Ticket, Error> {
+    async fn ticket(
+        &self,
+        slot: &Arc<Slot>,
+        demand: &Demand,
+        now: Moment,
+    ) -> Result<Ticket, Error> {
         let keeper = self.source.keeper();
-        if let Some(ready) = keeper.ready(slot, demand, Ticket::new) {
+        if let Some(ready) = keeper.ready(slot, demand, now, |token| Ticket::new(token, now)) {
             return Ok(ready);
         }
         let served = keeper.token(slot, demand).await?;
@@ -215,17 +220,19 @@ impl Middleware for BearerTokenMiddleware {
             Some(options) => Cow::Owned(self.source.slot(Some(options))),
             None => Cow::Borrowed(&keeper.primary),
         };
-        let deadline = Deadline::of(&request, keeper.clock.now());
+        // The only reading of a warm call: both clocks together cost as much as the rest of it.
+        let now = keeper.clock.now();
+        let deadline = Deadline::of(&request, now);
         let kept = Kept::of(&request);
         let mut demand = self.source.demand(options);
         demand.within = demand.within.min(deadline.timeout.unwrap_or(Duration::MAX));
         demand.only_try = matches!(kept, Kept::Address(_));
         let ticket = self
-            .ticket(&slot, &demand)
+            .ticket(&slot, &demand, now)
             .await
             .map_err(Error::into_middleware)?;
 
-        send_by(&deadline, &mut request, keeper.clock.now())?;
+        send_by(&deadline, &mut request, &keeper.clock)?;
         request
             .headers_mut()
             .insert(AUTHORIZATION, ticket.header.clone());
@@ -247,7 +254,7 @@ impl Middleware for BearerTokenMiddleware {
                 return Ok(response);
             }
         };
-        if send_by(&deadline, &mut copy, keeper.clock.now()).is_err() {
+        if send_by(&deadline, &mut copy, &keeper.clock).is_err() {
             return Ok(response);
         }
         drain(response, &keeper.clock).await;
@@ -317,11 +324,11 @@ impl Deadline {
 }
 
 /// Leaves the request what is left of its time-out.
-fn send_by(deadline: &Deadline, request: &mut Request, now: Moment) -> Chain<()> {
+fn send_by(deadline: &Deadline, request: &mut Request, clock: &Clock) -> Chain<()> {
     let Some(timeout) = deadline.timeout else {
         return Ok(());
     };
-    let left = deadline.left(timeout, now);
+    let left = deadline.left(timeout, clock.now());
     if left.is_zero() {
         return Err(Error::new(
             ErrorKind::Timeout,

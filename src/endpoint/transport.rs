@@ -170,3 +170,88 @@ fn has_no_tls(error: &reqwest::Error) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::Url;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::{Answer, Transport};
+    use crate::error::{Delivery, Error, ErrorKind};
+
+    async fn get(url: &str, timeout: Duration) -> Result<Answer, Error> {
+        let transport = Transport::new(reqwest::Client::new(), timeout);
+        transport.get(Url::parse(url).unwrap()).await
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// A server that sends these bytes and then hangs up, or hangs.
+    async fn server(answer: &'static [u8], hangs: bool) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = socket.write_all(answer).await;
+                if hangs {
+                    kept.push(socket);
+                }
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_cut_or_never_comes_is_lost() {
+        // E3
+        for answer in [
+            &b""[..],
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
+            b"HTTP/1.1 400 X\r\ncontent-length: 9\r\n\r\n{",
+        ] {
+            let url = server(answer, false).await;
+            let error = get(&url, LONG).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert_eq!(error.how_far(), Delivery::Lost, "{error:?}");
+            let url = server(answer, true).await;
+            let error = get(&url, Duration::from_millis(50)).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            assert_eq!(error.how_far(), Delivery::Lost, "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_never_made_has_carried_nothing() {
+        // E3
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        for url in [url.as_str(), "http://nobody.invalid/"] {
+            let error = get(url, LONG).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            assert_eq!(error.how_far(), Delivery::NotSent, "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_status_of_a_failing_server_needs_no_body() {
+        // E3
+        for answer in [
+            &b"HTTP/1.1 503 X\r\ncontent-length: 9\r\n\r\n{"[..],
+            b"HTTP/1.1 429 X\r\ncontent-length: 9\r\n\r\n{",
+        ] {
+            let url = server(answer, false).await;
+            assert!(
+                get(&url, LONG)
+                    .await
+                    .is_ok_and(|answer| answer.body.is_empty())
+            );
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One warm call.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::Extensions;
+use reqwest::{Client, Method, Request, Url};
+use reqwest_bearer::{GrantFn, TokenResponse};
+use reqwest_middleware::ClientWithMiddleware;
+
+use crate::{Contender, ORIGIN, token_text};
+
+/// A client that has its token, and the request that it sends again and again.
+pub struct Call {
+    client: ClientWithMiddleware,
+    request: Request,
+    extensions: Extensions,
+}
+
+impl Call {
+    /// Makes the first calls, so that the token is there and everything lazy has happened.
+    pub async fn warm(contender: Contender) -> Self {
+        let mut call = Self {
+            client: contender.client(),
+            request: request(),
+            extensions: contender.extensions(),
+        };
+        for _ in 0..100 {
+            call.make().await;
+        }
+        call
+    }
+
+    /// The same client for another task.
+    pub fn share(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            request: request(),
+            extensions: self.extensions.clone(),
+        }
+    }
+
+    pub async fn make(&mut self) {
+        let request = self.request.try_clone().expect("it has no body");
+        let response = self
+            .client
+            .execute_with_extensions(request, &mut self.extensions)
+            .await
+            .expect("the answer is canned");
+        assert_eq!(response.status(), 200);
+    }
+
+    /// The same without a runtime.
+    pub fn make_at_once(&mut self) {
+        self.make()
+            .now_or_never()
+            .expect("a warm call waits for nothing");
+    }
+}
+
+/// A small request, and so the hardest on a ratio to the cost of its copy.
+pub fn request() -> Request {
+    let url = format!("{ORIGIN}/v1/orders/42");
+    Request::new(Method::GET, Url::parse(&url).expect("it is a URL"))
+}
+
+/// The client at the end of a chain that never reaches it.
+pub fn client() -> Client {
+    Client::builder()
+        .build()
+        .expect("the default settings can be used")
+}
+
+/// Tokens that outlive every bench.
+pub fn grant() -> GrantFn {
+    GrantFn::new("bench", |_| async {
+        Ok(TokenResponse::bearer(token_text()).expires_in(Duration::from_secs(24 * 3600)))
+    })
+}

@@ -1,0 +1,19 @@
+//! What the benches share: the contenders, the call that each of them makes, and rounds in turn.
+
+mod call;
+mod contender;
+mod middlewares;
+mod rounds;
+
+pub use call::{Call, client, grant, request};
+pub use contender::Contender;
+pub use middlewares::Canned;
+pub use rounds::{in_turn, median};
+
+/// Where the calls go, in name only.
+pub const ORIGIN: &str = "https://api.example.com";
+
+/// A text as long as a usual JWT: 1 KB.
+pub fn token_text() -> String {
+    "eyJhbGciOiJFUzI1NiJ9.0123456789".repeat(33)
+}

@@ -1,0 +1,263 @@
+//! What one call gets: the kept token, an error, or a place on a flight.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access_token::Issued;
+use crate::clock::{Moment, system_time};
+use crate::error::{Error, ErrorKind};
+use crate::flight::Flight;
+use crate::keeper::slot::{Ledger, Outcome, PendingRefusal, Slot};
+use crate::keeper::{Demand, Keeper, Served};
+use crate::schedule::Age;
+use crate::telemetry::RefreshReason;
+
+/// How long a call waits in the hard window before it takes the present token (B4) ...
+const HARD_PATIENCE: Duration = Duration::from_millis(200);
+/// ... and how long before the expiry it has to leave with it.
+const LAST_EXIT: Duration = Duration::from_millis(20);
+
+/// One call, while it is decided upon.
+#[derive(Clone, Copy)]
+struct Call<'call> {
+    slot: &'call Arc<Slot>,
+    now: Moment,
+    demand: &'call Demand,
+}
+
+/// What it gets.
+pub(crate) enum Decision {
+    Use(Served),
+    Fail(Error),
+    Join {
+        flight: Flight<Outcome>,
+        /// What serves if the flight fails or takes longer than `patience`.
+        fallback: Option<Arc<Issued>>,
+        patience: Duration,
+    },
+}
+
+impl Keeper {
+    pub(crate) fn decide(self: &Arc<Self>, slot: &Arc<Slot>, demand: &Demand) -> Decision {
+        let now = self.clock.now();
+        // B3: a call that any token will do for does not wait for the ledger; whoever has it is
+        // deciding just what this call would decide.
+        let content = || {
+            let token = slot.present()?;
+            let will_do = demand.is_plain() && !token.standing.is_refused();
+            let age = token.age(now);
+            let ready = age == Age::Fresh || (age == Age::Soft && !demand.only_try);
+            (will_do && ready).then_some((token, age))
+        };
+        let mut ledger = match content() {
+            Some((token, Age::Fresh)) => return Decision::Use(Served::as_wanted(token)),
+            Some((token, _)) => match slot.ledger_if_free() {
+                Some(ledger) => ledger,
+                None => return Decision::Use(Served::as_wanted(token)),
+            },
+            None => slot.ledger(),
+        };
+        // Read under the lock that flights land under: a token that landed a moment ago is seen,
+        // and not asked for again.
+        let present = slot.present();
+        let call = Call { slot, now, demand };
+        let Some(token) = present.clone().filter(|token| token.is_usable(now)) else {
+            let reason = match present {
+                Some(_) => RefreshReason::Expired,
+                None => RefreshReason::None,
+            };
+            return self.without_token(call, &mut ledger, reason);
+        };
+        if demand.new {
+            return self.asked_for(call, &mut ledger);
+        }
+        if token.standing.is_refused()
+            && let Some(decision) = self.refused(call, &mut ledger, &token)
+        {
+            return decision;
+        }
+        if let Some(minimum) = demand.minimum
+            && let Some(decision) = self.too_short(call, &mut ledger, &token, minimum)
+        {
+            return decision;
+        }
+        match token.age(now) {
+            Age::Fresh | Age::Expired => Decision::Use(Served::as_wanted(token)),
+            Age::Soft => self.soft(call, &mut ledger, token),
+            Age::Hard => self.hard(call, &mut ledger, token),
+        }
+    }
+
+    /// B6: a failure is remembered, so that a thousand calls do not ask a dead server in a row.
+    fn without_token(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        ledger: &mut Ledger,
+        reason: RefreshReason,
+    ) -> Decision {
+        let now = call.now.monotonic;
+        if ledger.flight().is_none() {
+            let known = ledger.dry.standing(now);
+            if let Some(error) = known.or_else(|| ledger.told_to_wait(now)) {
+                return Decision::Fail(error.clone());
+            }
+        }
+        self.join(call, ledger, reason, None, call.demand.within)
+    }
+
+    /// The caller asked for a new one. It does not take another: the error is what it wants then.
+    fn asked_for(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger) -> Decision {
+        if ledger.flight().is_none()
+            && let Err(error) = self.may_spend(ledger, call.now)
+        {
+            return Decision::Fail(error);
+        }
+        let reason = RefreshReason::Caller;
+        self.join(call, ledger, reason, None, call.demand.within)
+    }
+
+    /// An API has refused it. `None`: it is sent all the same, because nothing may be done yet.
+    fn refused(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        ledger: &mut Ledger,
+        token: &Arc<Issued>,
+    ) -> Option<Decision> {
+        let now = call.now;
+        if ledger.flight().is_none() {
+            let refusal = ledger.refusal.clone().unwrap_or(PendingRefusal {
+                refuser: None,
+                exempt: false,
+            });
+            let permit = self.may_spend(ledger, now).and_then(|()| {
+                let permit = ledger
+                    .guard
+                    .permits(now.monotonic, &refusal.refuser, refusal.exempt);
+                permit.map_err(|until| {
+                    let pause = until.saturating_sub(now.monotonic);
+                    Error::new(
+                        ErrorKind::Unavailable,
+                        "the API refuses new tokens too, so the next one is asked for later",
+                    )
+                    .with_retry_at(system_time(now.wall + pause))
+                })
+            });
+            if let Err(reason) = permit {
+                // By age it may still be due; that is not what the guard is for.
+                return (token.age(now) == Age::Fresh)
+                    .then(|| Decision::Use(Served::instead(token.clone(), reason)));
+            }
+            ledger
+                .guard
+                .begin(now.monotonic, &refusal.refuser, refusal.exempt);
+            ledger.refusal = Some(PendingRefusal {
+                exempt: false,
+                ..refusal
+            });
+        }
+        let (reason, fallback) = (RefreshReason::Refusal, Some(token.clone()));
+        Some(self.join(call, ledger, reason, fallback, call.demand.within))
+    }
+
+    /// It does not live long enough for this call. `None`: it will have to do.
+    fn too_short(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        ledger: &mut Ledger,
+        token: &Arc<Issued>,
+        minimum: Duration,
+    ) -> Option<Decision> {
+        let remaining = token.plan.remaining(call.now)?;
+        if remaining >= minimum || !token.standing.can_last(minimum) {
+            return None;
+        }
+        if ledger.flight().is_none() {
+            self.may_spend(ledger, call.now).ok()?;
+        }
+        let (reason, fallback) = (RefreshReason::Caller, Some(token.clone()));
+        Some(self.join(call, ledger, reason, fallback, call.demand.within))
+    }
+
+    /// B3: one flight behind the callers' backs.
+    fn soft(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger, token: Arc<Issued>) -> Decision {
+        let is_due = ledger.ahead.is_due(call.now.monotonic) && self.may_go_ahead(ledger, call.now);
+        if ledger.flight().is_none() && !is_due {
+            return Decision::Use(Served::as_wanted(token));
+        }
+        let (reason, fallback) = (RefreshReason::Soft, Some(token.clone()));
+        let decision = self.join(call, ledger, reason, fallback, call.demand.within);
+        if call.demand.only_try {
+            decision
+        } else {
+            Decision::Use(Served::as_wanted(token))
+        }
+    }
+
+    /// B4: a short wait, and never until the token is dead.
+    fn hard(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger, token: Arc<Issued>) -> Decision {
+        let ahead = &ledger.ahead;
+        let is_due = (ahead.is_due(call.now.monotonic) || !ahead.tried_in_hard_window)
+            && self.may_go_ahead(ledger, call.now);
+        if ledger.flight().is_none() && !is_due {
+            return Decision::Use(Served::as_wanted(token));
+        }
+        let until_exit = token
+            .plan
+            .remaining(call.now)
+            .unwrap_or_default()
+            .saturating_sub(LAST_EXIT);
+        let patience = if call.demand.only_try {
+            call.demand.within
+        } else {
+            HARD_PATIENCE.min(until_exit)
+        };
+        let fallback = Some(token);
+        self.join(call, ledger, RefreshReason::Hard, fallback, patience)
+    }
+
+    /// Whether a token may be refreshed ahead of its expiry: not while the server asks us to wait,
+    /// and not if that would risk the present token (E3).
+    fn may_go_ahead(&self, ledger: &Ledger, now: Moment) -> bool {
+        ledger.told_to_wait(now.monotonic).is_none() && !self.record.is_answer_lost()
+    }
+
+    /// Whether a token request may be made although the present token would still do: not while a
+    /// failed one is being waited out, and not if that would risk the present token (E3).
+    fn may_spend(&self, ledger: &Ledger, now: Moment) -> Result<(), Error> {
+        let known = ledger.urgent.standing(now.monotonic);
+        if let Some(error) = known.or_else(|| ledger.told_to_wait(now.monotonic)) {
+            return Err(error.clone());
+        }
+        if self.record.is_answer_lost() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the answer to the refresh token was lost; it is sent again when the access token has expired",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Joins the flight under way, or starts one.
+    fn join(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        ledger: &mut Ledger,
+        reason: RefreshReason,
+        fallback: Option<Arc<Issued>>,
+        patience: Duration,
+    ) -> Decision {
+        let flight = match ledger.flight() {
+            Some(flight) => Ok(flight),
+            None => self.start(call.slot, ledger, reason),
+        };
+        match (flight, fallback) {
+            (Ok(flight), fallback) => Decision::Join {
+                flight,
+                fallback,
+                patience,
+            },
+            (Err(error), Some(token)) => Decision::Use(Served::instead(token, error)),
+            (Err(error), None) => Decision::Fail(error),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! How a flight starts: as a task of its own, whatever becomes of the caller.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+
+use crate::ambient::Ambient;
+use crate::error::{Error, ErrorKind};
+use crate::flight::{self, Flight, Landing};
+use crate::keeper::Keeper;
+use crate::keeper::slot::{Ledger, Outcome, Slot};
+use crate::telemetry::RefreshReason;
+
+impl Keeper {
+    /// A flight is a task of its own: the refresh token that a server has just rotated must not be
+    /// lost because a caller went away (A2).
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        ledger: &mut Ledger,
+        reason: RefreshReason,
+    ) -> Result<Flight<Outcome>, Error> {
+        if self.is_shut_down.load(Ordering::Acquire) {
+            return Err(Error::new(
+                ErrorKind::ShutDown,
+                "the token source has been shut down",
+            ));
+        }
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::settings("a token can only be asked for inside a tokio runtime")
+                .with_source(error)
+        })?;
+        let (landing, flight) = flight::begin();
+        ledger.flight = Some(flight.clone());
+        let airborne = Airborne::start(self.clone());
+        let marks = Ambient::current().refreshing(self.id);
+        let work = airborne.fly(slot.clone(), reason, landing);
+        #[cfg(feature = "tracing")]
+        let work = tracing::Instrument::instrument(work, self.telemetry.flight_span(reason));
+        runtime.spawn(marks.scope(work));
+        Ok(flight)
+    }
+}
+
+/// A flight in the air, counted for [`Keeper::shut_down`] until it is dropped.
+struct Airborne(Arc<Keeper>);
+
+impl Airborne {
+    fn start(keeper: Arc<Keeper>) -> Self {
+        keeper.flights.send_modify(|count| *count += 1);
+        Self(keeper)
+    }
+
+    async fn fly(self, slot: Arc<Slot>, reason: RefreshReason, landing: Landing<Outcome>) {
+        let keeper = &self.0;
+        let work = AssertUnwindSafe(keeper.refresh(&slot, reason)).catch_unwind();
+        let arrival = work.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Panicked,
+                "the grant panicked while it got a token",
+            ))
+        });
+        landing.land(keeper.land(&slot, reason, arrival));
+    }
+}
+
+impl Drop for Airborne {
+    fn drop(&mut self) {
+        self.0.flights.send_modify(|count| *count -= 1);
+    }
+}

@@ -1,0 +1,470 @@
+//! Where the endpoints are: found when first needed, once, and kept (E7).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest_bearer::{
+    ClientAuthentication, ErrorKind, Secret, TestClock, TokenEndpoint, TokenKind,
+};
+use serde_json::json;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::{count_at, received, request, token};
+
+const OPENID: &str = "/.well-known/openid-configuration";
+
+/// Serves a document at `place`; the token endpoint is at `token_path` of the same server.
+async fn document_at(server: &MockServer, place: &str, issuer: &str, token_path: &str) {
+    let document = json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{}{token_path}", server.uri()),
+        "revocation_endpoint": format!("{}/revoke", server.uri()),
+    });
+    mount(
+        server,
+        place,
+        ResponseTemplate::new(200).set_body_json(document),
+    )
+    .await;
+}
+
+async fn mount(server: &MockServer, place: &str, answer: ResponseTemplate) {
+    Mock::given(method("GET"))
+        .and(path(place))
+        .respond_with(answer)
+        .mount(server)
+        .await;
+}
+
+async fn tokens_at(server: &MockServer, place: &str) {
+    Mock::given(method("POST"))
+        .and(path(place))
+        .respond_with(token("t"))
+        .mount(server)
+        .await;
+}
+
+fn discovering(issuer: &str, clock: &TestClock) -> TokenEndpoint {
+    TokenEndpoint::builder(ClientAuthentication::none("me"))
+        .issuer(issuer)
+        .clock(clock.clone())
+        .build()
+        .expect("settings")
+}
+
+/// A server with the issuer at its root, as most have it, and an endpoint for it.
+async fn usual() -> (MockServer, TokenEndpoint, TestClock) {
+    let server = MockServer::start().await;
+    document_at(&server, OPENID, &server.uri(), "/token").await;
+    tokens_at(&server, "/token").await;
+    let clock = TestClock::new();
+    let endpoint = discovering(&server.uri(), &clock);
+    (server, endpoint, clock)
+}
+
+#[tokio::test]
+async fn issuers_of_all_shapes_are_found() {
+    // E7
+    for (issuer_path, named_path, place, token_path) in [
+        // IdentityServer, with and without the slash.
+        ("", "", OPENID, "/connect/token"),
+        ("/", "/", OPENID, "/connect/token"),
+        ("/", "", OPENID, "/connect/token"),
+        ("", "/", OPENID, "/connect/token"),
+        // Okta.
+        (
+            "/oauth2/default",
+            "/oauth2/default",
+            "/oauth2/default/.well-known/openid-configuration",
+            "/oauth2/default/v1/token",
+        ),
+        // Keycloak with a slash too many.
+        (
+            "/realms/x/",
+            "/realms/x",
+            "/realms/x/.well-known/openid-configuration",
+            "/realms/x/protocol/openid-connect/token",
+        ),
+        // RFC 8414, where only that is served.
+        ("", "", "/.well-known/oauth-authorization-server", "/token"),
+        (
+            "/tenant/1",
+            "/tenant/1",
+            "/.well-known/oauth-authorization-server/tenant/1",
+            "/tenant/1/token",
+        ),
+        (
+            "/tenant/1/",
+            "/tenant/1/",
+            "/.well-known/oauth-authorization-server/tenant/1",
+            "/tenant/1/token",
+        ),
+    ] {
+        let server = MockServer::start().await;
+        let named = format!("{}{named_path}", server.uri());
+        document_at(&server, place, &named, token_path).await;
+        tokens_at(&server, token_path).await;
+        let issuer = format!("{}{issuer_path}", server.uri());
+        let endpoint =
+            TokenEndpoint::discover(&issuer, ClientAuthentication::none("me")).expect("settings");
+        let answer = endpoint.request_token(request()).await;
+        assert!(answer.is_ok(), "{issuer_path} {place}: {answer:?}");
+        assert_eq!(count_at(&server, token_path).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn discovery_asks_for_json_and_sends_no_credentials() {
+    // E5, E7
+    let (server, endpoint, _) = usual().await;
+    endpoint.request_token(request()).await.expect("a token");
+    let asked = received(&server).await.remove(0);
+    assert_eq!(asked.headers["accept"], "application/json");
+    assert!(asked.headers.get("authorization").is_none() && asked.body.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_for_every_path_does_not_hide_the_second_place() {
+    // E7
+    let server = MockServer::start().await;
+    let page = ResponseTemplate::new(200).set_body_raw("<html>", "text/html");
+    mount(&server, OPENID, page).await;
+    let place = "/.well-known/oauth-authorization-server";
+    document_at(&server, place, &server.uri(), "/token").await;
+    tokens_at(&server, "/token").await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    assert!(endpoint.request_token(request()).await.is_ok());
+}
+
+#[tokio::test]
+async fn another_issuers_document_is_refused() {
+    // E7
+    let server = MockServer::start().await;
+    document_at(&server, OPENID, "https://canary.example.com", "/token").await;
+    tokens_at(&server, "/token").await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let error = endpoint
+        .request_token(request())
+        .await
+        .expect_err("mismatch");
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(
+        !format!("{error} {error:?}").contains("canary"),
+        "{error:?}"
+    );
+    assert_eq!(count_at(&server, "/token").await, 0);
+}
+
+#[tokio::test]
+async fn a_document_cannot_send_us_over_plain_http() {
+    // D2, E7
+    let server = MockServer::start().await;
+    let document = json!({"issuer": server.uri(), "token_endpoint": "http://as.example.com/t"});
+    mount(
+        &server,
+        OPENID,
+        ResponseTemplate::new(200).set_body_json(document),
+    )
+    .await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let error = endpoint
+        .request_token(request())
+        .await
+        .expect_err("plain http");
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.to_string().contains("https"), "{error}");
+}
+
+#[tokio::test]
+async fn discovery_follows_no_redirect() {
+    // D5
+    let elsewhere = MockServer::start().await;
+    let server = MockServer::start().await;
+    document_at(&elsewhere, OPENID, &server.uri(), "/token").await;
+    for place in [OPENID, "/.well-known/oauth-authorization-server"] {
+        let location = format!("{}{OPENID}", elsewhere.uri());
+        let redirect = ResponseTemplate::new(302).insert_header("location", location);
+        mount(&server, place, redirect).await;
+    }
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let error = endpoint
+        .request_token(request())
+        .await
+        .expect_err("redirects");
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.to_string().contains("302 and 302"), "{error}");
+    assert!(received(&elsewhere).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_document_of_more_than_1_mib_is_refused() {
+    // E7
+    let server = MockServer::start().await;
+    let body = " ".repeat(1024 * 1024 + 1);
+    let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
+    mount(&server, OPENID, answer).await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let error = endpoint
+        .request_token(request())
+        .await
+        .expect_err("too large");
+    assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
+}
+
+#[tokio::test]
+async fn building_asks_nothing_and_needs_no_server() {
+    // E7
+    let (server, endpoint, _) = usual().await;
+    drop(endpoint);
+    assert!(received(&server).await.is_empty());
+    let nobody = TokenEndpoint::discover("http://127.0.0.1:9", ClientAuthentication::none("me"));
+    assert!(nobody.is_ok());
+}
+
+#[tokio::test]
+async fn a_hundred_first_uses_make_one_request() {
+    // E7
+    let server = MockServer::start().await;
+    let document = json!({
+        "issuer": server.uri(), "token_endpoint": format!("{}/token", server.uri()),
+    });
+    let slow = ResponseTemplate::new(200)
+        .set_body_json(document)
+        .set_delay(Duration::from_millis(100));
+    mount(&server, OPENID, slow).await;
+    tokens_at(&server, "/token").await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let endpoint = endpoint.clone();
+            tokio::spawn(async move { endpoint.request_token(request()).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.expect("a task").expect("a token");
+    }
+    assert_eq!(count_at(&server, OPENID).await, 1);
+    assert_eq!(count_at(&server, "/token").await, 100);
+}
+
+#[tokio::test]
+async fn a_hundred_first_uses_of_a_dead_issuer_make_one_request_and_share_its_error() {
+    // E7, A3
+    let server = MockServer::start().await;
+    let dead = ResponseTemplate::new(503).set_delay(Duration::from_millis(100));
+    mount(&server, OPENID, dead).await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let endpoint = endpoint.clone();
+            tokio::spawn(async move { endpoint.request_token(request()).await })
+        })
+        .collect();
+    for caller in callers {
+        let error = caller.await.expect("a task").expect_err("no token");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(received(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_take_the_discovery_along() {
+    // E7, A2
+    let server = MockServer::start().await;
+    let document = json!({
+        "issuer": server.uri(), "token_endpoint": format!("{}/token", server.uri()),
+    });
+    let slow = ResponseTemplate::new(200)
+        .set_body_json(document)
+        .set_delay(Duration::from_millis(200));
+    mount(&server, OPENID, slow).await;
+    tokens_at(&server, "/token").await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let first = endpoint.clone();
+    let first = tokio::spawn(async move { first.request_token(request()).await });
+    while received(&server).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    endpoint.request_token(request()).await.expect("a token");
+    assert_eq!(count_at(&server, OPENID).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_is_shut_down_does_not_wedge_the_discovery() {
+    // E7, A4
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(503).set_delay(Duration::from_secs(60)))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    document_at(&server, OPENID, &server.uri(), "/token").await;
+    tokens_at(&server, "/token").await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    let first = endpoint.clone();
+    let other_runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    other_runtime.spawn(async move { first.request_token(request()).await });
+    while received(&server).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let waiter = endpoint.clone();
+    let waiter = tokio::spawn(async move { waiter.request_token(request()).await });
+    tokio::task::yield_now().await;
+    other_runtime.shutdown_background();
+    waiter.await.expect("a task").expect("a token");
+    assert_eq!(count_at(&server, OPENID).await, 2);
+}
+
+/// A resolver that panics once, as code that a user hands in may.
+#[derive(Debug, Default)]
+struct PanicsOnce(AtomicBool);
+
+impl Resolve for PanicsOnce {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let again = self.0.swap(true, Ordering::SeqCst);
+        Box::pin(async move {
+            assert!(again, "the first look-up panics");
+            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+            let addresses: Addrs = Box::new(std::iter::once(address));
+            Ok(addresses)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_during_discovery_is_a_failure_like_any_other() {
+    // A4, B6
+    let server = MockServer::start().await;
+    let issuer = format!("http://as.localhost:{}", server.address().port());
+    document_at(&server, OPENID, &issuer, "/token").await;
+    tokens_at(&server, "/token").await;
+    let clock = TestClock::new();
+    let resolver = Arc::new(PanicsOnce::default());
+    let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
+        .issuer(issuer)
+        .http(reqwest::Client::builder().dns_resolver(resolver))
+        .clock(clock.clone())
+        .build()
+        .expect("settings");
+    let error = endpoint
+        .request_token(request())
+        .await
+        .expect_err("a panic");
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert_eq!(
+        error.retry_at(),
+        Some(clock.system_time() + Duration::from_secs(1))
+    );
+    clock.advance(Duration::from_secs(1));
+    assert!(endpoint.request_token(request()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_document_is_kept_for_24_hours() {
+    // E7
+    let (server, endpoint, clock) = usual().await;
+    endpoint.request_token(request()).await.expect("a token");
+    clock.advance(Duration::from_secs(24 * 3600 - 1));
+    endpoint.request_token(request()).await.expect("a token");
+    assert_eq!(count_at(&server, OPENID).await, 1);
+    clock.advance(Duration::from_secs(1));
+    endpoint.request_token(request()).await.expect("a token");
+    endpoint.request_token(request()).await.expect("a token");
+    assert_eq!(count_at(&server, OPENID).await, 2);
+}
+
+#[tokio::test]
+async fn an_old_document_serves_while_the_server_is_down() {
+    // E7
+    let (server, endpoint, clock) = usual().await;
+    endpoint.request_token(request()).await.expect("a token");
+    server.reset().await;
+    mount(&server, OPENID, ResponseTemplate::new(503)).await;
+    tokens_at(&server, "/token").await;
+    clock.advance(Duration::from_secs(48 * 3600));
+    for _ in 0..3 {
+        endpoint.request_token(request()).await.expect("a token");
+    }
+    // The back-off of the failed discovery holds, although tokens can be had.
+    assert_eq!(count_at(&server, OPENID).await, 1);
+    assert_eq!(count_at(&server, "/token").await, 3);
+}
+
+#[tokio::test]
+async fn a_failed_discovery_is_repeated_after_a_pause_that_doubles() {
+    // E7, B6
+    for (status, pauses) in [(503, [1, 2, 4, 5, 5]), (404, [1, 2, 4, 8, 16])] {
+        let server = MockServer::start().await;
+        mount(&server, OPENID, ResponseTemplate::new(status)).await;
+        let clock = TestClock::new();
+        let endpoint = discovering(&server.uri(), &clock);
+        for (number, pause) in pauses.into_iter().enumerate() {
+            let pause = Duration::from_secs(pause);
+            let error = endpoint.request_token(request()).await.expect_err("down");
+            assert_eq!(error.retry_at(), Some(clock.system_time() + pause));
+            clock.advance(pause - Duration::from_millis(1));
+            let again = endpoint.request_token(request()).await.expect_err("down");
+            assert_eq!(again.retry_at(), error.retry_at());
+            assert_eq!(count_at(&server, OPENID).await, number + 1);
+            clock.advance(Duration::from_millis(1));
+        }
+        server.reset().await;
+        document_at(&server, OPENID, &server.uri(), "/token").await;
+        tokens_at(&server, "/token").await;
+        assert!(endpoint.request_token(request()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_retry_after_is_the_least_pause_of_a_discovery() {
+    // E7, B6
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "90");
+    mount(&server, OPENID, busy).await;
+    let clock = TestClock::new();
+    let endpoint = discovering(&server.uri(), &clock);
+    let error = endpoint.request_token(request()).await.expect_err("busy");
+    let pause = Duration::from_secs(90);
+    assert_eq!(error.retry_at(), Some(clock.system_time() + pause));
+    clock.advance(pause - Duration::from_millis(1));
+    assert!(endpoint.request_token(request()).await.is_err());
+    assert_eq!(received(&server).await.len(), 1);
+    clock.advance(Duration::from_millis(1));
+    assert!(endpoint.request_token(request()).await.is_err());
+    assert_eq!(received(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_is_not_asked_at_the_second_place() {
+    // E7
+    let server = MockServer::start().await;
+    mount(&server, OPENID, ResponseTemplate::new(502)).await;
+    let endpoint = discovering(&server.uri(), &TestClock::new());
+    assert!(endpoint.request_token(request()).await.is_err());
+    assert_eq!(received(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_revocation_endpoint_is_discovered_too() {
+    // E7, F10
+    let (server, endpoint, _) = usual().await;
+    Mock::given(method("POST"))
+        .and(path("/revoke"))
+        .respond_with(ResponseTemplate::new(200))
+        .mount(&server)
+        .await;
+    let revoked = endpoint
+        .revoke(&Secret::new("r"), TokenKind::RefreshToken)
+        .await;
+    assert!(revoked.is_ok());
+    assert_eq!(count_at(&server, "/revoke").await, 1);
+}

@@ -1,0 +1,117 @@
+//! Wrong settings are found when they are made, and the message says how to mend them.
+
+use std::time::Duration;
+
+use reqwest_bearer::{ClientAuthentication, ErrorKind, TokenEndpoint, TokenEndpointBuilder};
+
+fn builder() -> TokenEndpointBuilder {
+    TokenEndpoint::builder(ClientAuthentication::client_secret_basic("me", "s"))
+}
+
+#[test]
+fn a_wrong_setting_is_named() {
+    // E8, D2
+    let with = |authentication| TokenEndpoint::builder(authentication).token_url("https://a.b/t");
+    let url = |url: &str| builder().token_url(url);
+    for (builder, said) in [
+        (builder(), "give the token URL or the issuer"),
+        (url("https://a.b/t").issuer("https://a.b"), "not both"),
+        (url(""), "the token URL is not an absolute URL"),
+        (url("a.b/t"), "the token URL is not an absolute URL"),
+        (
+            url("ftp://a.b/t"),
+            "the token URL is neither https nor http",
+        ),
+        (url("http://a.b/t"), "`allow_insecure_http`"),
+        (url("https://canary:canary@a.b/t"), "user name or password"),
+        (url("https://a.b/t#canary"), "fragment"),
+        (
+            builder().issuer("http://a.b"),
+            "the issuer is neither https nor loopback",
+        ),
+        (
+            builder().issuer("https://a.b?canary"),
+            "the issuer has a query",
+        ),
+        (
+            url("https://a.b/t").revocation_url("http://a.b/r"),
+            "the revocation URL",
+        ),
+        (
+            url("https://a.b/t").requests_at_once(0),
+            "`requests_at_once`",
+        ),
+        (
+            url("https://a.b/t").attempt_timeout(Duration::ZERO),
+            "`attempt_timeout`",
+        ),
+        (
+            with(ClientAuthentication::none("")),
+            "the client id is empty",
+        ),
+        (
+            with(ClientAuthentication::client_secret_basic("me", "")),
+            "secret or assertion is empty",
+        ),
+        (
+            with(ClientAuthentication::client_secret_basic_raw("me", "")),
+            "is empty",
+        ),
+        (
+            with(ClientAuthentication::client_secret_post("me", "")),
+            "is empty",
+        ),
+        (
+            with(ClientAuthentication::client_assertion("me", "")),
+            "is empty",
+        ),
+        (
+            with(ClientAuthentication::client_secret_basic_raw("a:b", "s")),
+            "colon",
+        ),
+    ] {
+        let error = builder.build().expect_err(said);
+        assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+}
+
+#[test]
+fn plain_http_can_be_allowed_by_name() {
+    // D2
+    let allowed = builder()
+        .token_url("http://a.b/t")
+        .revocation_url("http://a.b/r");
+    assert!(allowed.allow_insecure_http().build().is_ok());
+    assert!(
+        builder()
+            .issuer("http://a.b")
+            .allow_insecure_http()
+            .build()
+            .is_ok()
+    );
+    assert!(builder().token_url("http://localhost:1/t").build().is_ok());
+}
+
+#[test]
+fn no_setting_shows_a_secret() {
+    // D6
+    let authentication = ClientAuthentication::client_secret_post("me", "canary");
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert(
+        "x-api-key",
+        reqwest::header::HeaderValue::from_static("canary"),
+    );
+    let builder = TokenEndpoint::builder(authentication)
+        .http(reqwest::Client::builder().default_headers(headers))
+        .token_url("https://a.b/t?code=canary");
+    let shown = format!("{builder:?} {builder:#?}");
+    let endpoint = builder.build().expect("settings");
+    let shown = format!("{shown} {endpoint:?} {endpoint:#?}");
+    assert!(!shown.contains("canary"), "{shown}");
+    assert!(
+        shown.contains("https://a.b/t") && shown.contains("me"),
+        "{shown}"
+    );
+}

@@ -1,0 +1,249 @@
+//! A: one refresh at a time, whoever asks, goes away, fails or hangs.
+
+mod support;
+
+use std::time::Duration;
+
+use reqwest_bearer::{ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
+use support::api::Api;
+use support::authorization_server::AuthorizationServer;
+use support::issuer::{Answer, Issuer, failure};
+use tokio::task::JoinSet;
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn scope(scope: &str) -> TokenOptions {
+    TokenOptions::new().scope(scope)
+}
+
+/// A task that asks for a token, and has begun to wait for it.
+fn asking(source: &TokenSource) -> tokio::task::JoinHandle<Result<String, ErrorKind>> {
+    asking_with(source, TokenOptions::new())
+}
+
+fn asking_with(
+    source: &TokenSource,
+    options: TokenOptions,
+) -> tokio::task::JoinHandle<Result<String, ErrorKind>> {
+    let source = source.clone();
+    tokio::spawn(async move {
+        match source.token_with(&options).await {
+            Ok(token) => Ok(token.expose().to_owned()),
+            Err(error) => Err(error.kind()),
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_calls_on_an_empty_cache_make_one_token_request() {
+    // A1: over sockets, as a user has it.
+    let server = AuthorizationServer::start().await;
+    let api = Api::start(&server).await;
+    let client = api.client(server.client_credentials());
+    let mut calls = JoinSet::new();
+    for _ in 0..1000 {
+        let client = client.clone();
+        calls.spawn(async move { client.get("x").send().await.unwrap().status() });
+    }
+    let answers = calls.join_all().await;
+    assert!(answers.iter().all(|status| *status == 200));
+    assert_eq!(server.token_requests(), 1);
+    let carried = api.tokens();
+    assert_eq!(carried.len(), 1000);
+    assert!(carried.iter().all(|token| token == "access-1"));
+}
+
+#[tokio::test]
+async fn a_refresh_outlives_the_callers_that_wait_for_it() {
+    // A2
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.hold().source(&clock);
+    let calls: Vec<_> = (0..10).map(|_| asking(&source)).collect();
+    issuer.until_requests(1).await;
+    for call in calls {
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+    }
+    issuer.release();
+    assert_eq!(source.token().await.unwrap().expose(), "token-1");
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_s_time_out_ends_only_its_own_wait() {
+    // A2, B13
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let builder = issuer.hold().builder(&clock);
+    let source = builder.wait_at_most(secs(5.0)).build().unwrap();
+    let early = asking(&source);
+    issuer.until_requests(1).await;
+    // The wait, and the attempt.
+    clock.until_timers(2).await;
+    clock.advance(secs(3.0));
+    let late = asking(&source);
+    clock.until_timers(3).await;
+    clock.advance(secs(2.0));
+    assert_eq!(early.await.unwrap(), Err(ErrorKind::Timeout));
+    issuer.release();
+    assert_eq!(late.await.unwrap().as_deref(), Ok("token-1"));
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_thousand_waiters_share_one_failure() {
+    // A3
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.hold().always(failure()).source(&clock);
+    let calls: Vec<_> = (0..1000).map(|_| asking(&source)).collect();
+    issuer.until_requests(1).await;
+    clock.until_timers(1001).await;
+    issuer.release();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Err(ErrorKind::Protocol));
+    }
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_grant_is_an_error_and_locks_nothing() {
+    // A4
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.then(Answer::Panic).source(&clock);
+    let calls = [asking(&source), asking(&source)];
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Err(ErrorKind::Panicked));
+    }
+    // B6: remembered like any failure.
+    assert_eq!(asking(&source).await.unwrap(), Err(ErrorKind::Panicked));
+    assert_eq!(issuer.requests(), 1);
+    clock.advance(secs(1.0));
+    assert_eq!(asking(&source).await.unwrap().as_deref(), Ok("token-2"));
+}
+
+#[test]
+fn a_waiter_on_another_runtime_starts_anew_when_the_flight_s_runtime_is_gone() {
+    // A4
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.then(Answer::Hang).source(&clock);
+    let first = tokio::runtime::Runtime::new().unwrap();
+    let second = tokio::runtime::Runtime::new().unwrap();
+    let early = first.spawn({
+        let source = source.clone();
+        async move { source.token().await.map(drop) }
+    });
+    first.block_on(issuer.until_requests(1));
+    let waiter = second.spawn({
+        let source = source.clone();
+        async move { source.token().await.map(|token| token.expose().to_owned()) }
+    });
+    // The attempt, and two waits.
+    second.block_on(clock.until_timers(3));
+    drop(early);
+    first.shutdown_background();
+    let token = second.block_on(waiter).unwrap().unwrap();
+    assert_eq!(token, "token-2");
+}
+
+#[tokio::test]
+async fn a_hanging_flight_delays_no_other_key() {
+    // A5
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.then(Answer::Hang).source(&clock);
+    let hanging = asking_with(&source, scope("a"));
+    issuer.until_requests(1).await;
+    let other = asking_with(&source, scope("b")).await.unwrap();
+    assert_eq!(other.as_deref(), Ok("token-2"));
+    hanging.abort();
+}
+
+#[tokio::test]
+async fn flights_with_one_refresh_token_run_in_turn_each_with_what_the_one_before_left() {
+    // A6, D8
+    let server = AuthorizationServer::start().await;
+    server.rotate(true);
+    let source = TokenSource::from(server.refresh_token_grant());
+    let scopes: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
+    let calls: Vec<_> = scopes
+        .iter()
+        .map(|name| asking_with(&source, scope(name)))
+        .collect();
+    for (name, call) in scopes.iter().zip(calls) {
+        let token = call.await.unwrap().unwrap();
+        assert_eq!(server.scope_of(&token).as_deref(), Some(name.as_str()));
+    }
+    assert_eq!(server.token_requests(), 20);
+    assert_eq!(server.reuses(), 0, "a refresh token was spent twice");
+}
+
+#[tokio::test]
+async fn tokens_for_other_scopes_resources_audiences_and_parameters_never_mix() {
+    // A6, D8
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.source(&clock);
+    let kinds = [
+        TokenOptions::new(),
+        TokenOptions::new().scope("x"),
+        TokenOptions::new().resource("x"),
+        TokenOptions::new().audience("x"),
+        TokenOptions::new().extra("x", "y"),
+    ];
+    for _ in 0..2 {
+        for (number, options) in kinds.iter().enumerate() {
+            let token = source.token_with(options).await.unwrap();
+            assert_eq!(token.expose(), format!("token-{}", number + 1));
+        }
+    }
+    assert_eq!(issuer.requests(), kinds.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_token_requests_run_at_once_and_no_more() {
+    // A7
+    let server = AuthorizationServer::start().await;
+    server.hold();
+    let source = TokenSource::from(server.client_credentials());
+    let calls: Vec<_> = (0..100)
+        .map(|number| asking_with(&source, scope(&format!("s{number}"))))
+        .collect();
+    server.until_held(16).await;
+    server.release_one_by_one(100).await;
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert_eq!(server.most_at_once(), 16);
+    assert_eq!(server.token_requests(), 100);
+}
+
+#[tokio::test]
+async fn time_in_the_queue_is_not_counted_as_time_of_the_attempt() {
+    // A5, E2: the second flight waits for its turn for longer than any attempt may take.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let refresh = TokenResponse::bearer("start")
+        .refresh_token("r-1")
+        .expires_in(secs(600.0));
+    let source = issuer
+        .then(refresh)
+        .builder(&clock)
+        .attempt_timeout(secs(100.0))
+        .refresh_timeout(secs(120.0))
+        .wait_at_most(secs(1000.0))
+        .build()
+        .unwrap();
+    source.token().await.unwrap();
+    issuer.hold();
+    let first = asking_with(&source, scope("a"));
+    issuer.until_requests(2).await;
+    let second = asking_with(&source, scope("b"));
+    // Two waits and one attempt; the second flight has no timer while it queues.
+    clock.until_timers(3).await;
+    clock.advance(secs(90.0));
+    issuer.release();
+    assert!(first.await.unwrap().is_ok());
+    issuer.hold();
+    issuer.until_requests(3).await;
+    clock.advance(secs(90.0));
+    issuer.release();
+    assert!(second.await.unwrap().is_ok());
+}

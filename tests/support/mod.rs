@@ -1,0 +1,8 @@
+//! What the tests share: an issuer in this process, and servers on real sockets.
+
+#![allow(dead_code, reason = "each test binary uses another part of it")]
+
+pub(crate) mod api;
+pub(crate) mod authorization_server;
+pub(crate) mod http_server;
+pub(crate) mod issuer;
