@@ -118,6 +118,8 @@ impl Issued {
 #[derive(Debug)]
 pub(crate) struct Standing {
     accepted: AtomicBool,
+    /// By the API whose refusal of the token before was the reason to ask for this one.
+    accepted_by_refuser: AtomicBool,
     /// When it was refused, in nanoseconds of the monotonic clock; `NEVER` if it is not.
     refused_at: AtomicU64,
     refused_before: AtomicBool,
@@ -131,6 +133,7 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             accepted: AtomicBool::new(false),
+            accepted_by_refuser: AtomicBool::new(false),
             refused_at: AtomicU64::new(NEVER),
             refused_before: AtomicBool::new(false),
             unmet: AtomicU64::new(u64::MAX),
@@ -164,12 +167,12 @@ impl Standing {
         }
     }
 
-    /// An API took it: a success lifts a refusal that is older than the sending. Says whether this
-    /// is the first time.
-    pub(crate) fn accept(&self, sent: Moment, success: bool) -> bool {
+    /// An API took it: a success lifts a refusal that is older than the sending.
+    pub(crate) fn accept(&self, sent: Moment, success: bool) {
         // Read before written: a store by every call would bounce the cache line.
-        let first =
-            !self.accepted.load(Ordering::Relaxed) && !self.accepted.swap(true, Ordering::Relaxed);
+        if !self.accepted.load(Ordering::Relaxed) {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
         let refused_at = self.refused_at.load(Ordering::Acquire);
         if success && refused_at != NEVER && refused_at < nanos(sent.monotonic) {
             // Compare-and-set, since another refusal may have come meanwhile.
@@ -180,11 +183,20 @@ impl Standing {
                 Ordering::Acquire,
             );
         }
-        first
     }
 
     pub(crate) fn was_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// The API that had refused the token before took this one. Says whether this is the first
+    /// time.
+    pub(crate) fn accept_by_refuser(&self) -> bool {
+        !self.was_accepted_by_refuser() && !self.accepted_by_refuser.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn was_accepted_by_refuser(&self) -> bool {
+        self.accepted_by_refuser.load(Ordering::Relaxed)
     }
 
     /// Notes that the server does not issue tokens that live for `minimum`.

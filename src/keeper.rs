@@ -188,10 +188,11 @@ impl Keeper {
             .present()
             .filter(|token| token.generation == generation);
         // A body that cannot be sent twice meets the API with the next call's token only; that
-        // one is as good as sent again.
-        let replacement = present
-            .as_ref()
-            .is_some_and(|token| token.replaces_for.as_ref() == Some(refuser));
+        // one is as good as sent again. Once this API has taken it, its end is another story.
+        let replacement = present.as_ref().is_some_and(|token| {
+            token.replaces_for.as_ref() == Some(refuser)
+                && !token.standing.was_accepted_by_refuser()
+        });
         if resend || replacement {
             ledger
                 .guard
@@ -250,10 +251,11 @@ impl Keeper {
         else {
             return;
         };
-        let first = token.standing.accept(sent, success);
-        if first
-            && let Some(Some(refuser)) = &token.replaces_for
+        token.standing.accept(sent, success);
+        if let Some(Some(refuser)) = &token.replaces_for
+            && !token.standing.was_accepted_by_refuser()
             && refuser.matches(url)
+            && token.standing.accept_by_refuser()
         {
             let mut ledger = slot.ledger();
             ledger.guard.resend_accepted(&Some(refuser.clone()));

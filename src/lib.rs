@@ -29,6 +29,11 @@ mod telemetry;
 mod token;
 mod token_set;
 
+// Their types are in our signatures, so a program can name exactly the versions that we were built
+// with, and needs no dependency of its own for `reqwest::Client::builder()`.
+pub use reqwest;
+pub use reqwest_middleware;
+
 pub use access_token::AccessToken;
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]

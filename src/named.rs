@@ -97,44 +97,37 @@ impl NamedClient {
     }
 
     /// Begins a GET request.
-    #[must_use]
     pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
     /// Begins a POST request.
-    #[must_use]
     pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::POST, path)
     }
 
     /// Begins a PUT request.
-    #[must_use]
     pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PUT, path)
     }
 
     /// Begins a PATCH request.
-    #[must_use]
     pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PATCH, path)
     }
 
     /// Begins a DELETE request.
-    #[must_use]
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
     }
 
     /// Begins a HEAD request.
-    #[must_use]
     pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::HEAD, path)
     }
 
     /// Begins a request. A path that cannot be joined is an error of `send`, as a URL that cannot
     /// be read is with a plain client.
-    #[must_use]
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
         match self.url(path) {
             Ok(url) => self.client.request(method, url),

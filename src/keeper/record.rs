@@ -85,10 +85,12 @@ impl Record {
     /// Waits until no other flight spends the refresh token (A6). A grant without one does not
     /// queue.
     pub(crate) async fn turn(&self) -> Option<Turn<'_, ()>> {
-        if self.state().refresh_token.is_none() {
-            return None;
+        let spends = self.state().refresh_token.is_some();
+        if spends {
+            Some(self.queue.lock().await)
+        } else {
+            None
         }
-        Some(self.queue.lock().await)
     }
 
     /// The refresh token to spend, if there is one.

@@ -23,7 +23,7 @@ use crate::parameters::TokenParameters;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
 use crate::source::{Refuses, TokenSource};
-use crate::telemetry::{Event, Telemetry};
+use crate::telemetry::{Event, Hook, Telemetry};
 
 static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
 
@@ -42,7 +42,7 @@ pub struct TokenSourceBuilder {
 
 #[derive(Default)]
 struct Hooks {
-    on_event: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    on_event: Option<Hook>,
     on_new_refresh_token: Option<RotationHook>,
     refuses: Option<Refuses>,
 }
