@@ -1,5 +1,7 @@
 //! B9 and B13: requests that can be sent once only, and requests that cannot wait for ever.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};
