@@ -189,10 +189,10 @@ impl Keeper {
             .present()
             .filter(|token| token.generation == generation);
         // A body that cannot be sent twice meets the API with the next call's token only; that
-        // one is as good as sent again.
-        let replacement = present
-            .as_ref()
-            .is_some_and(|token| token.replaces_for.as_ref() == Some(refuser));
+        // one is as good as sent again, until the API has accepted it.
+        let replacement = present.as_ref().is_some_and(|token| {
+            token.replaces_for.as_ref() == Some(refuser) && !token.standing.is_proven()
+        });
         if resend || replacement {
             ledger
                 .guard
@@ -251,11 +251,12 @@ impl Keeper {
         else {
             return;
         };
-        let first = token.standing.accept(sent, success);
-        if first
-            && let Some(Some(refuser)) = &token.replaces_for
+        token.standing.accept(sent, success);
+        if let Some(Some(refuser)) = &token.replaces_for
+            && !token.standing.is_proven()
             && refuser.matches(url)
         {
+            token.standing.prove();
             let mut ledger = slot.ledger();
             ledger.guard.resend_accepted(&Some(refuser.clone()));
         }
