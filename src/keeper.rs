@@ -31,7 +31,7 @@ use crate::keeper::slot::{PendingRefusal, Slot};
 use crate::schedule::{Age, Margins};
 use crate::telemetry::Telemetry;
 
-/// A refused token that was younger than this is no reason for an exempt refresh (C4).
+/// A token that is refused sooner than this after it was asked for is brand-new (C4).
 const SETTLED: Duration = Duration::from_secs(1);
 /// A runtime that is being shut down drops each flight that is started on it.
 const MOST_ABORTED_FLIGHTS: u32 = 3;
@@ -189,9 +189,14 @@ impl Keeper {
             .present()
             .filter(|token| token.generation == generation);
         // A body that cannot be sent twice meets the API with the next call's token only; that
-        // one is as good as sent again, until the API has accepted it.
+        // one is as good as sent again, until the API has accepted it. By hand nobody says so, and
+        // its age has to tell.
         let replacement = present.as_ref().is_some_and(|token| {
-            token.replaces_for.as_ref() == Some(refuser) && !token.standing.is_proven()
+            let accepted = match refuser {
+                Some(_) => token.standing.is_proven(),
+                None => is_settled(token, now),
+            };
+            token.replaces_for.as_ref() == Some(refuser) && !accepted
         });
         if resend || replacement {
             ledger
@@ -205,7 +210,7 @@ impl Keeper {
         if refusal == Refusal::Known {
             return;
         }
-        let settled = now.since(token.plan.asked) >= SETTLED;
+        let settled = is_settled(&token, now);
         ledger.refusal = Some(PendingRefusal {
             refuser: refuser.clone(),
             exempt: refusal == Refusal::First && token.standing.was_accepted() && settled,
@@ -284,6 +289,10 @@ impl Keeper {
             )),
         }
     }
+}
+
+fn is_settled(token: &Issued, now: Moment) -> bool {
+    now.since(token.plan.asked) >= SETTLED
 }
 
 /// One refresh is made for a token that is too short-lived; what comes then is what the server has
