@@ -208,6 +208,7 @@ impl Keeper {
         };
         let refusal = token.standing.refuse(now);
         if refusal == Refusal::Known {
+            ledger.hand_over_refusal(now.monotonic, refuser);
             return;
         }
         let settled = is_settled(&token, now);
