@@ -225,7 +225,7 @@ impl Middleware for BearerTokenMiddleware {
             .await
             .map_err(Error::into_middleware)?;
 
-        send_by(&deadline, &mut request, keeper.clock.now())?;
+        send_by(&deadline, &mut request, keeper.clock.now()).map_err(Error::into_middleware)?;
         request
             .headers_mut()
             .insert(AUTHORIZATION, ticket.header.clone());
@@ -247,7 +247,8 @@ impl Middleware for BearerTokenMiddleware {
                 return Ok(response);
             }
         };
-        if send_by(&deadline, &mut copy, keeper.clock.now()).is_err() {
+        if let Err(reason) = send_by(&deadline, &mut copy, keeper.clock.now()) {
+            response.extensions_mut().insert(reason);
             return Ok(response);
         }
         drain(response, &keeper.clock).await;
@@ -317,7 +318,7 @@ impl Deadline {
 }
 
 /// Leaves the request what is left of its time-out.
-fn send_by(deadline: &Deadline, request: &mut Request, now: Moment) -> Chain<()> {
+fn send_by(deadline: &Deadline, request: &mut Request, now: Moment) -> Result<(), Error> {
     let Some(timeout) = deadline.timeout else {
         return Ok(());
     };
@@ -326,8 +327,7 @@ fn send_by(deadline: &Deadline, request: &mut Request, now: Moment) -> Chain<()>
         return Err(Error::new(
             ErrorKind::Timeout,
             "the time-out of the request passed while it waited for its token",
-        )
-        .into_middleware());
+        ));
     }
     *request.timeout_mut() = Some(left);
     Ok(())
