@@ -1,5 +1,7 @@
 //! Clients by name, as a program uses them: over real sockets, with other middleware around.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};
