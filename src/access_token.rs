@@ -118,8 +118,8 @@ impl Issued {
 #[derive(Debug)]
 pub(crate) struct Standing {
     accepted: AtomicBool,
-    /// By the API whose refusal of the token before was the reason to ask for this one.
-    accepted_by_refuser: AtomicBool,
+    /// Accepted by the very API whose refusal was the reason to ask for it.
+    proven: AtomicBool,
     /// When it was refused, in nanoseconds of the monotonic clock; `NEVER` if it is not.
     refused_at: AtomicU64,
     refused_before: AtomicBool,
@@ -133,7 +133,7 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             accepted: AtomicBool::new(false),
-            accepted_by_refuser: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
             refused_at: AtomicU64::new(NEVER),
             refused_before: AtomicBool::new(false),
             unmet: AtomicU64::new(u64::MAX),
@@ -189,14 +189,12 @@ impl Standing {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// The API that had refused the token before took this one. Says whether this is the first
-    /// time.
-    pub(crate) fn accept_by_refuser(&self) -> bool {
-        !self.was_accepted_by_refuser() && !self.accepted_by_refuser.swap(true, Ordering::Relaxed)
+    pub(crate) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn was_accepted_by_refuser(&self) -> bool {
-        self.accepted_by_refuser.load(Ordering::Relaxed)
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
     }
 
     /// Notes that the server does not issue tokens that live for `minimum`.

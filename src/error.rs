@@ -165,6 +165,9 @@ impl Error {
             if let Some(own) = error.downcast_ref::<Self>() {
                 return Some(own);
             }
+            if let Some(Trace(own)) = error.downcast_ref::<Trace>() {
+                return Some(own);
+            }
             if let Some(middleware) = error.downcast_ref::<reqwest_middleware::Error>() {
                 return Self::find_in(middleware);
             }
@@ -227,12 +230,29 @@ impl Error {
 
     /// As the error of a middleware, from which [`Error::find_in`] gets it back.
     pub(crate) fn into_middleware(self) -> reqwest_middleware::Error {
-        reqwest_middleware::Error::middleware(self)
+        reqwest_middleware::Error::middleware(self.clone().with_source(Trace(self)))
     }
 
     fn change(mut self, edit: impl FnOnce(&mut Report)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
+    }
+}
+
+/// What is left of our error where another one stands in for it: `transparent` wrappers, such as
+/// reqwest-retry's, hand out our source in place of ours, so ours leaves a trace of itself there.
+#[derive(Debug)]
+struct Trace(Error);
+
+impl fmt::Display for Trace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "reqwest-bearer: {:?}", self.0.kind())
+    }
+}
+
+impl StdError for Trace {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 

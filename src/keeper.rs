@@ -30,7 +30,7 @@ use crate::keeper::slot::{PendingRefusal, Slot};
 use crate::schedule::{Age, Margins};
 use crate::telemetry::Telemetry;
 
-/// A refused token that was younger than this is no reason for an exempt refresh (C4).
+/// A token that is refused sooner than this after it was asked for is brand-new (C4).
 const SETTLED: Duration = Duration::from_secs(1);
 /// A runtime that is being shut down drops each flight that is started on it.
 const MOST_ABORTED_FLIGHTS: u32 = 3;
@@ -188,10 +188,14 @@ impl Keeper {
             .present()
             .filter(|token| token.generation == generation);
         // A body that cannot be sent twice meets the API with the next call's token only; that
-        // one is as good as sent again. Once this API has taken it, its end is another story.
+        // one is as good as sent again, until the API has accepted it. By hand nobody says so, and
+        // its age has to tell.
         let replacement = present.as_ref().is_some_and(|token| {
-            token.replaces_for.as_ref() == Some(refuser)
-                && !token.standing.was_accepted_by_refuser()
+            let accepted = match refuser {
+                Some(_) => token.standing.is_proven(),
+                None => is_settled(token, now),
+            };
+            token.replaces_for.as_ref() == Some(refuser) && !accepted
         });
         if resend || replacement {
             ledger
@@ -203,9 +207,10 @@ impl Keeper {
         };
         let refusal = token.standing.refuse(now);
         if refusal == Refusal::Known {
+            ledger.hand_over_refusal(now.monotonic, refuser);
             return;
         }
-        let settled = now.since(token.plan.asked) >= SETTLED;
+        let settled = is_settled(&token, now);
         ledger.refusal = Some(PendingRefusal {
             refuser: refuser.clone(),
             exempt: refusal == Refusal::First && token.standing.was_accepted() && settled,
@@ -253,10 +258,10 @@ impl Keeper {
         };
         token.standing.accept(sent, success);
         if let Some(Some(refuser)) = &token.replaces_for
-            && !token.standing.was_accepted_by_refuser()
+            && !token.standing.is_proven()
             && refuser.matches(url)
-            && token.standing.accept_by_refuser()
         {
+            token.standing.prove();
             let mut ledger = slot.ledger();
             ledger.guard.resend_accepted(&Some(refuser.clone()));
         }
@@ -284,6 +289,10 @@ impl Keeper {
             )),
         }
     }
+}
+
+fn is_settled(token: &Issued, now: Moment) -> bool {
+    now.since(token.plan.asked) >= SETTLED
 }
 
 /// One refresh is made for a token that is too short-lived; what comes then is what the server has

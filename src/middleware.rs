@@ -200,7 +200,8 @@ impl BearerTokenMiddleware {
                 return Ok(response);
             }
         };
-        if send_by(&deadline, &mut copy, &keeper.clock).is_err() {
+        if let Err(reason) = send_by(&deadline, &mut copy, &keeper.clock) {
+            response.extensions_mut().insert(reason);
             return Ok(response);
         }
         drain(response, &keeper.clock).await;
@@ -287,7 +288,7 @@ impl Middleware for BearerTokenMiddleware {
                 .map_err(Error::into_middleware)?,
         };
 
-        send_by(&deadline, &mut request, &keeper.clock)?;
+        send_by(&deadline, &mut request, &keeper.clock).map_err(Error::into_middleware)?;
         let stamp = ticket.stamp;
         request.headers_mut().insert(AUTHORIZATION, ticket.header);
         let mut response = next.clone().run(request, extensions).await?;
@@ -360,7 +361,7 @@ impl Deadline {
 }
 
 /// Leaves the request what is left of its time-out.
-fn send_by(deadline: &Deadline, request: &mut Request, clock: &Clock) -> Chain<()> {
+fn send_by(deadline: &Deadline, request: &mut Request, clock: &Clock) -> Result<(), Error> {
     let Some(timeout) = deadline.timeout else {
         return Ok(());
     };
@@ -369,8 +370,7 @@ fn send_by(deadline: &Deadline, request: &mut Request, clock: &Clock) -> Chain<(
         return Err(Error::new(
             ErrorKind::Timeout,
             "the time-out of the request passed while it waited for its token",
-        )
-        .into_middleware());
+        ));
     }
     *request.timeout_mut() = Some(left);
     Ok(())

@@ -11,3 +11,4 @@ pub(crate) mod api;
 pub(crate) mod authorization_server;
 pub(crate) mod http_server;
 pub(crate) mod issuer;
+pub(crate) mod unfinished_api;
