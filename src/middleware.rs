@@ -62,11 +62,26 @@ pub struct BearerTokenMiddleware {
     destinations: Destinations,
 }
 
-/// What one sending carries, remembered by number and not by text.
+/// A token for one sending.
 struct Ticket {
     header: HeaderValue,
+    stamp: Stamp,
+}
+
+/// What is remembered of a sending: its token by number and not by text.
+#[derive(Clone, Copy)]
+struct Stamp {
     generation: u64,
     sent: Moment,
+}
+
+/// A sending that an API has refused, and what another one needs.
+struct Refused<'chain> {
+    stamp: Stamp,
+    kept: Kept,
+    deadline: Deadline,
+    response: Response,
+    next: Next<'chain>,
 }
 
 /// What is kept of a request while it is away.
@@ -149,24 +164,61 @@ impl BearerTokenMiddleware {
         Ok(admission)
     }
 
-    /// The token for the first sending.
-    async fn ticket(
-        &self,
-        slot: &Arc<Slot>,
-        demand: &Demand,
-        now: Moment,
-    ) -> Result<Ticket, Error> {
+    /// The token for a call that found none ready.
+    async fn ticket(&self, slot: &Arc<Slot>, demand: &Demand) -> Result<Ticket, Error> {
         let keeper = self.source.keeper();
-        if let Some(ready) = keeper.ready(slot, demand, now, |token| Ticket::new(token, now)) {
-            return Ok(ready);
-        }
         let served = keeper.token(slot, demand).await?;
         Ok(Ticket::new(&served.token, keeper.clock.now()))
     }
 
+    /// Another token and another sending, if both can be had; otherwise the answer that is there
+    /// (C7, C8).
+    async fn heal(
+        &self,
+        slot: &Arc<Slot>,
+        refused: Refused<'_>,
+        extensions: &mut Extensions,
+    ) -> Chain<Response> {
+        let keeper = self.source.keeper();
+        let Refused {
+            stamp,
+            kept,
+            deadline,
+            mut response,
+            next,
+        } = refused;
+        let refuser = Origin::of(kept.url());
+        keeper.refuse(slot, stamp.generation, &refuser, false);
+        let Kept::Copy(mut copy) = kept else {
+            return Ok(response);
+        };
+        let within = deadline.left(keeper.settings.wait_at_most, keeper.clock.now());
+        let newer = match keeper.renewed(slot, stamp.generation, within).await {
+            Ok(newer) => Ticket::new(&newer, keeper.clock.now()),
+            Err(reason) => {
+                response.extensions_mut().insert(reason);
+                return Ok(response);
+            }
+        };
+        if send_by(&deadline, &mut copy, &keeper.clock).is_err() {
+            return Ok(response);
+        }
+        drain(response, &keeper.clock).await;
+        let url = copy.url().clone();
+        let stamp = newer.stamp;
+        copy.headers_mut().insert(AUTHORIZATION, newer.header);
+        let mut response = next.run(copy, extensions).await?;
+        match self.judge(slot, stamp, &url, &mut response) {
+            Judgement::Refused => keeper.refuse(slot, stamp.generation, &refuser, true),
+            Judgement::Accepted => keeper.resend_accepted(slot, &refuser),
+            Judgement::Undecided | Judgement::Elsewhere => {}
+        }
+        Ok(response)
+    }
+
     /// Notes what the API made of the token; says whether it refused it. An answer from another
     /// origin, where a redirect led and the token did not go, says nothing (C10).
-    fn judge(&self, slot: &Slot, ticket: &Ticket, url: &Url, response: &mut Response) -> Judgement {
+    fn judge(&self, slot: &Slot, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
         if !same_origin(response.url(), url) {
             return Judgement::Elsewhere;
         }
@@ -181,12 +233,10 @@ impl BearerTokenMiddleware {
         if status == 401 || status.is_server_error() {
             return Judgement::Undecided;
         }
-        let Ticket {
-            generation, sent, ..
-        } = ticket;
+        let Stamp { generation, sent } = stamp;
         self.source
             .keeper()
-            .accept(slot, *generation, *sent, status.is_success(), url);
+            .accept(slot, generation, sent, status.is_success(), url);
         Judgement::Accepted
     }
 }
@@ -227,47 +277,31 @@ impl Middleware for BearerTokenMiddleware {
         let mut demand = self.source.demand(options);
         demand.within = demand.within.min(deadline.timeout.unwrap_or(Duration::MAX));
         demand.only_try = matches!(kept, Kept::Address(_));
-        let ticket = self
-            .ticket(&slot, &demand, now)
-            .await
-            .map_err(Error::into_middleware)?;
+        let ready = keeper.ready(&slot, &demand, now, |token| Ticket::new(token, now));
+        let ticket = match ready {
+            Some(ticket) => ticket,
+            // Boxed, as `heal` is: a call that has to wait can pay for its room, and without it
+            // the future of every warm call is half as large.
+            None => Box::pin(self.ticket(&slot, &demand))
+                .await
+                .map_err(Error::into_middleware)?,
+        };
 
         send_by(&deadline, &mut request, &keeper.clock)?;
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, ticket.header.clone());
+        let stamp = ticket.stamp;
+        request.headers_mut().insert(AUTHORIZATION, ticket.header);
         let mut response = next.clone().run(request, extensions).await?;
-        if self.judge(&slot, &ticket, kept.url(), &mut response) != Judgement::Refused {
+        if self.judge(&slot, stamp, kept.url(), &mut response) != Judgement::Refused {
             return Ok(response);
         }
-
-        let refuser = Origin::of(kept.url());
-        keeper.refuse(&slot, ticket.generation, &refuser, false);
-        let Kept::Copy(mut copy) = kept else {
-            return Ok(response);
+        let refused = Refused {
+            stamp,
+            kept,
+            deadline,
+            response,
+            next,
         };
-        let within = deadline.left(keeper.settings.wait_at_most, keeper.clock.now());
-        let newer = match keeper.renewed(&slot, ticket.generation, within).await {
-            Ok(newer) => Ticket::new(&newer, keeper.clock.now()),
-            Err(reason) => {
-                response.extensions_mut().insert(reason);
-                return Ok(response);
-            }
-        };
-        if send_by(&deadline, &mut copy, &keeper.clock).is_err() {
-            return Ok(response);
-        }
-        drain(response, &keeper.clock).await;
-        let url = copy.url().clone();
-        copy.headers_mut()
-            .insert(AUTHORIZATION, newer.header.clone());
-        let mut response = next.run(copy, extensions).await?;
-        match self.judge(&slot, &newer, &url, &mut response) {
-            Judgement::Refused => keeper.refuse(&slot, newer.generation, &refuser, true),
-            Judgement::Accepted => keeper.resend_accepted(&slot, &refuser),
-            Judgement::Undecided | Judgement::Elsewhere => {}
-        }
-        Ok(response)
+        Box::pin(self.heal(&slot, refused, extensions)).await
     }
 }
 
@@ -275,8 +309,10 @@ impl Ticket {
     fn new(token: &Issued, sent: Moment) -> Self {
         Self {
             header: token.header.clone(),
-            generation: token.generation,
-            sent,
+            stamp: Stamp {
+                generation: token.generation,
+                sent,
+            },
         }
     }
 }

@@ -1,5 +1,7 @@
 //! E, as a token source has it: which attempts are repeated, and what becomes of a refresh token.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 mod support;
 
 use std::sync::{Arc, Mutex, OnceLock};

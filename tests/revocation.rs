@@ -1,5 +1,7 @@
 //! Tokens that die before their time, and APIs that refuse them all.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
