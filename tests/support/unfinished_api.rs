@@ -99,10 +99,12 @@ impl State {
             return Ok(());
         }
         let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
-        while matches!(self.body, Body::Endless) {
-            connection.write_all(chunk.as_bytes()).await?;
+        match self.body {
+            // The writing fails when the client hangs up, and the reading ends.
+            Body::Endless => loop {
+                connection.write_all(chunk.as_bytes()).await?;
+            },
+            Body::Missing => connection.read_buf(&mut Vec::new()).await.map(drop),
         }
-        // Until the client hangs up.
-        connection.read_buf(&mut Vec::new()).await.map(drop)
     }
 }
