@@ -15,12 +15,12 @@ use crate::error::Error;
 use crate::secret::Secret;
 use crate::token::TokenResponse;
 
-mod address;
-mod answer;
+pub(crate) mod address;
+pub(crate) mod answer;
 mod authentication;
 mod builder;
 mod discovery;
-mod document;
+pub(crate) mod document;
 mod form;
 mod issued;
 mod secret_source;

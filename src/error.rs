@@ -48,10 +48,6 @@ pub enum ErrorKind {
     Timeout,
     /// The URL of the request is not one that this token may be sent to.
     OriginNotAllowed,
-    /// The token is a user's, and the request does not say which user's.
-    NoSubject,
-    /// A store could not be read or written.
-    Store,
     /// A setting is wrong; the message says which, and how to mend it.
     Settings,
     /// No named client has this name.
@@ -130,10 +126,7 @@ impl Error {
     /// Whether the same call may succeed later without anybody mending anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.0.kind,
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Store
-        )
+        matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
     /// When the next token request may be made: until then calls get this same error at once.

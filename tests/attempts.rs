@@ -375,6 +375,24 @@ async fn an_answer_without_a_refresh_token_leaves_the_old_one_and_one_with_it_ta
 }
 
 #[tokio::test]
+async fn an_answer_without_an_id_token_leaves_the_old_one_and_one_with_it_takes_its_place() {
+    // E6
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let set = TokenSet::from_refresh_token("refresh-0").with_id_token("id-0");
+    let grant = RefreshTokenGrant::from_token_set(server.endpoint(), set);
+    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    let second = json!({ "access_token": "a", "expires_in": 600, "id_token": "id-2" });
+    server
+        .then(Answer::Token)
+        .then(Answer::Reply(Reply::new(200).json(&second)));
+    for expected in ["id-0", "id-2", "id-2"] {
+        let forced = TokenOptions::new().force_refresh();
+        let token = source.token_with(&forced).await.unwrap();
+        assert_eq!(token.id_token().unwrap().expose(), expected);
+    }
+}
+
+#[tokio::test]
 async fn fewer_scopes_than_asked_for_are_used_and_told() {
     // E6
     let server = AuthorizationServer::start().await;

@@ -37,10 +37,9 @@ impl Keeper {
         let mut budget = Budget(self.settings.refresh_timeout);
         let mut asked_again = false;
         loop {
-            let arrival = self.attempts(slot, reason, &mut budget).await?;
-            let refresh_token = arrival.response.refresh_token.as_ref();
+            let mut arrival = self.attempts(slot, reason, &mut budget).await?;
             self.record
-                .keep(refresh_token, &self.clock, &self.telemetry)
+                .keep(&mut arrival.response, &self.clock, &self.telemetry)
                 .await;
             // Refused while this request was under way: what it brought may be dead as well, since
             // servers revoke whole grants (C2). Once is enough, or an API that refuses everything

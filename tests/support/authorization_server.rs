@@ -39,6 +39,8 @@ struct Book {
 /// What it answers instead of a token.
 #[derive(Clone)]
 pub(crate) enum Answer {
+    /// What it answers when nobody tells it anything.
+    Token,
     Reply(Reply),
     /// Takes the request, does what it says, and cuts the connection: the answer is lost.
     Lost,
@@ -218,7 +220,7 @@ impl State {
         }
         self.at_once.send_modify(|(now, _)| *now -= 1);
         match answer {
-            None => Some(self.issue(&seen)),
+            None | Some(Answer::Token) => Some(self.issue(&seen)),
             Some(Answer::Reply(reply)) => Some(reply),
             Some(Answer::Cut) => None,
             Some(Answer::Lost) => {
