@@ -51,7 +51,7 @@ async fn tokens_at(server: &MockServer, place: &str) {
 fn discovering(issuer: &str, clock: &TestClock) -> TokenEndpoint {
     TokenEndpoint::builder(ClientAuthentication::none("me"))
         .issuer(issuer)
-        .clock(clock.clone())
+        .clock(&clock)
         .build()
         .expect("settings")
 }
@@ -352,7 +352,7 @@ async fn a_panic_during_discovery_is_a_failure_like_any_other() {
     let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
         .issuer(issuer)
         .http(reqwest::Client::builder().dns_resolver(resolver))
-        .clock(clock.clone())
+        .clock(&clock)
         .build()
         .expect("settings");
     let error = endpoint

@@ -112,7 +112,7 @@ async fn a_code_is_exchanged_with_its_redirect_uri_and_verifier() {
     let clock = TestClock::new();
     let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
         .token_url(format!("{}/token", server.uri()))
-        .clock(clock.clone())
+        .clock(&clock)
         .build()
         .expect("settings");
     let tokens = AuthorizationCode::new("c+d")
