@@ -39,7 +39,7 @@ fn all(server: &AuthorizationServer, file: PathBuf) -> Vec<(&'static str, String
         entry("client_credentials", server.client_credentials()),
         entry("refresh_token", server.refresh_token_grant()),
         entry("refresh_token", from_set),
-        entry("constant", ConstantToken::new("s3cr3t-constant")),
+        entry("constant", ConstantToken::new("s3cr3t-constant").unwrap()),
         entry("token_file", TokenFile::new(file)),
         entry("function", function),
         entry("own", Own),
