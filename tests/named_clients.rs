@@ -1,10 +1,6 @@
 //! Clients by name, as a program uses them: over real sockets, with other middleware around.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of a test may fail it"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 mod support;
 
