@@ -51,7 +51,7 @@ async fn tokens_at(server: &MockServer, place: &str) {
 fn discovering(issuer: &str, clock: &TestClock) -> TokenEndpoint {
     TokenEndpoint::builder(ClientAuthentication::none("me"))
         .issuer(issuer)
-        .clock(&clock)
+        .clock(clock)
         .build()
         .expect("settings")
 }
