@@ -1,5 +1,7 @@
 //! Wrong settings are found when they are given, by a message that says what to mend.
 
+#![expect(clippy::panic, reason = "a helper of a test may fail it")]
+
 use std::time::Duration;
 
 use reqwest_bearer::{
