@@ -1,10 +1,6 @@
 //! C: what happens when an API refuses a token. Real sockets; time is a test's.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of a test may fail it"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 #[path = "../support/mod.rs"]
 mod support;
