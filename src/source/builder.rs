@@ -258,7 +258,6 @@ impl TokenSourceBuilder {
             record: Arc::new(Record::new(refresh_token, self.hooks.on_new_refresh_token)),
             primary: Arc::new(Slot::new(TokenParameters::new())),
             cache: Cache::new(self.cache_capacity),
-            generations: AtomicU64::new(0),
             flights: watch::Sender::new(0),
             is_shut_down: AtomicBool::new(false),
         };
