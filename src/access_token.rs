@@ -84,7 +84,7 @@ impl fmt::Debug for AccessToken {
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) header: HeaderValue,
-    /// Names this token among all of its source: requests remember it, not the text.
+    /// Names this token among all of this process: requests remember it, not the text.
     pub(crate) generation: u64,
     pub(crate) plan: Plan,
     /// What it was asked for with: finds its place in the cache again.

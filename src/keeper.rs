@@ -10,7 +10,7 @@ pub(crate) mod slot;
 mod takeoff;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -49,7 +49,6 @@ pub(crate) struct Keeper {
     /// The slot of the requests that ask for nothing in particular: found without a look-up.
     pub(crate) primary: Arc<Slot>,
     pub(crate) cache: Cache,
-    pub(crate) generations: AtomicU64,
     pub(crate) flights: watch::Sender<usize>,
     pub(crate) is_shut_down: AtomicBool,
 }

@@ -264,7 +264,6 @@ impl TokenSourceBuilder {
             )),
             primary: Arc::new(Slot::new(TokenParameters::new())),
             cache: Cache::new(self.cache_capacity),
-            generations: AtomicU64::new(0),
             flights: watch::Sender::new(0),
             is_shut_down: AtomicBool::new(false),
         };

@@ -84,20 +84,41 @@ async fn an_accepted_resend_ends_the_pauses() {
     }
 }
 
-#[tokio::test]
-async fn an_accepted_resend_ends_the_pauses_also_with_a_token_that_came_for_another_reason() {
-    // C4
-    let parts = Parts::new().await;
-    parts.api.then(refusal()).then(refusal());
-    assert_eq!(parts.call().await.status(), 401);
-    // A call is answered only after the token has been replaced at the wish of somebody else.
+/// A call whose first answer, a refusal, comes after the token was replaced at the wish of somebody
+/// else.
+async fn refused_after_a_replacement(parts: &Parts) -> Response {
     parts.api.then(refusal()).hold();
     let refused = tokio::spawn(parts.api.client(&parts.source).get("x").send());
     parts.api.until_held(1).await;
     let wish = TokenOptions::new().force_refresh();
     parts.source.token_with(&wish).await.unwrap();
     parts.api.release();
-    assert_eq!(refused.await.unwrap().unwrap().status(), 200);
+    refused.await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_resend_with_a_token_that_came_for_another_reason_begins_the_pauses_too() {
+    // C4
+    let parts = Parts::new().await;
+    parts.source.warm_up().await.unwrap();
+    parts.api.always(refusal());
+    let refused = refused_after_a_replacement(&parts).await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(parts.call().await.status(), 401);
+    assert_eq!(parts.server.token_requests(), 2);
+    parts.clock.advance(secs(1.0));
+    assert_eq!(parts.call().await.status(), 401);
+    assert_eq!(parts.server.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn a_resend_with_a_token_that_came_for_another_reason_ends_the_pauses_too() {
+    // C4
+    let parts = Parts::new().await;
+    parts.api.then(refusal()).then(refusal());
+    assert_eq!(parts.call().await.status(), 401);
+    let healed = refused_after_a_replacement(&parts).await;
+    assert_eq!(healed.status(), 200);
     // The pause of a second is over at once.
     parts.api.then(refusal());
     assert_eq!(parts.call().await.status(), 200);

@@ -50,10 +50,14 @@ async fn two_hundred_calls_refused_together_cost_one_refresh() {
 async fn two_hundred_calls_refused_one_after_another_cost_one_refresh() {
     // C1: each refusal arrives after the resend of the call before it was sent.
     let parts = Parts::new().await;
-    let calls = two_hundred_refused(&parts).await;
+    let mut calls = two_hundred_refused(&parts).await;
     for resends in 1..=200 {
         parts.api.release_one();
-        parts.api.until_seen(200 + resends).await;
+        tokio::select! {
+            () = parts.api.until_seen(200 + resends) => {}
+            // All resends are held back.
+            call = calls.join_next() => panic!("not sent again: {call:?}"),
+        }
     }
     parts.api.release();
     all_healed_by_one_refresh(&parts, calls).await;
@@ -247,7 +251,7 @@ async fn a_refusal_whose_body_does_not_come_holds_the_resend_up_for_a_quarter_of
     let clock = TestClock::new();
     let source = source(&server, &clock);
     let api = UnfinishedApi::start("access-1", Body::Missing).await;
-    let answer = tokio::spawn({
+    let mut answer = tokio::spawn({
         let (api, source) = (api.clone(), source.clone());
         async move { api.get(&source).await.status() }
     });
@@ -255,7 +259,10 @@ async fn a_refusal_whose_body_does_not_come_holds_the_resend_up_for_a_quarter_of
     source.refuse(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
-    clock.until_timers(1).await;
+    tokio::select! {
+        () = clock.until_timers(1) => {}
+        early = &mut answer => panic!("not drained: {early:?}"),
+    }
     clock.advance(Duration::from_millis(249));
     assert_eq!((clock.timers(), api.tokens().len()), (1, 1));
     clock.advance(Duration::from_millis(1));
