@@ -177,7 +177,8 @@ async fn a_token_travels_by_plain_http_only_if_that_is_allowed_by_name() {
     let (server, url, http) = named_server().await;
     let http = reqwest_bearer::http_client(http).unwrap();
     let any = |insecure: bool| {
-        let builder = BearerTokenMiddleware::builder(ConstantToken::new("abc")).any_origin();
+        let builder =
+            BearerTokenMiddleware::builder(ConstantToken::new("abc").unwrap()).any_origin();
         let builder = if insecure {
             builder.allow_insecure_http()
         } else {
@@ -204,7 +205,7 @@ async fn a_token_travels_by_plain_http_only_if_that_is_allowed_by_name() {
 async fn a_client_for_plain_http_is_made_only_if_that_is_allowed_by_name() {
     // D2
     let (server, url, http) = named_server().await;
-    let source = TokenSource::from(ConstantToken::new("abc"));
+    let source = TokenSource::from(ConstantToken::new("abc").unwrap());
     let error = NamedClient::new("api", &url, &source).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Settings);
     assert!(error.to_string().contains("allow_insecure_http"), "{error}");

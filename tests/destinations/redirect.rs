@@ -28,7 +28,7 @@ impl Chain {
     }
 
     fn client(&self) -> NamedClientBuilder {
-        NamedClient::builder("api", &self.start, ConstantToken::new("canary"))
+        NamedClient::builder("api", &self.start, ConstantToken::new("canary").unwrap())
     }
 
     /// The status that a call ends with, and which requests brought the token.

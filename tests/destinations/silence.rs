@@ -452,8 +452,9 @@ impl Program {
 
     async fn be_set_up_wrongly(&self) {
         let url = "https://canary-user:canary-password@h.test";
-        let source = TokenSource::from(ConstantToken::new("canary-constant"));
-        self.outputs.show(&ConstantToken::new("canary-constant"));
+        let source = TokenSource::from(ConstantToken::new("canary-constant").unwrap());
+        self.outputs
+            .show(&ConstantToken::new("canary-constant").unwrap());
         let middleware = BearerTokenMiddleware::builder(&source).origin(url);
         self.outputs.show(&middleware);
         self.outputs.show_failure(middleware.build());
