@@ -5,7 +5,7 @@ mod contender;
 mod middlewares;
 mod rounds;
 
-pub use call::{Call, client, grant, request};
+pub use call::{Call, client, grant};
 pub use contender::Contender;
 pub use middlewares::Canned;
 pub use rounds::{in_turn, median};
