@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use crate::clock::{Moment, system_time};
+use crate::clock::{Due, Moment, system_time};
 use crate::origin::Origin;
 use crate::parameters::TokenParameters;
 use crate::schedule::{Age, Plan};
@@ -87,6 +87,8 @@ pub(crate) struct Issued {
     /// Names this token among all of its source: requests remember it, not the text.
     pub(crate) generation: u64,
     pub(crate) plan: Plan,
+    /// What the plan says, ready for the question that every call asks.
+    pub(crate) fresh_until: Due,
     /// What it was asked for with: finds its place in the cache again.
     pub(crate) parameters: Arc<TokenParameters>,
     pub(crate) brought: Arc<Brought>,

@@ -28,7 +28,7 @@ use crate::keeper::decision::Decision;
 use crate::keeper::guard::Refuser;
 use crate::keeper::record::Record;
 use crate::keeper::slot::{PendingRefusal, Slot};
-use crate::schedule::{Age, Margins};
+use crate::schedule::Margins;
 use crate::telemetry::Telemetry;
 
 /// A refused token that was younger than this is no reason for an exempt refresh (C4).
@@ -119,17 +119,11 @@ impl Served {
 impl Keeper {
     /// Calls `with` on the present token if it is fresh and nobody has a reason against it: the
     /// path of a warm call, without a lock, an allocation or a reference counted.
-    pub(crate) fn ready<T>(
-        &self,
-        slot: &Slot,
-        demand: &Demand,
-        now: Moment,
-        with: impl FnOnce(&Issued) -> T,
-    ) -> Option<T> {
+    pub(crate) fn ready<T>(&self, slot: &Slot, with: impl FnOnce(&Issued) -> T) -> Option<T> {
         let present = slot.peek();
         let token = present.as_ref()?;
-        let ready = demand.is_plain() && token.age(now) == Age::Fresh;
-        (ready && !token.standing.is_refused()).then(|| with(token))
+        let ready = !token.standing.is_refused() && !self.clock.has_come(token.fresh_until);
+        ready.then(|| with(token))
     }
 
     /// A token for a call, waited for if need be.
