@@ -1,5 +1,6 @@
 //! One warm call.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -9,7 +10,7 @@ use reqwest::{Client, Method, Request, Url};
 use reqwest_bearer::{GrantFn, TokenResponse};
 use reqwest_middleware::ClientWithMiddleware;
 
-use crate::{Contender, ORIGIN, token_text};
+use crate::{Canned, Contender, ORIGIN, token_text};
 
 /// A client that has its token, and the request that it sends again and again.
 pub struct Call {
@@ -19,11 +20,24 @@ pub struct Call {
 }
 
 impl Call {
-    /// Makes the first calls, so that the token is there and everything lazy has happened.
+    /// A call that ends in the canned answer.
     pub async fn warm(contender: Contender) -> Self {
+        let client = contender.chain(ORIGIN).with(Canned).build();
+        Self::warmed(contender, client, ORIGIN).await
+    }
+
+    /// A call that goes over a connection to `address`.
+    pub async fn warm_over_sockets(contender: Contender, address: SocketAddr) -> Self {
+        let origin = format!("http://{address}");
+        let client = contender.chain(&origin).build();
+        Self::warmed(contender, client, &origin).await
+    }
+
+    /// Makes the first calls, so that the token is there and everything lazy has happened.
+    async fn warmed(contender: Contender, client: ClientWithMiddleware, origin: &str) -> Self {
         let mut call = Self {
-            client: contender.client(),
-            url: url(),
+            client,
+            url: Url::parse(&format!("{origin}/v1/orders/42")).expect("it is a URL"),
             extensions: contender.extensions(),
         };
         for _ in 0..100 {
@@ -47,7 +61,7 @@ impl Call {
             .client
             .execute_with_extensions(request, &mut self.extensions)
             .await
-            .expect("the answer is canned");
+            .expect("there is an answer");
         assert_eq!(response.status(), 200);
     }
 
@@ -57,10 +71,6 @@ impl Call {
             .now_or_never()
             .expect("a warm call waits for nothing");
     }
-}
-
-fn url() -> Url {
-    Url::parse(&format!("{ORIGIN}/v1/orders/42")).expect("it is a URL")
 }
 
 /// A small request, and so a hard one for a ratio to the cost of its copy.

@@ -4,6 +4,7 @@ mod call;
 mod contender;
 mod middlewares;
 mod rounds;
+pub mod server;
 
 pub use call::{Call, client, grant};
 pub use contender::Contender;
