@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use crate::clock::{Moment, system_time};
-use crate::origin::Origin;
+use crate::clock::{Due, Moment, system_time};
 use crate::parameters::TokenParameters;
+use crate::refuser::Refuser;
 use crate::schedule::{Age, Plan};
 use crate::secret::Secret;
 
@@ -87,11 +87,13 @@ pub(crate) struct Issued {
     /// Names this token among all of this process: requests remember it, not the text.
     pub(crate) generation: u64,
     pub(crate) plan: Plan,
+    /// What the plan says, ready for the question that every call asks.
+    pub(crate) fresh_until: Due,
     /// What it was asked for with: finds its place in the cache again.
     pub(crate) parameters: Arc<TokenParameters>,
     pub(crate) brought: Arc<Brought>,
-    /// The API whose refusal of the token before was the reason to ask for this one.
-    pub(crate) replaces_for: Option<Option<Origin>>,
+    /// Whose refusal of the token before was the reason to ask for this one.
+    pub(crate) replaces_for: Option<Refuser>,
     /// Shared with the object that takes this one's place when the same token gets a later expiry.
     pub(crate) standing: Arc<Standing>,
 }
@@ -107,6 +109,15 @@ pub(crate) struct Brought {
 impl Issued {
     pub(crate) fn age(&self, now: Moment) -> Age {
         self.plan.age(now)
+    }
+
+    /// Whether one more success would say nothing new about it.
+    pub(crate) fn is_proven(&self) -> bool {
+        let by_refuser = match &self.replaces_for {
+            Some(Refuser::Api(_)) => self.standing.is_proven(),
+            Some(Refuser::ByHand) | None => true,
+        };
+        by_refuser && self.standing.was_accepted()
     }
 
     pub(crate) fn is_usable(&self, now: Moment) -> bool {

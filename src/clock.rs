@@ -45,6 +45,19 @@ pub(crate) fn system_time(since_epoch: Duration) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+/// A moment to come, as the clocks themselves tell the time: whether it has come is two
+/// comparisons and no arithmetic, since every call asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    Never,
+    System {
+        monotonic: Instant,
+        wall: SystemTime,
+    },
+    #[cfg(any(test, feature = "test-util"))]
+    Test(Moment),
+}
+
 /// The machine's clocks, or a test's.
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
@@ -80,6 +93,44 @@ impl Clock {
             },
             #[cfg(any(test, feature = "test-util"))]
             Self::Test(clock) => clock.now(),
+        }
+    }
+
+    /// `moment` as these clocks tell it. One that they cannot tell (some begin when the machine
+    /// does) has come: whoever hears that looks closer, and a dead token never passes for a fresh
+    /// one.
+    pub(crate) fn due(&self, moment: Moment) -> Due {
+        match self {
+            Self::System { epoch } => Due::System {
+                monotonic: epoch
+                    .checked_add(moment.monotonic)
+                    .and_then(|monotonic| monotonic.checked_sub(HEAD_START))
+                    .unwrap_or(*epoch),
+                wall: SystemTime::UNIX_EPOCH
+                    .checked_add(moment.wall)
+                    .unwrap_or(SystemTime::UNIX_EPOCH),
+            },
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Test(_) => Due::Test(moment),
+        }
+    }
+
+    /// Whether either clock says that the moment has come (B8).
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
+    pub(crate) fn has_come(&self, due: Due) -> bool {
+        match due {
+            Due::Never => false,
+            Due::System { monotonic, wall } => {
+                Instant::now() >= monotonic || SystemTime::now() >= wall
+            }
+            #[cfg(any(test, feature = "test-util"))]
+            Due::Test(moment) => {
+                let now = self.now();
+                now.monotonic >= moment.monotonic || now.wall >= moment.wall
+            }
         }
     }
 
@@ -201,5 +252,62 @@ impl<'clock> RunningTimer<'clock> {
 impl Drop for RunningTimer<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|running| *running -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Moment, TestClock};
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_moment_has_come_when_either_clock_says_so() {
+        // B8
+        let hands = TestClock::new();
+        for clock in [Clock::system(), Clock::Test(hands)] {
+            let now = clock.now();
+            let (past, future) = (now.back(HOUR), now.on(HOUR));
+            let of = |monotonic: Moment, wall: Moment| {
+                clock.has_come(clock.due(Moment {
+                    monotonic: monotonic.monotonic,
+                    wall: wall.wall,
+                }))
+            };
+            assert!(of(now, now), "{clock:?}");
+            assert!(of(past, future), "{clock:?}");
+            assert!(of(future, past), "{clock:?}");
+            assert!(!of(future, future), "{clock:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_that_the_clock_cannot_tell_has_come() {
+        // B8
+        let clock = Clock::system();
+        for span in [Duration::ZERO, Duration::MAX] {
+            let moment = Moment {
+                monotonic: span,
+                wall: span,
+            };
+            assert!(clock.has_come(clock.due(moment)), "{span:?}");
+        }
+    }
+
+    impl Moment {
+        fn back(self, by: Duration) -> Self {
+            Self {
+                monotonic: self.monotonic - by,
+                wall: self.wall - by,
+            }
+        }
+
+        fn on(self, by: Duration) -> Self {
+            Self {
+                monotonic: self.monotonic + by,
+                wall: self.wall + by,
+            }
+        }
     }
 }

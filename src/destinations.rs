@@ -72,6 +72,7 @@ impl Destinations {
     ///
     /// # Errors
     /// If it may not, and is not to be sent without it either.
+    #[inline]
     pub(crate) fn admit(&self, url: &Url) -> Result<Admission, Error> {
         let allowed = match &self.origins {
             Some(origins) => origins.iter().any(|origin| origin.matches(url)),

@@ -6,6 +6,7 @@ pub(crate) mod guard;
 pub(crate) mod landing;
 pub(crate) mod record;
 pub(crate) mod refresh;
+mod refusal;
 pub(crate) mod slot;
 mod takeoff;
 
@@ -13,10 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::Url;
 use tokio::sync::watch;
 
-use crate::access_token::{Issued, Refusal};
+use crate::access_token::Issued;
 use crate::ambient::SourceId;
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
@@ -24,14 +24,11 @@ use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::keeper::cache::Cache;
 use crate::keeper::decision::Decision;
-use crate::keeper::guard::Refuser;
 use crate::keeper::record::Record;
-use crate::keeper::slot::{PendingRefusal, Slot};
-use crate::schedule::{Age, Margins};
+use crate::keeper::slot::Slot;
+use crate::schedule::Margins;
 use crate::telemetry::Telemetry;
 
-/// A token that is refused sooner than this after it was asked for is brand-new (C4).
-const SETTLED: Duration = Duration::from_secs(1);
 /// A runtime that is being shut down drops each flight that is started on it.
 const MOST_ABORTED_FLIGHTS: u32 = 3;
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -117,17 +114,11 @@ impl Served {
 impl Keeper {
     /// Calls `with` on the present token if it is fresh and nobody has a reason against it: the
     /// path of a warm call, without a lock, an allocation or a reference counted.
-    pub(crate) fn ready<T>(
-        &self,
-        slot: &Slot,
-        demand: &Demand,
-        now: Moment,
-        with: impl FnOnce(&Issued) -> T,
-    ) -> Option<T> {
+    pub(crate) fn ready<T>(&self, slot: &Slot, with: impl FnOnce(&Issued) -> T) -> Option<T> {
         let present = slot.peek();
         let token = present.as_ref()?;
-        let ready = demand.is_plain() && token.age(now) == Age::Fresh;
-        (ready && !token.standing.is_refused()).then(|| with(token))
+        let ready = !token.standing.is_refused() && !self.clock.has_come(token.fresh_until);
+        ready.then(|| with(token))
     }
 
     /// A token for a call, waited for if need be.
@@ -178,99 +169,6 @@ impl Keeper {
         ))
     }
 
-    /// An API, or the user by hand, refuses the token of this generation (C1). `resend` says that
-    /// it was sent because another one had been refused.
-    pub(crate) fn refuse(&self, slot: &Slot, generation: u64, refuser: &Refuser, resend: bool) {
-        let now = self.clock.now();
-        let mut ledger = slot.ledger();
-        let present = slot
-            .present()
-            .filter(|token| token.generation == generation);
-        // A body that cannot be sent twice meets the API with the next call's token only; that
-        // one is as good as sent again, until the API has accepted it. By hand nobody says so, and
-        // its age has to tell.
-        let replacement = present.as_ref().is_some_and(|token| {
-            let accepted = match refuser {
-                Some(_) => token.standing.is_proven(),
-                None => is_settled(token, now),
-            };
-            token.replaces_for.as_ref() == Some(refuser) && !accepted
-        });
-        if resend || replacement {
-            ledger
-                .guard
-                .resend_refused(now.monotonic, refuser, generation);
-        }
-        let Some(token) = present else {
-            return;
-        };
-        let refusal = token.standing.refuse(now);
-        if refusal == Refusal::Known {
-            ledger.hand_over_refusal(now.monotonic, refuser);
-            return;
-        }
-        let settled = is_settled(&token, now);
-        ledger.refusal = Some(PendingRefusal {
-            refuser: refuser.clone(),
-            exempt: refusal == Refusal::First && token.standing.was_accepted() && settled,
-        });
-        drop(ledger);
-        self.telemetry.token_refused();
-    }
-
-    /// A token that takes the place of the refused one of `generation`.
-    ///
-    /// # Errors
-    /// The reason why there is none: the caller then gets the API's own answer (C8).
-    pub(crate) async fn renewed(
-        self: &Arc<Self>,
-        slot: &Arc<Slot>,
-        generation: u64,
-        within: Duration,
-    ) -> Result<Arc<Issued>, Error> {
-        let served = self.token(slot, &Demand::within(within)).await?;
-        let refused = served.token.generation == generation || served.token.standing.is_refused();
-        match served.second_best {
-            _ if !refused => Ok(served.token),
-            Some(reason) => Err(reason),
-            None => Err(Error::protocol(
-                "there is no newer token than the one that was refused",
-            )),
-        }
-    }
-
-    /// The API at `url` has answered a request with the token of this generation.
-    pub(crate) fn accept(
-        &self,
-        slot: &Slot,
-        generation: u64,
-        sent: Moment,
-        success: bool,
-        url: &Url,
-    ) {
-        let present = slot.peek();
-        let Some(token) = present
-            .as_ref()
-            .filter(|token| token.generation == generation)
-        else {
-            return;
-        };
-        token.standing.accept(sent, success);
-        if let Some(Some(refuser)) = &token.replaces_for
-            && !token.standing.is_proven()
-            && refuser.matches(url)
-        {
-            token.standing.prove();
-            let mut ledger = slot.ledger();
-            ledger.guard.resend_accepted(&Some(refuser.clone()));
-        }
-    }
-
-    /// An API has accepted a token that was sent because another one had been refused.
-    pub(crate) fn resend_accepted(&self, slot: &Slot, refuser: &Refuser) {
-        slot.ledger().guard.resend_accepted(refuser);
-    }
-
     /// Starts no more flights; returns when those under way have landed and the newest refresh
     /// token is safe, or after 10 s.
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
@@ -288,10 +186,6 @@ impl Keeper {
             )),
         }
     }
-}
-
-fn is_settled(token: &Issued, now: Moment) -> bool {
-    now.since(token.plan.asked) >= SETTLED
 }
 
 /// One refresh is made for a token that is too short-lived; what comes then is what the server has

@@ -94,6 +94,7 @@ mod origin;
 mod parameters;
 mod path;
 mod redirect;
+mod refuser;
 mod retry_after;
 mod schedule;
 mod secret;

@@ -1,32 +1,32 @@
 //! The path of one request: attach, send, judge the answer, resend once.
 
 mod builder;
+mod deadline;
 mod drain;
+mod sending;
 
-use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
+use http::Extensions;
 use http::header::AUTHORIZATION;
-use http::{Extensions, HeaderValue};
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
-use crate::access_token::Issued;
 use crate::ambient::Ambient;
 use crate::challenge::bearer_challenge;
-use crate::clock::{Clock, Moment};
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
-use crate::keeper::Demand;
 use crate::keeper::slot::Slot;
+use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
+use crate::middleware::sending::{Kept, Stamp};
 use crate::options::TokenOptions;
-use crate::origin::{Origin, same_origin};
+use crate::origin::same_origin;
 use crate::path::InvalidPath;
+use crate::refuser::Refuser;
 use crate::source::TokenSource;
 
 /// Gives each request the access token of a [`TokenSource`], and heals a 401 by one refresh and
@@ -62,19 +62,6 @@ pub struct BearerTokenMiddleware {
     destinations: Destinations,
 }
 
-/// A token for one sending.
-struct Ticket {
-    header: HeaderValue,
-    stamp: Stamp,
-}
-
-/// What is remembered of a sending: its token by number and not by text.
-#[derive(Clone, Copy)]
-struct Stamp {
-    generation: u64,
-    sent: Moment,
-}
-
 /// A sending that an API has refused, and what another one needs.
 struct Refused<'chain> {
     stamp: Stamp,
@@ -82,14 +69,6 @@ struct Refused<'chain> {
     deadline: Deadline,
     response: Response,
     next: Next<'chain>,
-}
-
-/// What is kept of a request while it is away.
-enum Kept {
-    /// All of it: it can be sent again.
-    Copy(Request),
-    /// Its body can be read once only.
-    Address(Url),
 }
 
 impl BearerTokenMiddleware {
@@ -164,13 +143,6 @@ impl BearerTokenMiddleware {
         Ok(admission)
     }
 
-    /// The token for a call that found none ready.
-    async fn ticket(&self, slot: &Arc<Slot>, demand: &Demand) -> Result<Ticket, Error> {
-        let keeper = self.source.keeper();
-        let served = keeper.token(slot, demand).await?;
-        Ok(Ticket::new(&served.token, keeper.clock.now()))
-    }
-
     /// Another token and another sending, if both can be had; otherwise the answer that is there
     /// (C7, C8).
     async fn heal(
@@ -187,27 +159,26 @@ impl BearerTokenMiddleware {
             mut response,
             next,
         } = refused;
-        let refuser = Origin::of(kept.url());
+        let refuser = Refuser::at(kept.url());
         keeper.refuse(slot, stamp.generation, &refuser, false);
         let Kept::Copy(mut copy) = kept else {
             return Ok(response);
         };
-        let within = deadline.left(keeper.settings.wait_at_most, keeper.clock.now());
+        let within = deadline.left(keeper.settings.wait_at_most, &keeper.clock);
         let newer = match keeper.renewed(slot, stamp.generation, within).await {
-            Ok(newer) => Ticket::new(&newer, keeper.clock.now()),
+            Ok(newer) => newer,
             Err(reason) => {
                 response.extensions_mut().insert(reason);
                 return Ok(response);
             }
         };
-        if let Err(reason) = send_by(&deadline, &mut copy, &keeper.clock) {
+        if let Err(reason) = deadline.bound(&mut copy, &keeper.clock) {
             response.extensions_mut().insert(reason);
             return Ok(response);
         }
         drain(response, &keeper.clock).await;
         let url = copy.url().clone();
-        let stamp = newer.stamp;
-        copy.headers_mut().insert(AUTHORIZATION, newer.header);
+        let stamp = Stamp::put(&newer, &mut copy, Some(keeper.clock.now()));
         let mut response = next.run(copy, extensions).await?;
         match self.judge(slot, stamp, &url, &mut response) {
             Judgement::Refused => keeper.refuse(slot, stamp.generation, &refuser, true),
@@ -219,6 +190,7 @@ impl BearerTokenMiddleware {
 
     /// Notes what the API made of the token; says whether it refused it. An answer from another
     /// origin, where a redirect led and the token did not go, says nothing (C10).
+    #[inline]
     fn judge(&self, slot: &Slot, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
         if !same_origin(response.url(), url) {
             return Judgement::Elsewhere;
@@ -234,10 +206,11 @@ impl BearerTokenMiddleware {
         if status == 401 || status.is_server_error() {
             return Judgement::Undecided;
         }
-        let Stamp { generation, sent } = stamp;
-        self.source
-            .keeper()
-            .accept(slot, generation, sent, status.is_success(), url);
+        if let Some(sent) = stamp.sent {
+            self.source
+                .keeper()
+                .accept(slot, stamp.generation, sent, status.is_success(), url);
+        }
         Judgement::Accepted
     }
 }
@@ -252,128 +225,77 @@ enum Judgement {
     Elsewhere,
 }
 
-#[async_trait]
+/// What an `async_trait` method returns.
+type Answer<'call> = Pin<Box<dyn Future<Output = Chain<Response>> + Send + 'call>>;
+
 impl Middleware for BearerTokenMiddleware {
-    async fn handle(
-        &self,
+    // What `async_trait` would write, except that it moves the request, and the future of every
+    // call then has room for it twice: more than an allocator has at hand, and a sixth of what a
+    // warm call costs.
+    fn handle<'middleware, 'extensions, 'chain, 'call>(
+        &'middleware self,
         mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Chain<Response> {
-        let options = extensions.get::<TokenOptions>();
-        match self.admits(&request, options, extensions) {
-            Ok(Admission::WithToken) => {}
-            Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
-            Err(error) => return Err(error.into_middleware()),
-        }
-        let keeper = self.source.keeper();
-        let slot = match options {
-            Some(options) => Cow::Owned(self.source.slot(Some(options))),
-            None => Cow::Borrowed(&keeper.primary),
-        };
-        // The only reading of a warm call: both clocks together cost as much as the rest of it.
-        let now = keeper.clock.now();
-        let deadline = Deadline::of(&request, now);
-        let kept = Kept::of(&request);
-        let mut demand = self.source.demand(options);
-        demand.within = demand.within.min(deadline.timeout.unwrap_or(Duration::MAX));
-        demand.only_try = matches!(kept, Kept::Address(_));
-        let ready = keeper.ready(&slot, &demand, now, |token| Ticket::new(token, now));
-        let ticket = match ready {
-            Some(ticket) => ticket,
-            // Boxed, as `heal` is: a call that has to wait can pay for its room, and without it
-            // the future of every warm call is half as large.
-            None => Box::pin(self.ticket(&slot, &demand))
-                .await
-                .map_err(Error::into_middleware)?,
-        };
-
-        send_by(&deadline, &mut request, &keeper.clock).map_err(Error::into_middleware)?;
-        let stamp = ticket.stamp;
-        request.headers_mut().insert(AUTHORIZATION, ticket.header);
-        let mut response = next.clone().run(request, extensions).await?;
-        if self.judge(&slot, stamp, kept.url(), &mut response) != Judgement::Refused {
-            return Ok(response);
-        }
-        let refused = Refused {
-            stamp,
-            kept,
-            deadline,
-            response,
-            next,
-        };
-        Box::pin(self.heal(&slot, refused, extensions)).await
-    }
-}
-
-impl Ticket {
-    fn new(token: &Issued, sent: Moment) -> Self {
-        Self {
-            header: token.header.clone(),
-            stamp: Stamp {
-                generation: token.generation,
-                sent,
-            },
-        }
-    }
-}
-
-impl Kept {
-    fn of(request: &Request) -> Self {
-        match request.try_clone() {
-            Some(copy) => Self::Copy(copy),
-            None => Self::Address(request.url().clone()),
-        }
-    }
-
-    fn url(&self) -> &Url {
-        match self {
-            Self::Copy(request) => request.url(),
-            Self::Address(url) => url,
-        }
-    }
-}
-
-/// Until when the caller wants its answer, by the time-out of the request (B13).
-struct Deadline {
-    began: Moment,
-    timeout: Option<Duration>,
-}
-
-impl Deadline {
-    fn of(request: &Request, now: Moment) -> Self {
-        Self {
-            began: now,
-            timeout: request.timeout().copied(),
-        }
-    }
-
-    /// What is left of the time-out, and at most `most`.
-    fn left(&self, most: Duration, now: Moment) -> Duration {
-        match self.timeout {
-            Some(timeout) => {
-                let passed = now.monotonic.saturating_sub(self.began.monotonic);
-                most.min(timeout.saturating_sub(passed))
+        extensions: &'extensions mut Extensions,
+        next: Next<'chain>,
+    ) -> Answer<'call>
+    where
+        'middleware: 'call,
+        'extensions: 'call,
+        'chain: 'call,
+    {
+        Box::pin(async move {
+            let options = extensions.get::<TokenOptions>();
+            match self.admits(&request, options, extensions) {
+                Ok(Admission::WithToken) => {}
+                Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
+                Err(error) => return Err(error.into_middleware()),
             }
-            None => most,
-        }
-    }
-}
+            let keeper = self.source.keeper();
+            let narrowed = options.map(|options| self.source.slot(Some(options)));
+            let slot = narrowed.as_ref().unwrap_or(&keeper.primary);
+            let deadline = Deadline::of(&request, &keeper.clock);
+            let kept = Kept::of(&request);
+            let ready = match options {
+                Some(options) if !options.takes_any_token() => None,
+                _ => keeper.ready(slot, |token| {
+                    let sent = (!token.is_proven()).then(|| keeper.clock.now());
+                    Stamp::put(token, &mut request, sent)
+                }),
+            };
+            let stamp = match ready {
+                Some(stamp) => stamp,
+                None => {
+                    let mut demand = self.source.demand(options);
+                    demand.within = deadline.left(demand.within, &keeper.clock);
+                    demand.only_try = matches!(kept, Kept::Address(_));
+                    // Boxed, as `heal` is: a call that has to wait can pay for its room, and no
+                    // other has to.
+                    let served = Box::pin(keeper.token(slot, &demand)).await;
+                    let token = served.map_err(Error::into_middleware)?.token;
+                    Stamp::put(&token, &mut request, Some(keeper.clock.now()))
+                }
+            };
 
-/// Leaves the request what is left of its time-out.
-fn send_by(deadline: &Deadline, request: &mut Request, clock: &Clock) -> Result<(), Error> {
-    let Some(timeout) = deadline.timeout else {
-        return Ok(());
-    };
-    let left = deadline.left(timeout, clock.now());
-    if left.is_zero() {
-        return Err(Error::new(
-            ErrorKind::Timeout,
-            "the time-out of the request passed while it waited for its token",
-        ));
+            deadline
+                .bound(&mut request, &keeper.clock)
+                .map_err(Error::into_middleware)?;
+            // A block, so that the future has no room for the answer beside that of `heal`.
+            let refused = {
+                let mut response = next.clone().run(request, extensions).await?;
+                if self.judge(slot, stamp, kept.url(), &mut response) != Judgement::Refused {
+                    return Ok(response);
+                }
+                Refused {
+                    stamp,
+                    kept,
+                    deadline,
+                    response,
+                    next,
+                }
+            };
+            Box::pin(self.heal(slot, refused, extensions)).await
+        })
     }
-    *request.timeout_mut() = Some(left);
-    Ok(())
 }
 
 fn attach_challenge(response: &mut Response) {

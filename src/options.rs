@@ -43,6 +43,11 @@ impl TokenOptions {
         }
     }
 
+    /// Whether the present token of these parameters will do, if it is fresh.
+    pub(crate) fn takes_any_token(&self) -> bool {
+        !self.force_refresh && self.minimum_lifetime.is_none()
+    }
+
     /// A token with these scopes, separated by spaces (RFC 6749 section 3.3), in place of the
     /// grant's own. Default: the grant's own.
     #[must_use]

@@ -169,6 +169,15 @@ impl Plan {
         }
     }
 
+    /// When it is no longer [`Age::Fresh`]; `None` if it always is.
+    pub(crate) fn fresh_until(&self) -> Option<Moment> {
+        let fresh = self.soft.min(self.expiry);
+        Some(Moment {
+            monotonic: self.asked.monotonic.checked_add(fresh)?,
+            wall: self.asked.wall.checked_add(fresh)?,
+        })
+    }
+
     /// How long it still lives; `None` if nobody knows.
     pub(crate) fn remaining(&self, now: Moment) -> Option<Duration> {
         (self.expiry != Duration::MAX).then(|| self.expiry.saturating_sub(now.since(self.asked)))
@@ -289,6 +298,7 @@ mod tests {
             assert_eq!(age(&plan, hard), Age::Hard);
             assert_eq!(age(&plan, secs(lifetime) - TICK), Age::Hard);
             assert_eq!(age(&plan, secs(lifetime)), Age::Expired);
+            assert_eq!(plan.fresh_until(), Some(after(soft)));
         }
     }
 

@@ -15,6 +15,7 @@ use crate::keeper::slot::Slot;
 use crate::keeper::{Demand, Keeper};
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
+use crate::refuser::Refuser;
 use crate::schedule::Age;
 use http::{HeaderMap, StatusCode};
 
@@ -86,7 +87,8 @@ impl TokenSource {
     pub fn refuse(&self, token: &AccessToken) {
         let issued = token.issued();
         let slot = self.slot_of(&issued.parameters);
-        self.keeper.refuse(&slot, issued.generation, &None, false);
+        self.keeper
+            .refuse(&slot, issued.generation, &Refuser::ByHand, false);
     }
 
     /// Gets the first token ahead of the first call, so that a wrong secret is found at start and

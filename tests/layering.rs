@@ -35,6 +35,7 @@ const LEVELS: [&[&str]; 9] = [
         "origin",
         "destinations",
         "redirect",
+        "refuser",
         "path",
         "retry_after",
         "telemetry",

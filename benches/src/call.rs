@@ -1,28 +1,43 @@
 //! One warm call.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::Extensions;
+use http::header::ACCEPT;
+use http::{Extensions, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 use reqwest_bearer::{GrantFn, TokenResponse};
 use reqwest_middleware::ClientWithMiddleware;
 
-use crate::{Contender, ORIGIN, token_text};
+use crate::{Canned, Contender, ORIGIN, token_text};
 
 /// A client that has its token, and the request that it sends again and again.
 pub struct Call {
     client: ClientWithMiddleware,
-    request: Request,
+    url: Url,
     extensions: Extensions,
 }
 
 impl Call {
-    /// Makes the first calls, so that the token is there and everything lazy has happened.
+    /// A call that ends in the canned answer.
     pub async fn warm(contender: Contender) -> Self {
+        let client = contender.chain(ORIGIN).with(Canned).build();
+        Self::warmed(contender, client, ORIGIN).await
+    }
+
+    /// A call that goes over a connection to `address`.
+    pub async fn warm_over_sockets(contender: Contender, address: SocketAddr) -> Self {
+        let origin = format!("http://{address}");
+        let client = contender.chain(&origin).build();
+        Self::warmed(contender, client, &origin).await
+    }
+
+    /// Makes the first calls, so that the token is there and everything lazy has happened.
+    async fn warmed(contender: Contender, client: ClientWithMiddleware, origin: &str) -> Self {
         let mut call = Self {
-            client: contender.client(),
-            request: request(),
+            client,
+            url: Url::parse(&format!("{origin}/v1/orders/42")).expect("it is a URL"),
             extensions: contender.extensions(),
         };
         for _ in 0..100 {
@@ -35,18 +50,18 @@ impl Call {
     pub fn share(&self) -> Self {
         Self {
             client: self.client.clone(),
-            request: request(),
+            url: self.url.clone(),
             extensions: self.extensions.clone(),
         }
     }
 
     pub async fn make(&mut self) {
-        let request = self.request.try_clone().expect("it has no body");
+        let request = request(&self.url);
         let response = self
             .client
             .execute_with_extensions(request, &mut self.extensions)
             .await
-            .expect("the answer is canned");
+            .expect("there is an answer");
         assert_eq!(response.status(), 200);
     }
 
@@ -58,10 +73,12 @@ impl Call {
     }
 }
 
-/// A small request, and so the hardest on a ratio to the cost of its copy.
-pub fn request() -> Request {
-    let url = format!("{ORIGIN}/v1/orders/42");
-    Request::new(Method::GET, Url::parse(&url).expect("it is a URL"))
+/// A small request, and so a hard one for a ratio to the cost of its copy.
+fn request(url: &Url) -> Request {
+    let mut request = Request::new(Method::GET, url.clone());
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(ACCEPT, json);
+    request
 }
 
 /// The client at the end of a chain that never reaches it.

@@ -2,12 +2,12 @@
 
 use http::{Extensions, HeaderValue};
 use reqwest_bearer::{BearerTokenMiddleware, TokenOptions};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientBuilder;
 use tokio::sync::RwLock;
 
 use crate::call::{client, grant};
 use crate::middlewares::{ConstantHeader, ConstantHeaderAndCopy, DoNothing, HandWritten};
-use crate::{Canned, ORIGIN, token_text};
+use crate::token_text;
 
 /// One way to give a request its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +41,17 @@ impl Contender {
         }
     }
 
-    pub(crate) fn client(self) -> ClientWithMiddleware {
+    /// A chain for this origin that ends in a real client.
+    pub(crate) fn chain(self, origin: &str) -> ClientBuilder {
         let chain = ClientBuilder::new(client());
-        let chain = match self {
+        match self {
             Self::DoNothing => chain.with(DoNothing),
             Self::ConstantHeader => chain.with(ConstantHeader(constant())),
             Self::ConstantHeaderAndCopy => chain.with(ConstantHeaderAndCopy(constant())),
             Self::HandWritten => chain.with(HandWritten(RwLock::new(token_text()))),
             Self::Ours | Self::OursWithScope => chain
-                .with(BearerTokenMiddleware::for_origin(ORIGIN, grant()).expect("it is an origin")),
-        };
-        chain.with(Canned).build()
+                .with(BearerTokenMiddleware::for_origin(origin, grant()).expect("it is an origin")),
+        }
     }
 
     pub(crate) fn extensions(self) -> Extensions {

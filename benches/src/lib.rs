@@ -4,8 +4,9 @@ mod call;
 mod contender;
 mod middlewares;
 mod rounds;
+pub mod server;
 
-pub use call::{Call, client, grant, request};
+pub use call::{Call, client, grant};
 pub use contender::Contender;
 pub use middlewares::Canned;
 pub use rounds::{in_turn, median};

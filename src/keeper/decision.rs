@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Flight;
 use crate::keeper::slot::{Ledger, Outcome, PendingRefusal, Slot};
 use crate::keeper::{Demand, Keeper, Served};
+use crate::refuser::Refuser;
 use crate::schedule::Age;
 use crate::telemetry::RefreshReason;
 
@@ -126,7 +127,7 @@ impl Keeper {
         let now = call.now;
         if ledger.flight().is_none() {
             let refusal = ledger.refusal.clone().unwrap_or(PendingRefusal {
-                refuser: None,
+                refuser: Refuser::ByHand,
                 exempt: false,
             });
             let permit = self.may_spend(ledger, now).and_then(|()| {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::origin::Origin;
+use crate::refuser::Refuser;
 use crate::schedule::refusal_pause;
 
 /// Refreshes by refusal within [`WINDOW`], for one key.
@@ -12,9 +12,6 @@ const MOST: usize = 5;
 const WINDOW: Duration = Duration::from_secs(30);
 /// Origins that are remembered at once; a middleware bound to any origin meets any number.
 const MOST_ORIGINS: usize = 64;
-
-/// Who refused a token: an API, or (`None`) the user by hand.
-pub(crate) type Refuser = Option<Origin>;
 
 /// The refusals of one key. Times are of the monotonic clock.
 #[derive(Debug, Default)]
@@ -110,13 +107,13 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
-    use super::{Guard, Refuser};
-    use crate::origin::Origin;
+    use super::Guard;
+    use crate::refuser::Refuser;
     use reqwest::Url;
     use std::time::Duration;
 
     fn api(host: &str) -> Refuser {
-        Origin::of(&Url::parse(&format!("https://{host}")).unwrap())
+        Refuser::at(&Url::parse(&format!("https://{host}")).unwrap())
     }
 
     fn secs(seconds: u64) -> Duration {

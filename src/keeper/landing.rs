@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::access_token::{AccessToken, Brought, Issued, Standing};
-use crate::clock::Moment;
+use crate::clock::{Due, Moment};
 use crate::error::Error;
 use crate::keeper::Keeper;
 use crate::keeper::refresh::Arrival;
@@ -61,6 +61,7 @@ impl Keeper {
         slot.publish(Arc::new(Issued {
             header,
             generation: next_generation(),
+            fresh_until: self.fresh_until(&plan),
             plan,
             parameters: slot.parameters.clone(),
             brought: Arc::new(Brought {
@@ -90,6 +91,7 @@ impl Keeper {
         Ok(Issued {
             header,
             generation: next_generation(),
+            fresh_until: self.fresh_until(&plan),
             plan,
             parameters: slot.parameters.clone(),
             brought: Arc::new(Brought {
@@ -100,6 +102,11 @@ impl Keeper {
             replaces_for: None,
             standing: Arc::new(Standing::default()),
         })
+    }
+
+    fn fresh_until(&self, plan: &Plan) -> Due {
+        plan.fresh_until()
+            .map_or(Due::Never, |moment| self.clock.due(moment))
     }
 
     /// B7: what a refresh brought is kept in any case; the schedule counts it as failed if it is

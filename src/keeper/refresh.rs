@@ -103,6 +103,7 @@ impl Keeper {
         if let Some(endpoint) = endpoint {
             let began = self.clock.now();
             let located = tokio::select! {
+                biased;
                 located = endpoint.locate() => located,
                 () = self.clock.sleep(limit) => Err(Error::new(
                     ErrorKind::Timeout,
@@ -121,6 +122,7 @@ impl Keeper {
         let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
         let asked = self.clock.now();
         let answer = tokio::select! {
+            biased;
             answer = self.grant.obtain(request) => answer,
             () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
                 ErrorKind::Timeout,

@@ -10,8 +10,9 @@ use crate::access_token::{AccessToken, Issued};
 use crate::clock::{Moment, system_time};
 use crate::error::Error;
 use crate::flight::Flight;
-use crate::keeper::guard::{Guard, Refuser};
+use crate::keeper::guard::Guard;
 use crate::parameters::TokenParameters;
+use crate::refuser::Refuser;
 use crate::schedule::{dry_pause, soft_pause};
 
 /// What a flight ends with.

@@ -1,0 +1,52 @@
+//! Until when a caller wants its answer (B13).
+
+use std::time::Duration;
+
+use reqwest::Request;
+
+use crate::clock::{Clock, Moment};
+use crate::error::{Error, ErrorKind};
+
+/// The time-out of the request. Most requests have none, and then nobody asks what time it is.
+pub(crate) struct Deadline(Option<TimeOut>);
+
+struct TimeOut {
+    began: Moment,
+    after: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn of(request: &Request, clock: &Clock) -> Self {
+        Self(request.timeout().map(|after| TimeOut {
+            began: clock.now(),
+            after: *after,
+        }))
+    }
+
+    /// What is left of the time-out, and at most `most`.
+    pub(crate) fn left(&self, most: Duration, clock: &Clock) -> Duration {
+        match &self.0 {
+            Some(TimeOut { began, after }) => {
+                let passed = clock.now().monotonic.saturating_sub(began.monotonic);
+                most.min(after.saturating_sub(passed))
+            }
+            None => most,
+        }
+    }
+
+    /// Leaves the request what is left of its time-out.
+    pub(crate) fn bound(&self, request: &mut Request, clock: &Clock) -> Result<(), Error> {
+        let Some(timeout) = &self.0 else {
+            return Ok(());
+        };
+        let left = self.left(timeout.after, clock);
+        if left.is_zero() {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "the time-out of the request passed while it waited for its token",
+            ));
+        }
+        *request.timeout_mut() = Some(left);
+        Ok(())
+    }
+}

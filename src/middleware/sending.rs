@@ -1,0 +1,53 @@
+//! What is remembered of a request while it is away.
+
+use http::header::AUTHORIZATION;
+use reqwest::{Request, Url};
+
+use crate::access_token::Issued;
+use crate::clock::Moment;
+
+/// What is remembered of a sending: its token by number and not by text.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) generation: u64,
+    /// When it was sent; `None` for a token of which one more success says nothing new, so that no
+    /// warm call needs the time.
+    pub(crate) sent: Option<Moment>,
+}
+
+/// What is kept of a request while it is away.
+pub(crate) enum Kept {
+    /// All of it: it can be sent again.
+    Copy(Request),
+    /// Its body can be read once only.
+    Address(Url),
+}
+
+impl Stamp {
+    /// Gives the request the token.
+    pub(crate) fn put(token: &Issued, request: &mut Request, sent: Option<Moment>) -> Self {
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, token.header.clone());
+        Self {
+            generation: token.generation,
+            sent,
+        }
+    }
+}
+
+impl Kept {
+    pub(crate) fn of(request: &Request) -> Self {
+        match request.try_clone() {
+            Some(copy) => Self::Copy(copy),
+            None => Self::Address(request.url().clone()),
+        }
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        match self {
+            Self::Copy(request) => request.url(),
+            Self::Address(url) => url,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Who refused a token.
+
+use reqwest::Url;
+
+use crate::origin::Origin;
+
+/// An API, or the user, by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refuser {
+    Api(Origin),
+    ByHand,
+}
+
+impl Refuser {
+    /// The API at this URL.
+    pub(crate) fn at(url: &Url) -> Self {
+        // Whatever answers a request is at an http or https URL.
+        Origin::of(url).map_or(Self::ByHand, Self::Api)
+    }
+
+    /// Whether it is the API at this URL.
+    pub(crate) fn is_at(&self, url: &Url) -> bool {
+        match self {
+            Self::Api(origin) => origin.matches(url),
+            Self::ByHand => false,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! G1: a warm call allocates nothing besides what the copy for the resend needs.
+//!
+//! Counted, not timed: allocations of this thread, which are the same in every run. What the call
+//! costs beside other middlewares (G2) is measured by the workspace member `benches`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops where something is not as it should be"
+)]
+
+use allocation_counter::{AllocationInfo, measure};
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use http::header::AUTHORIZATION;
+use http::{Extensions, HeaderValue};
+use reqwest::{Request, Response, ResponseBuilderExt};
+use reqwest_bearer::{BearerTokenMiddleware, ConstantToken, GrantFn, TokenOptions, TokenResponse};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
+use std::time::Duration;
+
+const ORIGIN: &str = "https://api.example.com";
+
+/// Answers without a network.
+struct Canned;
+
+#[async_trait]
+impl Middleware for Canned {
+    async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
+        let url = request.url().clone();
+        let answer = http::Response::builder().url(url).body("").unwrap();
+        Ok(Response::from(answer))
+    }
+}
+
+/// The least that a client does which can send a request again.
+struct ConstantHeaderAndCopy(HeaderValue);
+
+#[async_trait]
+impl Middleware for ConstantHeaderAndCopy {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let copy = request.try_clone();
+        request.headers_mut().insert(AUTHORIZATION, self.0.clone());
+        let response = next.clone().run(request, extensions).await?;
+        match copy {
+            Some(copy) if response.status() == 401 => next.run(copy, extensions).await,
+            _ => Ok(response),
+        }
+    }
+}
+
+fn client(middleware: impl Middleware) -> ClientWithMiddleware {
+    ClientBuilder::new(reqwest::Client::new())
+        .with(middleware)
+        .with(Canned)
+        .build()
+}
+
+fn limit() -> ClientWithMiddleware {
+    let header = HeaderValue::from_str(&format!("Bearer {}", "x".repeat(1024))).unwrap();
+    client(ConstantHeaderAndCopy(header))
+}
+
+fn ours(lifetime: Option<Duration>) -> ClientWithMiddleware {
+    let grant = GrantFn::new("g", move |_| async move {
+        let token = TokenResponse::bearer("x".repeat(1024));
+        Ok(match lifetime {
+            Some(lifetime) => token.expires_in(lifetime),
+            None => token,
+        })
+    });
+    client(BearerTokenMiddleware::for_origin(ORIGIN, grant).unwrap())
+}
+
+/// What one call allocates after the first ones.
+async fn warm_call(client: &ClientWithMiddleware, options: Option<&TokenOptions>) -> u64 {
+    for _ in 0..10 {
+        send(client, options).await;
+    }
+    let AllocationInfo { count_total, .. } = measure(|| {
+        send(client, options)
+            .now_or_never()
+            .expect("a warm call waits for nothing");
+    });
+    count_total
+}
+
+async fn send(client: &ClientWithMiddleware, options: Option<&TokenOptions>) {
+    let mut request = client.get(format!("{ORIGIN}/v1/orders/42"));
+    if let Some(options) = options {
+        request = request.with_extension(options.clone());
+    }
+    assert_eq!(request.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_warm_call_allocates_nothing_besides_the_copy_for_the_resend() {
+    // G1
+    let least = warm_call(&limit(), None).await;
+    assert!(least > 0, "the counter counts");
+    for lifetime in [None, Some(Duration::from_secs(3600))] {
+        assert_eq!(warm_call(&ours(lifetime), None).await, least);
+    }
+    let constant = BearerTokenMiddleware::for_any_origin(ConstantToken::new("x").unwrap());
+    assert_eq!(warm_call(&client(constant), None).await, least);
+}
+
+#[tokio::test]
+async fn a_warm_call_for_a_scope_allocates_nothing_besides_either() {
+    // G1
+    let options = TokenOptions::new().scope("orders:read");
+    let least = warm_call(&limit(), Some(&options)).await;
+    let ours = ours(Some(Duration::from_secs(3600)));
+    assert_eq!(warm_call(&ours, Some(&options)).await, least);
+}
