@@ -7,7 +7,7 @@ use crate::support::api::{Api, refusal};
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::issuer::Issuer;
-use crate::{Parts, call, reason, secs, stream_body};
+use crate::{Parts, call, reason, secs, stream_body, until};
 
 /// More than comes along with the head.
 fn long_refusal() -> Reply {
@@ -118,10 +118,10 @@ async fn a_refresh_that_takes_too_long_leaves_the_api_s_answer() {
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
-        let refused = tokio::spawn(request.send());
-        issuer.until_requests(2).await;
+        let mut refused = tokio::spawn(request.send());
+        until(issuer.until_requests(2), &mut refused).await;
         // The attempt and the wait.
-        clock.until_timers(2).await;
+        until(clock.until_timers(2), &mut refused).await;
         clock.advance(timeout.unwrap_or(secs(3.0)));
         let refused = refused.await.unwrap().unwrap();
         assert_eq!(reason(&refused), Some(ErrorKind::Timeout), "{timeout:?}");
@@ -163,10 +163,10 @@ async fn the_answer_is_kept_until_the_new_token_is_there() {
     let wrong = Reply::new(400).json(&json!({ "error": "invalid_client" }));
     parts.server.then(Answer::Reply(wrong));
     parts.api.then(long_refusal());
-    let refused = tokio::spawn(parts.api.client(&parts.source).get("x").send());
-    parts.server.until_held(1).await;
+    let mut refused = tokio::spawn(parts.api.client(&parts.source).get("x").send());
+    until(parts.server.until_held(1), &mut refused).await;
     // The attempt and the wait: nothing is being drained.
-    parts.clock.until_timers(2).await;
+    until(parts.clock.until_timers(2), &mut refused).await;
     assert_eq!(parts.clock.timers(), 2);
     parts.server.release();
     assert!(is_untouched(refused.await.unwrap().unwrap()).await);

@@ -10,7 +10,7 @@ use crate::support::authorization_server::{Answer, AuthorizationServer};
 use crate::support::http_server::Reply;
 use crate::support::issuer::Issuer;
 use crate::support::unfinished_api::{Body, UnfinishedApi};
-use crate::{Parts, call, secs, source};
+use crate::{Parts, call, secs, source, until};
 
 /// Two hundred calls that the API has seen with the token that it no longer takes.
 async fn two_hundred_refused(parts: &Parts) -> JoinSet<u16> {
@@ -88,11 +88,11 @@ async fn while_a_back_off_holds_a_refused_token_is_sent_on_and_only_a_later_succ
     parts.source.warm_up().await.unwrap();
     let slow = Api::start(&parts.server).await;
     slow.hold();
-    let early = tokio::spawn({
+    let mut early = tokio::spawn({
         let request = slow.client(&parts.source).get("x");
         async move { request.send().await.unwrap().status() }
     });
-    slow.until_held(1).await;
+    until(slow.until_held(1), &mut early).await;
     parts.clock.advance(secs(0.1));
     let wrong = Reply::new(400).json(&serde_json::json!({ "error": "invalid_client" }));
     parts.server.then(Answer::Reply(wrong));
@@ -131,12 +131,12 @@ async fn what_was_asked_for_before_a_refusal_is_never_used() {
         clock.advance(secs(1.0));
         api.then(refusal());
         api.then(Reply::new(200));
-        let refused = tokio::spawn({
+        let mut refused = tokio::spawn({
             let request = api.client(&source).get("x");
             async move { request.send().await.unwrap().status() }
         });
         // The attempt of the flight, and the wait of the refused call.
-        clock.until_timers(2).await;
+        until(clock.until_timers(2), &mut refused).await;
         issuer.release();
         assert_eq!(refused.await.unwrap(), 200);
         assert_eq!(issuer.requests(), 3, "{brought}");
@@ -171,12 +171,12 @@ async fn a_flight_that_asks_after_the_refusal_asks_once() {
     assert!(source.status().is_refreshing());
     clock.advance(secs(1.0));
     api.then(refusal());
-    let refused = tokio::spawn({
+    let mut refused = tokio::spawn({
         let request = api.client(&source).get("x");
         async move { request.send().await.unwrap().status() }
     });
     // The attempt and the wait for the other token, and the wait of the refused call.
-    clock.until_timers(3).await;
+    until(clock.until_timers(3), &mut refused).await;
     issuer.release();
     assert_eq!(refused.await.unwrap(), 200);
     assert!(other.await.unwrap().is_ok());
@@ -255,14 +255,11 @@ async fn a_refusal_whose_body_does_not_come_holds_the_resend_up_for_a_quarter_of
         let (api, source) = (api.clone(), source.clone());
         async move { api.get(&source).await.status() }
     });
-    api.until_seen(1).await;
+    until(api.until_seen(1), &mut answer).await;
     source.refuse(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
-    tokio::select! {
-        () = clock.until_timers(1) => {}
-        early = &mut answer => panic!("not drained: {early:?}"),
-    }
+    until(clock.until_timers(1), &mut answer).await;
     clock.advance(Duration::from_millis(249));
     assert_eq!((clock.timers(), api.tokens().len()), (1, 1));
     clock.advance(Duration::from_millis(1));

@@ -11,6 +11,7 @@ mod healing;
 mod outer_retry;
 mod rule;
 
+use std::fmt::Debug;
 use std::io;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use reqwest::{Body, Response};
 use reqwest_bearer::{Error, ErrorKind, TestClock, TokenSource};
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
+use tokio::task::JoinHandle;
 
 /// An authorization server, an API that takes its tokens, and a source between them.
 struct Parts {
@@ -58,6 +60,15 @@ fn source(server: &AuthorizationServer, clock: &TestClock) -> TokenSource {
 
 async fn call(api: &Api, source: &TokenSource) -> Response {
     api.client(source).get("x").send().await.unwrap()
+}
+
+/// Waits for the condition, which holds while the call is away; a call that is back already fails
+/// the test instead of hanging it.
+async fn until<T: Debug>(condition: impl Future<Output = ()>, call: &mut JoinHandle<T>) {
+    tokio::select! {
+        () = condition => {}
+        early = call => panic!("the call is back: {early:?}"),
+    }
 }
 
 /// A body that can be read once only.
