@@ -84,7 +84,7 @@ impl fmt::Debug for AccessToken {
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) header: HeaderValue,
-    /// Names this token among all of its source: requests remember it, not the text.
+    /// Names this token among all of this process: requests remember it, not the text.
     pub(crate) generation: u64,
     pub(crate) plan: Plan,
     /// What the plan says, ready for the question that every call asks.
@@ -111,6 +111,13 @@ impl Issued {
         self.plan.age(now)
     }
 
+    /// Whether a success would say something new of it, if nobody refuses it: no API has accepted
+    /// it yet, or not the one whose refusal it is the answer to.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        let replacement = matches!(self.replaces_for, Some(Some(_)));
+        !self.standing.was_accepted() || (replacement && !self.standing.is_proven())
+    }
+
     pub(crate) fn is_usable(&self, now: Moment) -> bool {
         self.age(now) != Age::Expired
     }
@@ -120,6 +127,8 @@ impl Issued {
 #[derive(Debug)]
 pub(crate) struct Standing {
     accepted: AtomicBool,
+    /// Accepted by the very API whose refusal was the reason to ask for it.
+    proven: AtomicBool,
     /// When it was refused, in nanoseconds of the monotonic clock; `NEVER` if it is not.
     refused_at: AtomicU64,
     refused_before: AtomicBool,
@@ -133,6 +142,7 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             accepted: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
             refused_at: AtomicU64::new(NEVER),
             refused_before: AtomicBool::new(false),
             unmet: AtomicU64::new(u64::MAX),
@@ -166,12 +176,12 @@ impl Standing {
         }
     }
 
-    /// An API took it: a success lifts a refusal that is older than the sending. Says whether this
-    /// is the first time.
-    pub(crate) fn accept(&self, sent: Moment, success: bool) -> bool {
+    /// An API took it: a success lifts a refusal that is older than the sending.
+    pub(crate) fn accept(&self, sent: Moment, success: bool) {
         // Read before written: a store by every call would bounce the cache line.
-        let first =
-            !self.accepted.load(Ordering::Relaxed) && !self.accepted.swap(true, Ordering::Relaxed);
+        if !self.accepted.load(Ordering::Relaxed) {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
         let refused_at = self.refused_at.load(Ordering::Acquire);
         if success && refused_at != NEVER && refused_at < nanos(sent.monotonic) {
             // Compare-and-set, since another refusal may have come meanwhile.
@@ -182,11 +192,18 @@ impl Standing {
                 Ordering::Acquire,
             );
         }
-        first
     }
 
     pub(crate) fn was_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
     }
 
     /// Notes that the server does not issue tokens that live for `minimum`.

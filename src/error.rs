@@ -48,10 +48,6 @@ pub enum ErrorKind {
     Timeout,
     /// The URL of the request is not one that this token may be sent to.
     OriginNotAllowed,
-    /// The token is a user's, and the request does not say which user's.
-    NoSubject,
-    /// A store could not be read or written.
-    Store,
     /// A setting is wrong; the message says which, and how to mend it.
     Settings,
     /// No named client has this name.
@@ -130,10 +126,7 @@ impl Error {
     /// Whether the same call may succeed later without anybody mending anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.0.kind,
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Store
-        )
+        matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
     /// When the next token request may be made: until then calls get this same error at once.
@@ -163,6 +156,9 @@ impl Error {
         };
         while let Some(error) = cause {
             if let Some(own) = error.downcast_ref::<Self>() {
+                return Some(own);
+            }
+            if let Some(Trace(own)) = error.downcast_ref::<Trace>() {
                 return Some(own);
             }
             if let Some(middleware) = error.downcast_ref::<reqwest_middleware::Error>() {
@@ -227,12 +223,29 @@ impl Error {
 
     /// As the error of a middleware, from which [`Error::find_in`] gets it back.
     pub(crate) fn into_middleware(self) -> reqwest_middleware::Error {
-        reqwest_middleware::Error::middleware(self)
+        reqwest_middleware::Error::middleware(self.clone().with_source(Trace(self)))
     }
 
     fn change(mut self, edit: impl FnOnce(&mut Report)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
+    }
+}
+
+/// What is left of our error where another one stands in for it: `transparent` wrappers, such as
+/// reqwest-retry's, hand out our source in place of ours, so ours leaves a trace of itself there.
+#[derive(Debug)]
+struct Trace(Error);
+
+impl fmt::Display for Trace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "reqwest-bearer: {:?}", self.0.kind())
+    }
+}
+
+impl StdError for Trace {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 

@@ -1,7 +1,11 @@
 //! The parsers as the fuzz targets in `fuzz/` see them; built only by `cargo fuzz`.
 
+use std::time::{Duration, SystemTime};
+
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::endpoint::address::PlainHttp;
 
 /// Reads header lines, separated by line ends, as the challenges of a 401.
 pub fn challenge(data: &[u8]) {
@@ -33,4 +37,39 @@ pub fn path_join(text: &str) {
     let base_path = base.path().strip_suffix('/').unwrap_or(base.path());
     let rest = url.path().strip_prefix(base_path);
     assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+}
+
+/// Reads an answer of a token endpoint: the first two bytes choose its status, the rest is its body.
+pub fn token_answer(data: &[u8]) {
+    let [high, low, body @ ..] = data else {
+        return;
+    };
+    let number = 100 + u16::from_be_bytes([*high, *low]) % 500;
+    let Ok(status) = StatusCode::from_u16(number) else {
+        return;
+    };
+    let now = SystemTime::UNIX_EPOCH;
+    let headers = HeaderMap::new();
+    let answer = crate::endpoint::answer::parse_token_answer(status, &headers, body, now);
+    if let Ok(response) = answer {
+        assert!(status.is_success());
+        assert!(crate::token::bearer_header(&response.access_token).is_ok());
+    }
+}
+
+/// Reads a discovery document of `https://as.test`.
+pub fn discovery_document(data: &[u8]) {
+    let refused = PlainHttp::Refused;
+    let document = crate::endpoint::document::parse_document("https://as.test", data, refused);
+    if let Ok(document) = document {
+        assert!(crate::origin::is_secure(&document.token_endpoint));
+    }
+}
+
+/// Reads a `Retry-After` header.
+pub fn retry_after(data: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(data) {
+        let pause = crate::retry_after::parse(&value, SystemTime::UNIX_EPOCH);
+        assert!(pause.is_none_or(|pause| pause <= Duration::from_secs(3600)));
+    }
 }

@@ -10,10 +10,9 @@ pub(crate) mod slot;
 mod takeoff;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use reqwest::Url;
 use tokio::sync::watch;
 
@@ -31,7 +30,7 @@ use crate::keeper::slot::{PendingRefusal, Slot};
 use crate::schedule::Margins;
 use crate::telemetry::Telemetry;
 
-/// A refused token that was younger than this is no reason for an exempt refresh (C4).
+/// A token that is refused sooner than this after it was asked for is brand-new (C4).
 const SETTLED: Duration = Duration::from_secs(1);
 /// A runtime that is being shut down drops each flight that is started on it.
 const MOST_ABORTED_FLIGHTS: u32 = 3;
@@ -50,7 +49,6 @@ pub(crate) struct Keeper {
     /// The slot of the requests that ask for nothing in particular: found without a look-up.
     pub(crate) primary: Arc<Slot>,
     pub(crate) cache: Cache,
-    pub(crate) generations: AtomicU64,
     pub(crate) flights: watch::Sender<usize>,
     pub(crate) is_shut_down: AtomicBool,
 }
@@ -183,10 +181,15 @@ impl Keeper {
             .present()
             .filter(|token| token.generation == generation);
         // A body that cannot be sent twice meets the API with the next call's token only; that
-        // one is as good as sent again.
-        let replacement = present
-            .as_ref()
-            .is_some_and(|token| token.replaces_for.as_ref() == Some(refuser));
+        // one is as good as sent again, until the API has accepted it. By hand nobody says so, and
+        // its age has to tell.
+        let replacement = present.as_ref().is_some_and(|token| {
+            let accepted = match refuser {
+                Some(_) => token.standing.is_proven(),
+                None => is_settled(token, now),
+            };
+            token.replaces_for.as_ref() == Some(refuser) && !accepted
+        });
         if resend || replacement {
             ledger
                 .guard
@@ -197,9 +200,10 @@ impl Keeper {
         };
         let refusal = token.standing.refuse(now);
         if refusal == Refusal::Known {
+            ledger.hand_over_refusal(now.monotonic, refuser);
             return;
         }
-        let settled = now.since(token.plan.asked) >= SETTLED;
+        let settled = is_settled(&token, now);
         ledger.refusal = Some(PendingRefusal {
             refuser: refuser.clone(),
             exempt: refusal == Refusal::First && token.standing.was_accepted() && settled,
@@ -245,11 +249,12 @@ impl Keeper {
         else {
             return;
         };
-        let first = token.standing.accept(sent, success);
-        if first
-            && let Some(Some(refuser)) = &token.replaces_for
+        token.standing.accept(sent, success);
+        if let Some(Some(refuser)) = &token.replaces_for
+            && !token.standing.is_proven()
             && refuser.matches(url)
         {
+            token.standing.prove();
             let mut ledger = slot.ledger();
             ledger.guard.resend_accepted(&Some(refuser.clone()));
         }
@@ -277,6 +282,10 @@ impl Keeper {
             )),
         }
     }
+}
+
+fn is_settled(token: &Issued, now: Moment) -> bool {
+    now.since(token.plan.asked) >= SETTLED
 }
 
 /// One refresh is made for a token that is too short-lived; what comes then is what the server has

@@ -1,4 +1,77 @@
-//! Bearer tokens for reqwest.
+//! A [reqwest-middleware](reqwest_middleware) that gives every request the right OAuth 2.0 access
+//! token: fetched once, renewed in the background, healed after a 401, never sent to another origin.
+//!
+//! ```no_run
+//! use reqwest_bearer::{ClientAuthentication, ClientCredentials, NamedClient, TokenEndpoint};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let me = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+//! let endpoint = TokenEndpoint::discover("https://login.example.com", me)?;
+//! let grant = ClientCredentials::new(endpoint);
+//! let orders = NamedClient::new("orders", "https://api.example.com/v1", grant)?;
+//! let order = orders.get("orders/42").send().await?.text().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does for you
+//!
+//! - **One refresh at a time.** A thousand calls that find no token make one token request. It is a
+//!   task of its own: a caller that goes away does not lose it, and all waiters share its outcome.
+//! - **Ahead of time.** In the last 20 % of a token's life, at most 5 minutes, one refresh runs
+//!   behind the calls, which go on with the present token.
+//! - **401 healed.** A refused token is refreshed once, and each request that it was refused for is
+//!   sent once more. What another token would not mend is passed on as it is, as a
+//!   [`BearerChallenge`].
+//! - **Outages survived.** While the token lives, calls go on; after that they fail at once with one
+//!   shared error that says when to come back. No number of callers becomes a flood on the
+//!   authorization server, not even below an API that always says 401.
+//! - **At home.** A client is bound to its origins, and no redirect takes the token elsewhere.
+//!
+//! # The ladder
+//!
+//! Each rung is a few lines, and you never need the rung above.
+//!
+//! 1. A [`BearerTokenMiddleware`], bound to an API's origin, in a client of
+//!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
+//! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
+//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest.
+//! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start.
+//! 4. Users: a source for each, from a [`RefreshTokenGrant`], which an [`AuthorizationCode`] may
+//!    have begun. Stores for many users are not in this version yet.
+//! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
+//!    no token.
+//! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]). A fixed token is
+//!    [`ConstantToken`], one that is rotated in a file [`TokenFile`].
+//!
+//! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which authorization server
+//! to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks nobody.
+//!
+//! # Features
+//!
+//! None is on by default, and none changes what another part does.
+//!
+//! | feature | what it adds | what it costs |
+//! |---|---|---|
+//! | `rustls` | https by rustls, with aws-lc-rs | 20 crates, some of it C |
+//! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
+//! | `json` | `.json(..)` on requests and answers | nothing more to compile |
+//! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
+//! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
+//!
+//! One of the first two, here or on `reqwest` itself, is what https needs.
+//!
+//! # Guarantees
+//!
+//! [`promises`] has them line by line, with the ids that stand at the tests. Their limits:
+//!
+//! - The redirects of a ready-made `reqwest::Client` are its owner's care
+//!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)).
+//! - A client-wide timeout of reqwest cannot be read by a middleware, and counts for each sending
+//!   alone; the timeout of a request bounds waiting, sending and sending again together.
+//! - Secrets are zeroised when they go, but for the copies in header values and request bodies.
+//! - A tokio runtime with I/O and time is needed; there is no version for wasm.
 
 mod access_token;
 mod ambient;
@@ -29,6 +102,11 @@ mod telemetry;
 mod token;
 mod token_set;
 
+// Their types are in our signatures, so a program can name exactly the versions that we were built
+// with, and needs no dependency of its own for `reqwest::Client::builder()`.
+pub use reqwest;
+pub use reqwest_middleware;
+
 pub use access_token::AccessToken;
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
@@ -52,3 +130,11 @@ pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
 pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;
 pub use token_set::TokenSet;
+
+#[doc = include_str!("../docs/PROMISES.md")]
+pub mod promises {}
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -64,8 +64,8 @@ pub struct BearerTokenMiddleware {
 #[derive(Clone, Copy)]
 struct Stamp {
     generation: u64,
-    /// When it was sent; `None` for a token that an API had accepted before, and none refused
-    /// since: one more success says nothing new, and no call needs the time.
+    /// When it was sent; `None` for a token that is not on trial: one more success says nothing
+    /// new of it, and no call needs the time.
     sent: Option<Moment>,
 }
 
@@ -187,7 +187,8 @@ impl BearerTokenMiddleware {
                 return Ok(response);
             }
         };
-        if deadline.bound(&mut copy, &keeper.clock).is_err() {
+        if let Err(reason) = deadline.bound(&mut copy, &keeper.clock) {
+            response.extensions_mut().insert(reason);
             return Ok(response);
         }
         drain(response, &keeper.clock).await;
@@ -268,8 +269,7 @@ impl Middleware for BearerTokenMiddleware {
             let ready = match options {
                 Some(options) if !options.takes_any_token() => None,
                 _ => keeper.ready(slot, |token| {
-                    let proven = token.standing.was_accepted();
-                    let sent = (!proven).then(|| keeper.clock.now());
+                    let sent = token.is_on_trial().then(|| keeper.clock.now());
                     Stamp::put(token, &mut request, sent)
                 }),
             };
@@ -287,7 +287,9 @@ impl Middleware for BearerTokenMiddleware {
                 }
             };
 
-            deadline.bound(&mut request, &keeper.clock)?;
+            deadline
+                .bound(&mut request, &keeper.clock)
+                .map_err(Error::into_middleware)?;
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
                 let mut response = next.clone().run(request, extensions).await?;
@@ -365,7 +367,7 @@ impl Deadline {
     }
 
     /// Leaves the request what is left of its time-out.
-    fn bound(&self, request: &mut Request, clock: &Clock) -> Chain<()> {
+    fn bound(&self, request: &mut Request, clock: &Clock) -> Result<(), Error> {
         let Some(timeout) = &self.0 else {
             return Ok(());
         };
@@ -374,8 +376,7 @@ impl Deadline {
             return Err(Error::new(
                 ErrorKind::Timeout,
                 "the time-out of the request passed while it waited for its token",
-            )
-            .into_middleware());
+            ));
         }
         *request.timeout_mut() = Some(left);
         Ok(())

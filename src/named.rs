@@ -3,6 +3,7 @@
 mod builder;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use http::Method;
 use reqwest::Url;
@@ -34,7 +35,7 @@ const NOWHERE: &str = "invalid-path://nowhere/";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NamedClient {
     name: String,
     base_url: Url,
@@ -97,44 +98,37 @@ impl NamedClient {
     }
 
     /// Begins a GET request.
-    #[must_use]
     pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
     /// Begins a POST request.
-    #[must_use]
     pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::POST, path)
     }
 
     /// Begins a PUT request.
-    #[must_use]
     pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PUT, path)
     }
 
     /// Begins a PATCH request.
-    #[must_use]
     pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PATCH, path)
     }
 
     /// Begins a DELETE request.
-    #[must_use]
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
     }
 
     /// Begins a HEAD request.
-    #[must_use]
     pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::HEAD, path)
     }
 
     /// Begins a request. A path that cannot be joined is an error of `send`, as a URL that cannot
     /// be read is with a plain client.
-    #[must_use]
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
         match self.url(path) {
             Ok(url) => self.client.request(method, url),
@@ -143,6 +137,18 @@ impl NamedClient {
                 .request(method, NOWHERE)
                 .with_extension(InvalidPath(error)),
         }
+    }
+}
+
+impl fmt::Debug for NamedClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the client inside, which shows its default headers: there may be keys among them.
+        formatter
+            .debug_struct("NamedClient")
+            .field("name", &self.name)
+            .field("base_url", &self.base_url.as_str())
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -47,7 +47,6 @@ pub struct TokenSource {
 
 impl TokenSource {
     /// A source for this grant, with settings.
-    #[must_use]
     pub fn builder(grant: impl Grant) -> TokenSourceBuilder {
         TokenSourceBuilder::new(Arc::new(grant))
     }

@@ -97,7 +97,7 @@ pub enum Event {
     },
 }
 
-type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
+pub(crate) type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Tells events to the hook, and to `tracing` with that feature.
 #[derive(Clone)]

@@ -89,7 +89,7 @@ pub(crate) fn failure(status: StatusCode) -> Error {
 
 /// An answer that is no OAuth answer: status and content type say where to look, and the body
 /// stays unprinted.
-pub(crate) fn unusable(problem: &str, status: StatusCode, headers: &HeaderMap) -> Error {
+fn unusable(problem: &str, status: StatusCode, headers: &HeaderMap) -> Error {
     Error::protocol(format!(
         "the authorization server's answer {problem} (status {}, {})",
         status.as_u16(),

@@ -118,8 +118,8 @@ impl TokenEndpointBuilder {
     /// sockets do not follow it.
     /// Default: the machine's.
     #[cfg(any(test, feature = "test-util"))]
-    pub fn clock(mut self, clock: TestClock) -> Self {
-        self.clock = Clock::Test(clock);
+    pub fn clock(mut self, clock: &TestClock) -> Self {
+        self.clock = Clock::Test(clock.clone());
         self
     }
 

@@ -72,7 +72,7 @@ fn read_lifetime(value: Option<&Value>) -> Lifetime {
     let Some(seconds) = seconds else {
         return Lifetime::Unstated;
     };
-    if seconds <= 0.0 {
+    if seconds < 0.0 {
         return Lifetime::Spent;
     }
     // What is too long for a duration is longer than ten years, too.

@@ -9,14 +9,14 @@ use crate::token::TokenResponse;
 /// The client credentials grant: the application asks for itself.
 ///
 /// ```
-/// use reqwest_bearer::{ClientAuthentication, ClientCredentials, TokenEndpoint, TokenParameters};
+/// use reqwest_bearer::{ClientAuthentication, ClientCredentials, TokenEndpoint};
 ///
 /// # fn main() -> Result<(), reqwest_bearer::Error> {
 /// let client = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
 /// let endpoint = TokenEndpoint::new("https://as.example.com/oauth2/token", client)?;
 /// let grant = ClientCredentials::new(endpoint)
 ///     .scope("orders:read orders:write")
-///     .parameters(TokenParameters::new().audience("https://orders.example.com"));
+///     .audience("https://orders.example.com");
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -40,6 +40,22 @@ impl ClientCredentials {
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.parameters = self.parameters.scope(scope);
+        self
+    }
+
+    /// Adds an audience, as Auth0 wants one.
+    /// Default: none.
+    #[must_use]
+    pub fn audience(mut self, audience: impl AsRef<str>) -> Self {
+        self.parameters = self.parameters.audience(audience);
+        self
+    }
+
+    /// Adds a resource, an absolute URI (RFC 8707 section 2).
+    /// Default: none.
+    #[must_use]
+    pub fn resource(mut self, resource: impl AsRef<str>) -> Self {
+        self.parameters = self.parameters.resource(resource);
         self
     }
 

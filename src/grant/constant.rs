@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::grant::{Grant, GrantRequest};
 use crate::secret::Secret;
-use crate::token::TokenResponse;
+use crate::token::{TokenResponse, bearer_header};
 
 /// A token that never changes, such as a personal access token.
 ///
@@ -12,10 +12,18 @@ use crate::token::TokenResponse;
 pub struct ConstantToken(Secret);
 
 impl ConstantToken {
-    /// This token.
-    #[must_use]
-    pub fn new(token: impl Into<Secret>) -> Self {
-        Self(token.into())
+    /// This token, without the scheme.
+    ///
+    /// # Errors
+    /// If it has characters that no bearer token may have (RFC 6750 section 2.1).
+    pub fn new(token: impl Into<Secret>) -> Result<Self, Error> {
+        let token = token.into();
+        if bearer_header(&token).is_err() {
+            return Err(Error::settings(
+                "the constant token is empty, or holds characters that no bearer token may have; give it without its scheme and without white space",
+            ));
+        }
+        Ok(Self(token))
     }
 }
 

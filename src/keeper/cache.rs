@@ -46,10 +46,6 @@ impl Cache {
             .clone()
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Slot>> {
-        self.slots.pin().values().cloned().collect()
-    }
-
     /// Drops what nobody will miss, then the least recently used, a sixteenth of the capacity at
     /// once: so that the walk through all of them is paid for by many insertions. A slot with a
     /// flight under way stays, since its callers and its outcome belong to it.

@@ -1,7 +1,7 @@
 //! What becomes of a flight's outcome: published, and noted for the schedule.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::access_token::{AccessToken, Brought, Issued, Standing};
 use crate::clock::{Due, Moment};
@@ -60,7 +60,7 @@ impl Keeper {
         let plan = Plan::new(lifetime, None, asked, now, &self.settings.margins, draw);
         slot.publish(Arc::new(Issued {
             header,
-            generation: self.next_generation(),
+            generation: next_generation(),
             fresh_until: self.fresh_until(&plan),
             plan,
             parameters: slot.parameters.clone(),
@@ -90,7 +90,7 @@ impl Keeper {
         );
         Ok(Issued {
             header,
-            generation: self.next_generation(),
+            generation: next_generation(),
             fresh_until: self.fresh_until(&plan),
             plan,
             parameters: slot.parameters.clone(),
@@ -181,10 +181,12 @@ impl Keeper {
         ledger.floor = floor.map(|until| (until, error.clone()));
         error
     }
+}
 
-    pub(crate) fn next_generation(&self) -> u64 {
-        self.generations.fetch_add(1, Ordering::Relaxed) + 1
-    }
+/// Counted for the whole process: a token that is refused by hand may be another source's.
+fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn publish(slot: &Slot, token: Issued) -> AccessToken {

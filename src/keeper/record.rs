@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
+use crate::token::TokenResponse;
 
 /// A hook that does not answer within this time has failed, and is tried again.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +63,7 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 struct State {
     refresh_token: Option<Secret>,
+    id_token: Option<Secret>,
     dead: Option<Error>,
     unspecific_refusals: u32,
     answer_lost: bool,
@@ -69,11 +71,16 @@ struct State {
 }
 
 impl Record {
-    pub(crate) fn new(refresh_token: Option<Secret>, hook: Option<RotationHook>) -> Self {
+    pub(crate) fn new(
+        refresh_token: Option<Secret>,
+        id_token: Option<Secret>,
+        hook: Option<RotationHook>,
+    ) -> Self {
         Self {
             queue: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
                 refresh_token,
+                id_token,
                 ..State::default()
             }),
             hook,
@@ -85,10 +92,12 @@ impl Record {
     /// Waits until no other flight spends the refresh token (A6). A grant without one does not
     /// queue.
     pub(crate) async fn turn(&self) -> Option<Turn<'_, ()>> {
-        if self.state().refresh_token.is_none() {
-            return None;
+        let spends = self.state().refresh_token.is_some();
+        if spends {
+            Some(self.queue.lock().await)
+        } else {
+            None
         }
-        Some(self.queue.lock().await)
     }
 
     /// The refresh token to spend, if there is one.
@@ -141,28 +150,19 @@ impl Record {
         }
     }
 
-    /// Keeps what an answer brought: the new refresh token, or the old one if it brought none
-    /// (RFC 6749 section 6). Returns when the hook has taken it, or has failed once.
+    /// Keeps the refresh token and the id token that an answer brought, and fills in those of a
+    /// refresh that it left out, which stay in force (RFC 6749 section 6, OpenID Connect Core
+    /// 12.2). Returns when the hook has taken a new refresh token, or has failed once.
     pub(crate) async fn keep(
         self: &Arc<Self>,
-        refresh_token: Option<&Secret>,
+        response: &mut TokenResponse,
         clock: &Clock,
         telemetry: &Telemetry,
     ) {
-        let is_new = {
-            let mut state = self.state();
-            state.answer_lost = false;
-            state.unspecific_refusals = 0;
-            let is_new = refresh_token.is_some() && state.refresh_token.as_ref() != refresh_token;
-            if is_new {
-                state.refresh_token = refresh_token.cloned();
-            }
-            is_new
-        };
-        if !is_new || self.hook.is_none() {
+        if !self.take_over(response) || self.hook.is_none() {
             return;
         }
-        self.unsaved.send_replace(refresh_token.cloned());
+        self.unsaved.send_replace(response.refresh_token.clone());
         if !self.save(clock).await {
             telemetry.refresh_token_unsaved();
             self.save_behind(clock.clone(), telemetry.clone());
@@ -218,6 +218,23 @@ impl Record {
             }
             telemetry.refresh_token_saved();
         });
+    }
+
+    /// Says whether there is another refresh token now.
+    fn take_over(&self, response: &mut TokenResponse) -> bool {
+        let mut state = self.state();
+        state.answer_lost = false;
+        state.unspecific_refusals = 0;
+        if state.refresh_token.is_some() {
+            response.id_token = response.id_token.take().or(state.id_token.take());
+        }
+        state.id_token = response.id_token.clone();
+        let is_new =
+            response.refresh_token.is_some() && state.refresh_token != response.refresh_token;
+        if is_new {
+            state.refresh_token = response.refresh_token.clone();
+        }
+        is_new
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -37,10 +37,9 @@ impl Keeper {
         let mut budget = Budget(self.settings.refresh_timeout);
         let mut asked_again = false;
         loop {
-            let arrival = self.attempts(slot, reason, &mut budget).await?;
-            let refresh_token = arrival.response.refresh_token.as_ref();
+            let mut arrival = self.attempts(slot, reason, &mut budget).await?;
             self.record
-                .keep(refresh_token, &self.clock, &self.telemetry)
+                .keep(&mut arrival.response, &self.clock, &self.telemetry)
                 .await;
             // Refused while this request was under way: what it brought may be dead as well, since
             // servers revoke whole grants (C2). Once is enough, or an API that refuses everything
@@ -77,7 +76,7 @@ impl Keeper {
             let spent = refresh_token.is_some();
             let next = self.clock.now().since(first_asked) + pause;
             let in_grace = self.settings.reuse_grace.is_some_and(|grace| next < grace);
-            let safe = may_repeat(error.how_far(), spent, in_grace)
+            let safe = may_repeat(&error, spent, in_grace)
                 && error.retry_after().unwrap_or_default() <= LONGEST_RETRY_AFTER
                 && repetitions < MOST_REPETITIONS
                 && budget.spend(pause);
@@ -149,8 +148,10 @@ impl Budget {
 }
 
 /// Whether an attempt that ended like this may be made again at once (E3).
-fn may_repeat(delivery: Delivery, refresh_token_spent: bool, in_grace: bool) -> bool {
-    match delivery {
+fn may_repeat(error: &Error, refresh_token_spent: bool, in_grace: bool) -> bool {
+    match error.how_far() {
+        // No setting mends itself within a second, such as a reqwest that was built without TLS.
+        _ if error.kind() == ErrorKind::Settings => false,
         Delivery::NotSent | Delivery::TurnedAway => true,
         Delivery::Failed => !refresh_token_spent,
         // The server may have rotated already; a second use of the old one would look like theft.
@@ -162,7 +163,7 @@ fn may_repeat(delivery: Delivery, refresh_token_spent: bool, in_grace: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::may_repeat;
-    use crate::error::Delivery;
+    use crate::error::{Delivery, Error, ErrorKind};
 
     #[test]
     fn what_may_be_repeated_depends_on_how_far_it_got_and_on_what_it_spent() {
@@ -174,9 +175,12 @@ mod tests {
             (Delivery::Lost, true, false, true),
             (Delivery::Answered, false, false, false),
         ] {
-            assert_eq!(may_repeat(delivery, false, false), without, "{delivery:?}");
-            assert_eq!(may_repeat(delivery, true, false), with, "{delivery:?}");
-            assert_eq!(may_repeat(delivery, true, true), in_grace, "{delivery:?}");
+            let error = Error::new(ErrorKind::Unavailable, "").delivery(delivery);
+            assert_eq!(may_repeat(&error, false, false), without, "{delivery:?}");
+            assert_eq!(may_repeat(&error, true, false), with, "{delivery:?}");
+            assert_eq!(may_repeat(&error, true, true), in_grace, "{delivery:?}");
         }
+        let setting = Error::settings("").delivery(Delivery::NotSent);
+        assert!(!may_repeat(&setting, false, false));
     }
 }

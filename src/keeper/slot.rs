@@ -129,6 +129,21 @@ impl Ledger {
         self.floor = None;
     }
 
+    /// The refused token is refused by another API as well: that one need not wait for the pause
+    /// that the first one has earned (C4).
+    pub(crate) fn hand_over_refusal(&mut self, now: Duration, refuser: &Refuser) {
+        let Some(pending) = &mut self.refusal else {
+            return;
+        };
+        let permit = self.guard.permits(now, &pending.refuser, pending.exempt);
+        if pending.refuser != *refuser && permit.is_err() {
+            *pending = PendingRefusal {
+                refuser: refuser.clone(),
+                exempt: false,
+            };
+        }
+    }
+
     /// What the server said when it asked not to be asked before a moment that is still to come.
     pub(crate) fn told_to_wait(&self, now: Duration) -> Option<&Error> {
         let (until, error) = self.floor.as_ref()?;

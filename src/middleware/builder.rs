@@ -1,5 +1,7 @@
 //! The settings of a middleware: where its tokens may go.
 
+use std::fmt;
+
 use crate::destinations::{Destinations, Elsewhere};
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
@@ -7,7 +9,7 @@ use crate::source::TokenSource;
 
 /// Makes a [`BearerTokenMiddleware`].
 #[must_use = "a builder makes nothing until `build` is called"]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BearerTokenMiddlewareBuilder {
     source: TokenSource,
     origins: Vec<String>,
@@ -64,5 +66,18 @@ impl BearerTokenMiddlewareBuilder {
         let origins = (!self.any_origin).then_some(self.origins);
         let destinations = Destinations::new(origins, self.elsewhere, self.insecure_http)?;
         Ok(BearerTokenMiddleware::new(self.source, destinations))
+    }
+}
+
+impl fmt::Debug for BearerTokenMiddlewareBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the origins, which are not yet checked for passwords.
+        formatter
+            .debug_struct("BearerTokenMiddlewareBuilder")
+            .field("source", &self.source)
+            .field("any_origin", &self.any_origin)
+            .field("elsewhere", &self.elsewhere)
+            .field("insecure_http", &self.insecure_http)
+            .finish_non_exhaustive()
     }
 }

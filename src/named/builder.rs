@@ -29,7 +29,7 @@ pub struct NamedClientBuilder {
 }
 
 enum Http {
-    ToBuild(ClientBuilder),
+    ToBuild(Box<ClientBuilder>),
     Built(Client),
 }
 
@@ -40,7 +40,7 @@ impl NamedClientBuilder {
             base_url,
             source,
             origins: Vec::new(),
-            http: Http::ToBuild(Client::builder()),
+            http: Http::ToBuild(Box::default()),
             before: Vec::new(),
             after: Vec::new(),
             insecure_http: false,
@@ -57,7 +57,7 @@ impl NamedClientBuilder {
     /// The reqwest client to build: time-outs, proxy and TLS are yours, the redirect policy is
     /// [`redirect_policy`](crate::redirect_policy). Default: `reqwest::Client::builder()`.
     pub fn http(mut self, builder: ClientBuilder) -> Self {
-        self.http = Http::ToBuild(builder);
+        self.http = Http::ToBuild(Box::new(builder));
         self
     }
 
@@ -120,7 +120,7 @@ impl NamedClientBuilder {
             bearer = bearer.elsewhere_without_token();
         }
         let http = match self.http {
-            Http::ToBuild(builder) => http_client(builder)?,
+            Http::ToBuild(builder) => http_client(*builder)?,
             Http::Built(client) => client,
         };
         let mut chain = reqwest_middleware::ClientBuilder::new(http);

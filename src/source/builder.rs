@@ -23,7 +23,7 @@ use crate::parameters::TokenParameters;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
 use crate::source::{Refuses, TokenSource};
-use crate::telemetry::{Event, Telemetry};
+use crate::telemetry::{Event, Hook, Telemetry};
 
 static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
 
@@ -42,7 +42,7 @@ pub struct TokenSourceBuilder {
 
 #[derive(Default)]
 struct Hooks {
-    on_event: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    on_event: Option<Hook>,
     on_new_refresh_token: Option<RotationHook>,
     refuses: Option<Refuses>,
 }
@@ -241,7 +241,9 @@ impl TokenSourceBuilder {
 
     fn unchecked(self) -> TokenSource {
         let seed = self.grant.seed();
-        let refresh_token = seed.as_ref().and_then(|seed| seed.refresh_token().cloned());
+        let (refresh_token, id_token) = seed
+            .map(|seed| (seed.refresh_token, seed.id_token))
+            .unwrap_or_default();
         let grant: Arc<str> = self.grant.name().into();
         let telemetry = Telemetry {
             source: self.name.map_or_else(|| grant.clone(), Into::into),
@@ -255,10 +257,13 @@ impl TokenSourceBuilder {
             jitter: self.jitter,
             settings: self.settings,
             telemetry,
-            record: Arc::new(Record::new(refresh_token, self.hooks.on_new_refresh_token)),
+            record: Arc::new(Record::new(
+                refresh_token,
+                id_token,
+                self.hooks.on_new_refresh_token,
+            )),
             primary: Arc::new(Slot::new(TokenParameters::new())),
             cache: Cache::new(self.cache_capacity),
-            generations: AtomicU64::new(0),
             flights: watch::Sender::new(0),
             is_shut_down: AtomicBool::new(false),
         };

@@ -1,7 +1,11 @@
 //! Where the endpoints are: found when first needed, once, and kept (E7).
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest_bearer::{
     ClientAuthentication, ErrorKind, Secret, TestClock, TokenEndpoint, TokenKind,
 };
@@ -47,7 +51,7 @@ async fn tokens_at(server: &MockServer, place: &str) {
 fn discovering(issuer: &str, clock: &TestClock) -> TokenEndpoint {
     TokenEndpoint::builder(ClientAuthentication::none("me"))
         .issuer(issuer)
-        .clock(clock.clone())
+        .clock(clock)
         .build()
         .expect("settings")
 }
@@ -318,6 +322,50 @@ async fn a_runtime_that_is_shut_down_does_not_wedge_the_discovery() {
     other_runtime.shutdown_background();
     waiter.await.expect("a task").expect("a token");
     assert_eq!(count_at(&server, OPENID).await, 2);
+}
+
+/// A resolver that panics once, as code that a user hands in may.
+#[derive(Debug, Default)]
+struct PanicsOnce(AtomicBool);
+
+impl Resolve for PanicsOnce {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let again = self.0.swap(true, Ordering::SeqCst);
+        Box::pin(async move {
+            assert!(again, "the first look-up panics");
+            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+            let addresses: Addrs = Box::new(std::iter::once(address));
+            Ok(addresses)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_during_discovery_is_a_failure_like_any_other() {
+    // A4, B6
+    let server = MockServer::start().await;
+    let issuer = format!("http://as.localhost:{}", server.address().port());
+    document_at(&server, OPENID, &issuer, "/token").await;
+    tokens_at(&server, "/token").await;
+    let clock = TestClock::new();
+    let resolver = Arc::new(PanicsOnce::default());
+    let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
+        .issuer(issuer)
+        .http(reqwest::Client::builder().dns_resolver(resolver))
+        .clock(&clock)
+        .build()
+        .expect("settings");
+    let error = endpoint
+        .request_token(request())
+        .await
+        .expect_err("a panic");
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert_eq!(
+        error.retry_at(),
+        Some(clock.system_time() + Duration::from_secs(1))
+    );
+    clock.advance(Duration::from_secs(1));
+    assert!(endpoint.request_token(request()).await.is_ok());
 }
 
 #[tokio::test]

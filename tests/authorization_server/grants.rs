@@ -112,7 +112,7 @@ async fn a_code_is_exchanged_with_its_redirect_uri_and_verifier() {
     let clock = TestClock::new();
     let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
         .token_url(format!("{}/token", server.uri()))
-        .clock(clock.clone())
+        .clock(&clock)
         .build()
         .expect("settings");
     let tokens = AuthorizationCode::new("c+d")
@@ -157,7 +157,7 @@ async fn a_code_is_sent_once_whatever_the_answer() {
 #[tokio::test]
 async fn a_constant_token_stays() {
     // B11
-    let grant = ConstantToken::new("t");
+    let grant = ConstantToken::new("t").expect("a token");
     let tokens = obtained(&grant, plain()).await.expect("a token");
     assert_eq!((access(&tokens), tokens.expires_at()), (Some("t"), None));
     assert_eq!(format!("{grant:?}"), "ConstantToken([secret])");

@@ -105,7 +105,7 @@ fn no_setting_shows_a_secret() {
     );
     let builder = TokenEndpoint::builder(authentication)
         .http(reqwest::Client::builder().default_headers(headers))
-        .token_url("https://a.b/t");
+        .token_url("https://a.b/t?code=canary");
     let shown = format!("{builder:?} {builder:#?}");
     let endpoint = builder.build().expect("settings");
     let shown = format!("{shown} {endpoint:?} {endpoint:#?}");

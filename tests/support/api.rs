@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use reqwest_bearer::{NamedClient, TokenSource};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::authorization_server::AuthorizationServer;
 use super::http_server::{HttpServer, Reply, Seen};
@@ -22,8 +22,10 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     script: Mutex<VecDeque<Reply>>,
     otherwise: Mutex<Option<Reply>>,
-    is_held: watch::Sender<bool>,
+    /// Closed doors: a permit lets one answer out.
+    doors: Mutex<Option<Arc<Semaphore>>>,
     waiting: watch::Sender<usize>,
+    arrived: watch::Sender<usize>,
 }
 
 impl Api {
@@ -39,8 +41,9 @@ impl Api {
             seen: Mutex::default(),
             script: Mutex::default(),
             otherwise: Mutex::default(),
-            is_held: watch::Sender::new(false),
+            doors: Mutex::default(),
             waiting: watch::Sender::new(0),
+            arrived: watch::Sender::new(0),
         });
         let answering = state.clone();
         let http = HttpServer::start(move |seen| {
@@ -82,17 +85,31 @@ impl Api {
 
     /// Requests are judged when they come, and their answers held back from now on.
     pub(crate) fn hold(&self) {
-        self.state.is_held.send_replace(true);
+        *self.state.doors.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
     }
 
+    /// Lets all answers out.
     pub(crate) fn release(&self) {
-        self.state.is_held.send_replace(false);
+        let doors = self.state.doors.lock().unwrap().take();
+        doors.unwrap().add_permits(10_000);
+    }
+
+    /// Lets the answer out that has been held back for longest.
+    pub(crate) fn release_one(&self) {
+        let doors = self.state.doors.lock().unwrap();
+        doors.as_ref().unwrap().add_permits(1);
     }
 
     /// Returns when so many answers are held back.
     pub(crate) async fn until_held(&self, count: usize) {
         let mut waiting = self.state.waiting.subscribe();
         waiting.wait_for(|now| *now >= count).await.unwrap();
+    }
+
+    /// Returns when so many requests have come since the start.
+    pub(crate) async fn until_seen(&self, count: usize) {
+        let mut arrived = self.state.arrived.subscribe();
+        arrived.wait_for(|seen| *seen >= count).await.unwrap();
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -111,8 +128,11 @@ impl State {
         let reply = self.judge(&seen);
         self.seen.lock().unwrap().push(seen);
         self.waiting.send_modify(|now| *now += 1);
-        let mut is_held = self.is_held.subscribe();
-        is_held.wait_for(|is_held| !is_held).await.unwrap();
+        self.arrived.send_modify(|seen| *seen += 1);
+        let doors = self.doors.lock().unwrap().clone();
+        if let Some(doors) = doors {
+            doors.acquire().await.unwrap().forget();
+        }
         self.waiting.send_modify(|now| *now -= 1);
         reply
     }

@@ -20,6 +20,7 @@ struct State {
     /// Closed doors: a permit lets one request through.
     doors: Mutex<Option<Arc<Semaphore>>>,
     at_once: watch::Sender<(usize, usize)>,
+    arrived: watch::Sender<usize>,
 }
 
 struct Book {
@@ -38,6 +39,8 @@ struct Book {
 /// What it answers instead of a token.
 #[derive(Clone)]
 pub(crate) enum Answer {
+    /// What it answers when nobody tells it anything.
+    Token,
     Reply(Reply),
     /// Takes the request, does what it says, and cuts the connection: the answer is lost.
     Lost,
@@ -62,6 +65,7 @@ impl AuthorizationServer {
             }),
             doors: Mutex::new(None),
             at_once: watch::Sender::new((0, 0)),
+            arrived: watch::Sender::new(0),
         });
         let answering = state.clone();
         let http = HttpServer::start(move |seen| answering.clone().answer(seen)).await;
@@ -167,6 +171,12 @@ impl AuthorizationServer {
         }
     }
 
+    /// Returns when so many token requests have come.
+    pub(crate) async fn until_requests(&self, count: usize) {
+        let mut arrived = self.state.arrived.subscribe();
+        arrived.wait_for(|now| *now >= count).await.unwrap();
+    }
+
     /// Returns when so many requests wait.
     pub(crate) async fn until_held(&self, count: usize) {
         let mut at_once = self.state.at_once.subscribe();
@@ -199,6 +209,7 @@ impl State {
             let scripted = book.script.pop_front();
             scripted.or_else(|| book.otherwise.clone())
         };
+        self.arrived.send_modify(|arrived| *arrived += 1);
         self.at_once.send_modify(|(now, most)| {
             *now += 1;
             *most = (*most).max(*now);
@@ -209,7 +220,7 @@ impl State {
         }
         self.at_once.send_modify(|(now, _)| *now -= 1);
         match answer {
-            None => Some(self.issue(&seen)),
+            None | Some(Answer::Token) => Some(self.issue(&seen)),
             Some(Answer::Reply(reply)) => Some(reply),
             Some(Answer::Cut) => None,
             Some(Answer::Lost) => {

@@ -16,7 +16,8 @@ pub(crate) struct Issuer(Arc<State>);
 
 struct State {
     requests: watch::Sender<usize>,
-    is_held: watch::Sender<bool>,
+    /// Requests up to this number are answered.
+    answered: watch::Sender<usize>,
     lifetime: Mutex<Duration>,
     script: Mutex<VecDeque<Answer>>,
     otherwise: Mutex<Option<Answer>>,
@@ -36,7 +37,7 @@ impl Issuer {
     pub(crate) fn new() -> Self {
         Self(Arc::new(State {
             requests: watch::Sender::new(0),
-            is_held: watch::Sender::new(false),
+            answered: watch::Sender::new(usize::MAX),
             lifetime: Mutex::new(Duration::from_secs(600)),
             script: Mutex::default(),
             otherwise: Mutex::default(),
@@ -68,14 +69,20 @@ impl Issuer {
         self
     }
 
-    /// Requests wait from now on, until they are released.
+    /// Requests that come from now on wait until they are released.
     pub(crate) fn hold(&self) -> &Self {
-        self.0.is_held.send_replace(true);
+        self.0.answered.send_replace(self.requests());
+        self
+    }
+
+    /// One of the waiting requests goes on, or the next one that comes.
+    pub(crate) fn release_one(&self) -> &Self {
+        self.0.answered.send_modify(|answered| *answered += 1);
         self
     }
 
     pub(crate) fn release(&self) -> &Self {
-        self.0.is_held.send_replace(false);
+        self.0.answered.send_replace(usize::MAX);
         self
     }
 
@@ -120,8 +127,8 @@ impl Issuer {
             *requests += 1;
             number = *requests;
         });
-        let mut held = self.0.is_held.subscribe();
-        held.wait_for(|is_held| !is_held).await.unwrap();
+        let mut answered = self.0.answered.subscribe();
+        answered.wait_for(|last| number <= *last).await.unwrap();
         let answer = answer.or_else(|| self.0.otherwise.lock().unwrap().clone());
         match answer {
             None => Ok(TokenResponse::bearer(format!("token-{number}"))

@@ -1,0 +1,574 @@
+//! E, as a token source has it: which attempts are repeated, and what becomes of a refresh token.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod support;
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use reqwest_bearer::{
+    ClientAuthentication, ClientCredentials, Error, ErrorKind, Event, GrantFn, NamedClient,
+    RefreshTokenGrant, TestClock, TokenEndpoint, TokenOptions, TokenResponse, TokenSet,
+    TokenSource, TokenSourceBuilder,
+};
+use serde_json::json;
+use support::api::Api;
+use support::authorization_server::{Answer, AuthorizationServer};
+use support::http_server::Reply;
+use support::issuer::Issuer;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn status(status: u16) -> Answer {
+    Answer::Reply(Reply::new(status))
+}
+
+fn refused(code: &str) -> Answer {
+    Answer::Reply(Reply::new(400).json(&json!({ "error": code })))
+}
+
+/// A source that tells when each of its token requests has ended, answered or not.
+fn told(builder: TokenSourceBuilder) -> (TokenSource, UnboundedReceiver<()>) {
+    let (sender, ended) = unbounded_channel();
+    let source = builder
+        .on_event(move |event| {
+            if let Event::TokenRequest { .. } = event {
+                let _ = sender.send(());
+            }
+        })
+        .build()
+        .unwrap();
+    (source, ended)
+}
+
+#[tokio::test]
+async fn a_source_that_needs_its_own_token_is_an_error_and_no_deadlock() {
+    // E1
+    let api = Api::that_takes(|_| true).await;
+    let own: Arc<OnceLock<NamedClient>> = Arc::default();
+    let client = own.clone();
+    let grant = GrantFn::new("circular", move |_| {
+        let client = client.clone();
+        async move {
+            let sent = client.get().unwrap().get("token").send().await;
+            match sent {
+                Ok(_) => Ok(TokenResponse::bearer("never")),
+                Err(error) => Err(Error::find_in(&error).unwrap().clone()),
+            }
+        }
+    });
+    own.set(api.client(grant)).unwrap();
+    let error = own.get().unwrap().get("x").send().await.unwrap_err();
+    let own = Error::find_in(&error).unwrap();
+    assert_eq!(own.kind(), ErrorKind::Reentrant);
+    assert!(api.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_may_use_the_client_of_another_source() {
+    // E1
+    let api = Api::that_takes(|_| true).await;
+    let outer = Issuer::new();
+    let broker = api.client(outer.grant());
+    let grant = GrantFn::new("brokered", move |_| {
+        let broker = broker.clone();
+        async move {
+            broker.get("token").send().await.unwrap();
+            Ok(TokenResponse::bearer("inner"))
+        }
+    });
+    api.client(grant).get("x").send().await.unwrap();
+    assert_eq!(api.tokens(), ["token-1", "inner"]);
+}
+
+#[tokio::test]
+async fn an_attempt_takes_ten_seconds_and_a_flight_thirty() {
+    // E2
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let (source, mut ended) = told(issuer.hold().builder(&clock));
+    let waiting = tokio::spawn(async move { source.token().await.map(drop) });
+    let began = clock.system_time();
+    for (attempt, pause) in [(1, 0.16), (2, 0.32)] {
+        issuer.until_requests(attempt).await;
+        clock.until_timers(2).await;
+        clock.advance(secs(9.999));
+        assert!(ended.is_empty());
+        clock.advance(secs(0.001));
+        ended.recv().await.unwrap();
+        // The caller's wait goes on while the flight pauses.
+        clock.until_timers(2).await;
+        clock.advance(secs(pause));
+    }
+    issuer.until_requests(3).await;
+    clock.until_timers(2).await;
+    let left = secs(30.0) - clock.system_time().duration_since(began).unwrap();
+    assert_eq!(left, secs(9.52));
+    clock.advance(left);
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(issuer.requests(), 3);
+}
+
+#[tokio::test]
+async fn what_does_no_harm_is_repeated_twice() {
+    // E3, A3: each answer with the requests that one flight makes of it, without and with a
+    // refresh token to spend.
+    for (answer, without, with) in [
+        (status(429), 3, 3),
+        (status(503), 3, 3),
+        (status(500), 3, 1),
+        (status(502), 3, 1),
+        (status(504), 3, 1),
+        (Answer::Cut, 3, 1),
+        (refused("invalid_client"), 1, 1),
+        (refused("temporarily_unavailable"), 3, 3),
+        (refused("server_error"), 3, 1),
+        (status(404), 1, 1),
+        (Answer::Reply(Reply::new(200).body("<html>")), 1, 1),
+        (
+            Answer::Reply(Reply::new(302).header("location", "/token")),
+            1,
+            1,
+        ),
+    ] {
+        let server = AuthorizationServer::start().await;
+        server.always(answer.clone());
+        let label = match &answer {
+            Answer::Reply(reply) => format!("{reply:?}"),
+            _ => "cut".to_owned(),
+        };
+        let source = TokenSource::from(server.client_credentials());
+        source.token().await.unwrap_err();
+        assert_eq!(server.token_requests(), without, "{label}");
+        let source = TokenSource::from(server.refresh_token_grant());
+        source.token().await.unwrap_err();
+        assert_eq!(server.token_requests(), without + with, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_attempt_heals_a_hiccup() {
+    // E3
+    let server = AuthorizationServer::start().await;
+    server.then(status(503)).then(Answer::Cut);
+    let source = TokenSource::from(server.client_credentials());
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+    assert_eq!(server.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_can_connect_to_is_tried_three_times_whatever_is_spent() {
+    // E3
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", gone.local_addr().unwrap());
+    drop(gone);
+    let endpoint = TokenEndpoint::new(url, ClientAuthentication::none("client")).unwrap();
+    let refresh = RefreshTokenGrant::new(endpoint.clone(), "refresh");
+    for builder in [
+        TokenSource::builder(ClientCredentials::new(endpoint)),
+        TokenSource::builder(refresh),
+    ] {
+        let (source, ended) = told(builder);
+        let error = source.token().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(ended.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_short_retry_after_is_waited_for_and_a_long_one_ends_the_flight() {
+    // E3
+    let server = AuthorizationServer::start().await;
+    let wait = |seconds: &str| Answer::Reply(Reply::new(429).header("retry-after", seconds));
+    server.then(wait("1")).then(wait("2"));
+    let clock = TestClock::new();
+    let builder = TokenSource::builder(server.client_credentials()).clock(&clock);
+    let (source, mut ended) = told(builder);
+    let waiting = tokio::spawn(async move { source.token().await.map(drop) });
+    ended.recv().await.unwrap();
+    // The caller's wait, and the pause that the server asked for.
+    clock.until_timers(2).await;
+    clock.advance(secs(0.999));
+    assert_eq!(server.token_requests(), 1);
+    clock.advance(secs(0.001));
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.retry_at(), Some(clock.system_time() + secs(2.0)));
+    assert_eq!(server.token_requests(), 2);
+}
+
+/// A source that starts from the server's refresh token, on a clock.
+fn refreshing(server: &AuthorizationServer, clock: &TestClock) -> TokenSourceBuilder {
+    TokenSource::builder(server.refresh_token_grant())
+        .clock(clock)
+        .jitter(0.0)
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expiry() {
+    // E3, B5: neither by age, nor by refusal, nor because the caller asks.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let source = refreshing(&server, &clock).build().unwrap();
+    source.token().await.unwrap();
+    server.then(Answer::Cut);
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    landed(&source).await;
+    assert_eq!(server.token_requests(), 2);
+    for age in [60.0, 35.0, 24.9] {
+        clock.advance(secs(age));
+        let present = source.token().await.unwrap();
+        assert_eq!(present.expose(), "access-1");
+        source.refuse(&present);
+        source.token().await.unwrap();
+        let forced = TokenOptions::new().force_refresh();
+        source.token_with(&forced).await.unwrap_err();
+        let longer = TokenOptions::new().minimum_lifetime(secs(300.0));
+        source.token_with(&longer).await.unwrap();
+    }
+    assert_eq!(server.token_requests(), 2);
+    clock.advance(secs(0.1));
+    assert_eq!(source.token().await.unwrap().expose(), "access-2");
+    assert_eq!(server.reuses(), 0);
+}
+
+#[tokio::test]
+async fn without_an_access_token_a_lost_refresh_goes_by_the_pace_of_failures() {
+    // E3, B6
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let source = refreshing(&server, &clock).build().unwrap();
+    server.then(status(504)).then(Answer::Cut);
+    for (requests, pause) in [(1, 1.0), (2, 2.0)] {
+        for _ in 0..10 {
+            source.token().await.unwrap_err();
+        }
+        assert_eq!(server.token_requests(), requests);
+        clock.advance(secs(pause));
+    }
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+}
+
+#[tokio::test]
+async fn within_a_grace_period_a_lost_refresh_is_repeated_at_once() {
+    // E3
+    let server = AuthorizationServer::start().await;
+    server.then(Answer::Cut);
+    let source = TokenSource::builder(server.refresh_token_grant())
+        .reuse_grace(secs(30.0))
+        .build()
+        .unwrap();
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+    assert_eq!(server.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_grace_period_that_is_over_is_none() {
+    // E3: the next attempt would come 200 ms after the first was sent.
+    let server = AuthorizationServer::start().await;
+    server.then(Answer::Cut);
+    let source = TokenSource::builder(server.refresh_token_grant())
+        .reuse_grace(secs(0.001))
+        .build()
+        .unwrap();
+    source.token().await.unwrap_err();
+    assert_eq!(server.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn only_invalid_grant_ends_a_refresh_token_and_then_nobody_is_asked_again() {
+    // E3, E8
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let source = refreshing(&server, &clock).build().unwrap();
+    for code in ["invalid_client", "unauthorized_client", "invalid_scope"] {
+        for _ in 0..4 {
+            server.then(refused(code));
+            let error = source.token().await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.oauth_code()),
+                (ErrorKind::Rejected, Some(code))
+            );
+            clock.advance(secs(30.0));
+        }
+    }
+    server.then(refused("invalid_grant"));
+    let before = server.token_requests();
+    for _ in 0..10 {
+        let error = source.token().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SignInRequired);
+        clock.advance(secs(3600.0));
+    }
+    assert_eq!(server.token_requests(), before + 1);
+}
+
+#[tokio::test]
+async fn three_refusals_that_say_nothing_end_a_refresh_token() {
+    // E3: some servers refuse a dead one without its code. Another answer between starts anew.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let source = refreshing(&server, &clock).build().unwrap();
+    let silent = || status(400);
+    for (answer, kind) in [
+        (silent(), ErrorKind::Rejected),
+        (refused("invalid_request"), ErrorKind::Rejected),
+        (refused("invalid_client"), ErrorKind::Rejected),
+        (silent(), ErrorKind::Rejected),
+        (silent(), ErrorKind::Rejected),
+        (refused("invalid_request"), ErrorKind::SignInRequired),
+    ] {
+        server.then(answer);
+        assert_eq!(source.token().await.unwrap_err().kind(), kind);
+        clock.advance(secs(30.0));
+    }
+    source.token().await.unwrap_err();
+    assert_eq!(server.token_requests(), 6);
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_leaves_the_access_token_alone() {
+    // E3, B4
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let source = refreshing(&server, &clock).build().unwrap();
+    source.token().await.unwrap();
+    server.then(refused("invalid_grant"));
+    for age in [480.0, 90.0, 29.9] {
+        clock.advance(secs(age));
+        assert_eq!(source.token().await.unwrap().expose(), "access-1");
+        landed(&source).await;
+    }
+    clock.advance(secs(0.1));
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    assert_eq!(server.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_refresh_token_leaves_the_old_one_and_one_with_it_takes_its_place() {
+    // E6
+    for rotates in [false, true] {
+        let server = AuthorizationServer::start().await;
+        server.rotate(rotates);
+        let source = TokenSource::from(server.refresh_token_grant());
+        for number in 1..4 {
+            let forced = TokenOptions::new().force_refresh();
+            let token = source.token_with(&forced).await.unwrap();
+            assert_eq!(token.expose(), format!("access-{number}"));
+        }
+        let sent: Vec<_> = server
+            .requests()
+            .iter()
+            .map(|request| request.field("refresh_token").unwrap())
+            .collect();
+        let expected = match rotates {
+            false => ["refresh-0", "refresh-0", "refresh-0"],
+            true => ["refresh-0", "refresh-1", "refresh-2"],
+        };
+        assert_eq!(sent, expected);
+        let scopes = server
+            .requests()
+            .iter()
+            .any(|request| request.field("scope").is_some());
+        assert!(!scopes, "a refresh sends a scope only when asked");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_id_token_leaves_the_old_one_and_one_with_it_takes_its_place() {
+    // E6
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let set = TokenSet::from_refresh_token("refresh-0").with_id_token("id-0");
+    let grant = RefreshTokenGrant::from_token_set(server.endpoint(), set);
+    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    let second = json!({ "access_token": "a", "expires_in": 600, "id_token": "id-2" });
+    server
+        .then(Answer::Token)
+        .then(Answer::Reply(Reply::new(200).json(&second)));
+    for expected in ["id-0", "id-2", "id-2"] {
+        let forced = TokenOptions::new().force_refresh();
+        let token = source.token_with(&forced).await.unwrap();
+        assert_eq!(token.id_token().unwrap().expose(), expected);
+    }
+}
+
+#[tokio::test]
+async fn fewer_scopes_than_asked_for_are_used_and_told() {
+    // E6
+    let server = AuthorizationServer::start().await;
+    let narrow = json!({ "access_token": "a", "expires_in": 600, "scope": "read" });
+    server.then(Answer::Reply(Reply::new(200).json(&narrow)));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let teller = told.clone();
+    let source = TokenSource::builder(server.client_credentials().scope("read write"))
+        .on_event(move |event| {
+            if let Event::ScopeNarrowed { asked, granted, .. } = event {
+                teller
+                    .lock()
+                    .unwrap()
+                    .push((asked.clone(), granted.clone()));
+            }
+        })
+        .build()
+        .unwrap();
+    let token = source.token().await.unwrap();
+    assert_eq!((token.expose(), token.scope()), ("a", Some("read")));
+    let told = told.lock().unwrap().clone();
+    assert_eq!(told, [("read write".to_owned(), "read".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_whole_token_set_is_used_while_it_lives() {
+    // E6
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    let set = TokenSet::new("from-sign-in")
+        .with_refresh_token("refresh-0")
+        .with_issued_at(clock.system_time() - secs(100.0))
+        .with_expires_at(clock.system_time() + secs(500.0));
+    let grant = RefreshTokenGrant::from_token_set(server.endpoint(), set);
+    let source = TokenSource::builder(grant)
+        .clock(&clock)
+        .jitter(0.0)
+        .build()
+        .unwrap();
+    for age in [0.0, 379.9] {
+        clock.advance(secs(age));
+        assert_eq!(source.token().await.unwrap().expose(), "from-sign-in");
+        assert!(!source.status().is_refreshing());
+    }
+    clock.advance(secs(0.1));
+    source.token().await.unwrap();
+    landed(&source).await;
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_is_saved_before_anybody_sees_the_access_token() {
+    // E6
+    let server = AuthorizationServer::start().await;
+    server.rotate(true);
+    let (asked, mut saves) = tokio::sync::mpsc::unbounded_channel();
+    let (done, saved) = tokio::sync::watch::channel(false);
+    let source = TokenSource::builder(server.refresh_token_grant())
+        .on_new_refresh_token(move |refresh_token| {
+            asked.send(refresh_token.expose().to_owned()).unwrap();
+            let mut saved = saved.clone();
+            async move { saved.wait_for(|done| *done).await.map(drop) }
+        })
+        .build()
+        .unwrap();
+    let waiting = tokio::spawn({
+        let source = source.clone();
+        async move { source.token().await.map(drop) }
+    });
+    assert_eq!(saves.recv().await.as_deref(), Some("refresh-1"));
+    assert!(!source.status().is_usable());
+    assert!(!waiting.is_finished());
+    done.send(true).unwrap();
+    waiting.await.unwrap().unwrap();
+    assert!(source.status().is_usable());
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_cannot_be_saved_is_used_told_and_saved_later() {
+    // E6
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let works = Arc::new(Mutex::new(false));
+    let saved = Arc::new(Mutex::new(Vec::new()));
+    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let (disk, file) = (works.clone(), saved.clone());
+    let source = refreshing(&server, &clock)
+        .on_new_refresh_token(move |refresh_token| {
+            let works = *disk.lock().unwrap();
+            if works {
+                file.lock().unwrap().push(refresh_token.expose().to_owned());
+            }
+            async move { works.then_some(()).ok_or("disk full") }
+        })
+        .on_event(move |event| match event {
+            Event::RefreshTokenUnsaved { .. } => sender.send("unsaved").unwrap(),
+            Event::RefreshTokenSaved { .. } => sender.send("saved").unwrap(),
+            _ => {}
+        })
+        .build()
+        .unwrap();
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+    assert_eq!(events.recv().await, Some("unsaved"));
+    // A newer one, and another failure.
+    let forced = TokenOptions::new().force_refresh();
+    source.token_with(&forced).await.unwrap();
+    assert_eq!(events.recv().await, Some("unsaved"));
+    let stopping = tokio::spawn({
+        let source = source.clone();
+        async move { source.shutdown().await }
+    });
+    // The saver's pause, and the patience of the shutdown.
+    clock.until_timers(2).await;
+    assert!(!stopping.is_finished());
+    *works.lock().unwrap() = true;
+    clock.advance(secs(1.0));
+    stopping.await.unwrap().unwrap();
+    assert_eq!(events.recv().await, Some("saved"));
+    assert_eq!(*saved.lock().unwrap(), ["refresh-2"], "the newest, once");
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_the_flight_and_starts_no_other() {
+    // A2
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.hold().source(&clock);
+    let waiting = tokio::spawn({
+        let source = source.clone();
+        async move { source.token().await.map(drop) }
+    });
+    issuer.until_requests(1).await;
+    let stopping = tokio::spawn({
+        let source = source.clone();
+        async move { source.shutdown().await }
+    });
+    clock.until_timers(3).await;
+    assert!(!stopping.is_finished());
+    issuer.release();
+    stopping.await.unwrap().unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(source.token().await.unwrap().expose(), "token-1");
+    clock.advance(secs(600.0));
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ShutDown);
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_shutdown_gives_up_after_ten_seconds() {
+    // A2
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer
+        .hold()
+        .builder(&clock)
+        .attempt_timeout(secs(1000.0))
+        .refresh_timeout(secs(1000.0))
+        .wait_at_most(secs(1000.0))
+        .build()
+        .unwrap();
+    let waiting = tokio::spawn({
+        let source = source.clone();
+        async move { source.token().await.map(drop) }
+    });
+    issuer.until_requests(1).await;
+    let stopping = tokio::spawn(async move { source.shutdown().await });
+    clock.until_timers(3).await;
+    clock.advance(secs(10.0));
+    assert_eq!(
+        stopping.await.unwrap().unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+    waiting.abort();
+}
+
+/// Returns when the flight under way has landed.
+async fn landed(source: &TokenSource) {
+    while source.status().is_refreshing() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,155 @@
+//! B9 and B13: requests that can be sent once only, and requests that cannot wait for ever.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::Extensions;
+use reqwest::{Body, Request, Response};
+use reqwest_bearer::{Error, ErrorKind, NamedClient, TestClock, TokenSource};
+use reqwest_middleware::{Middleware, Next};
+use support::api::{Api, refusal};
+use support::issuer::{Issuer, failure};
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// A body that can be read once only.
+fn stream() -> Body {
+    let parts: [Result<&str, std::io::Error>; 1] = [Ok("once")];
+    Body::wrap_stream(futures_util::stream::iter(parts))
+}
+
+async fn landed(source: &TokenSource) {
+    while source.status().is_refreshing() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_sent_twice_waits_for_the_new_token_in_the_soft_window() {
+    // B9
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(issuer.source(&clock));
+    client.post("x").body(stream()).send().await.unwrap();
+    clock.advance(secs(480.0));
+    issuer.hold();
+    // Any other call goes on with the present token, and has started the flight.
+    client.post("x").body("again").send().await.unwrap();
+    issuer.until_requests(2).await;
+    let once = tokio::spawn(client.post("x").body(stream()).send());
+    // The attempt, and the wait.
+    clock.until_timers(2).await;
+    clock.advance(secs(1.0));
+    assert!(!once.is_finished());
+    issuer.release();
+    once.await.unwrap().unwrap();
+    assert_eq!(api.tokens(), ["token-1", "token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn if_the_new_token_does_not_come_the_present_one_serves_for_such_a_body() {
+    // B9: the flight fails, and then none may start.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let source = issuer.source(&clock);
+    let client = api.client(&source);
+    client.get("x").send().await.unwrap();
+    clock.advance(secs(480.0));
+    issuer.always(failure());
+    for _ in 0..3 {
+        client.post("x").body(stream()).send().await.unwrap();
+        landed(&source).await;
+    }
+    assert_eq!(api.tokens(), ["token-1"; 4]);
+    assert_eq!(issuer.requests(), 2);
+}
+
+/// Keeps the time-outs of all sendings.
+#[derive(Clone, Default)]
+struct Timeouts(Arc<Mutex<Vec<Option<Duration>>>>);
+
+#[async_trait::async_trait]
+impl Middleware for Timeouts {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        self.0.lock().unwrap().push(request.timeout().copied());
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn a_time_out_of_the_request_bounds_the_wait_for_its_token() {
+    // B13
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(issuer.hold().source(&clock));
+    let call = tokio::spawn(client.get("x").timeout(secs(5.0)).send());
+    issuer.until_requests(1).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(5.0));
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(Error::find_in(&error).unwrap().kind(), ErrorKind::Timeout);
+    assert!(api.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_resend() {
+    // B13
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let timeouts = Timeouts::default();
+    let client = NamedClient::builder("api", api.url(), issuer.hold().source(&clock))
+        .after(timeouts.clone())
+        .build()
+        .unwrap();
+    api.then(refusal());
+    let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
+    issuer.until_requests(1).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(3.0));
+    api.hold();
+    issuer.release();
+    api.until_held(1).await;
+    issuer.hold();
+    api.release();
+    issuer.until_requests(2).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(4.0));
+    issuer.release();
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    let seen = timeouts.0.lock().unwrap().clone();
+    assert_eq!(seen, [Some(secs(97.0)), Some(secs(93.0))]);
+    // Without one, none is set.
+    client.get("x").send().await.unwrap();
+    assert_eq!(timeouts.0.lock().unwrap().last(), Some(&None));
+}
+
+#[tokio::test]
+async fn a_refusal_whose_time_is_up_is_passed_on_without_a_resend() {
+    // B13, C8
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(issuer.source(&clock));
+    client.get("x").send().await.unwrap();
+    api.then(refusal());
+    issuer.hold();
+    let call = tokio::spawn(client.get("x").timeout(secs(5.0)).send());
+    issuer.until_requests(2).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(5.0));
+    let response = call.await.unwrap().unwrap();
+    assert_eq!(response.status(), 401);
+    let reason = response.extensions().get::<Error>().unwrap();
+    assert_eq!(reason.kind(), ErrorKind::Timeout);
+    assert_eq!(api.seen().len(), 2);
+}

@@ -1,0 +1,581 @@
+//! D6: no token, secret, assertion, code or body of the authorization server in anything that the
+//! crate lets out: `Debug`, `Display`, errors with their causes, events, spans and log lines.
+//!
+//! One program lives through everything, all of its secrets contain one word, and that word is
+//! looked for. Scopes are not among them: they are no secret, and events name them on purpose.
+//!
+//! Of the log lines only those of this crate are read. What hyper and reqwest write at their finest
+//! levels about the bytes that they send is theirs: no crate above them can see to it, and nobody
+//! turns it on by turning this crate's on.
+
+use std::any::type_name;
+use std::collections::{BTreeSet, VecDeque};
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt::{Debug, Display};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::Extensions;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Request, Response};
+use reqwest_bearer::{
+    AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
+    ClientCredentials, ConstantToken, Error, ErrorKind, GrantFn, GrantRequest, NamedClient,
+    NamedClients, RefreshReason, RefreshTokenGrant, Secret, SecretSource, TestClock, TokenEndpoint,
+    TokenFile, TokenKind, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet,
+    TokenSource, TokenSourceBuilder,
+};
+use reqwest_middleware::{Middleware, Next};
+use serde_json::json;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::prelude::*;
+
+use crate::support::api::Api;
+use crate::support::http_server::{HttpServer, Reply, Seen};
+
+/// What every secret of this program contains, as it is and as Base64 has it at each offset.
+const CANARIES: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
+
+const CLIENT_SECRET: &str = "canary-client-secret";
+
+/// Everything that was let out.
+#[derive(Clone, Default)]
+struct Outputs(Arc<Mutex<Said>>);
+
+#[derive(Default)]
+struct Said {
+    text: String,
+    /// The public types that were shown.
+    types: BTreeSet<&'static str>,
+}
+
+impl Outputs {
+    fn show<T: Debug>(&self, value: &T) {
+        self.say(format!("{value:?}\n{value:#?}"));
+        let path = type_name::<T>();
+        let name = path.rsplit("::").next().unwrap_or(path);
+        self.0.lock().unwrap().types.insert(name);
+    }
+
+    fn show_error(&self, error: &(impl StdError + 'static)) {
+        self.show(error);
+        let mut next: Option<&dyn StdError> = Some(error);
+        while let Some(cause) = next {
+            self.say(format!("{cause}\n{cause:#}\n{cause:?}\n{cause:#?}"));
+            next = cause.source();
+        }
+    }
+
+    /// The error that this must be.
+    fn show_failure<T>(&self, outcome: Result<T, Error>) -> ErrorKind {
+        let Err(error) = outcome else {
+            panic!("succeeded");
+        };
+        self.show_error(&error);
+        error.kind()
+    }
+
+    fn say(&self, text: impl Display) {
+        self.0.lock().unwrap().text += &format!("{text}\n");
+    }
+}
+
+impl io::Write for Outputs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().text += &String::from_utf8_lossy(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What middleware after ours shows of a request.
+#[async_trait::async_trait]
+impl Middleware for Outputs {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        assert!(request.headers()[AUTHORIZATION].is_sensitive());
+        self.say(format!("{request:?}\n{:?}", request.headers()));
+        next.run(request, extensions).await
+    }
+}
+
+/// An answer of a server that repeats in it what it was sent.
+type Gossip = fn(&Seen) -> Option<Reply>;
+
+/// An authorization server whose every word is a secret.
+struct GossipingServer {
+    http: HttpServer,
+    script: Arc<Mutex<VecDeque<Gossip>>>,
+}
+
+impl GossipingServer {
+    async fn start() -> Self {
+        let script = Arc::new(Mutex::new(VecDeque::<Gossip>::new()));
+        let answers = script.clone();
+        let http = HttpServer::start(move |seen| {
+            let scripted = answers.lock().unwrap().pop_front();
+            let answer = scripted.map_or_else(|| Some(tokens(&seen)), |answer| answer(&seen));
+            async move { answer }
+        })
+        .await;
+        Self { http, script }
+    }
+
+    fn then(&self, answer: Gossip) {
+        self.script.lock().unwrap().push_back(answer);
+    }
+
+    fn endpoint(&self, authentication: ClientAuthentication) -> TokenEndpoint {
+        TokenEndpoint::builder(authentication)
+            .token_url(format!("{}/token", self.http.url()))
+            .revocation_url(format!("{}/revoke", self.http.url()))
+            .build()
+            .unwrap()
+    }
+}
+
+fn tokens(seen: &Seen) -> Reply {
+    // Another one for each that was handed in.
+    let spent = seen.field("refresh_token").unwrap_or_default();
+    Reply::new(200).json(&json!({
+        "access_token": format!("canary-access{}", spent.len()),
+        "refresh_token": format!("canary-refresh-{spent}"),
+        "id_token": "canary.id.token",
+        "token_type": "Bearer",
+        "expires_in": 600,
+        "scope": "a",
+        "canary-member": "canary-value",
+    }))
+}
+
+fn echo(seen: &Seen) -> String {
+    format!("canary <html> {seen:?}")
+}
+
+/// All the ways in which a token request fails, and which kind of error that is.
+const FAILURES: [(Gossip, ErrorKind); 12] = [
+    (
+        |seen| {
+            let answer = json!({ "error": "invalid_client", "error_description": echo(seen), "error_uri": "https://canary" });
+            Some(
+                Reply::new(401)
+                    .json(&answer)
+                    .header("www-authenticate", "Bearer canary"),
+            )
+        },
+        ErrorKind::Rejected,
+    ),
+    (
+        |seen| {
+            Some(
+                Reply::new(400)
+                    .json(&json!({ "error": "canary_code", "error_description": echo(seen) })),
+            )
+        },
+        ErrorKind::Rejected,
+    ),
+    (
+        |seen| {
+            Some(
+                Reply::new(400)
+                    .json(&json!({ "error": "invalid_grant", "error_description": echo(seen) })),
+            )
+        },
+        ErrorKind::SignInRequired,
+    ),
+    (
+        |seen| Some(Reply::new(400).json(&json!({ "error": { "canary": echo(seen) } }))),
+        ErrorKind::Rejected,
+    ),
+    (
+        |seen| {
+            Some(
+                Reply::new(403)
+                    .header("content-type", "text/html")
+                    .body(echo(seen)),
+            )
+        },
+        ErrorKind::Protocol,
+    ),
+    (
+        |seen| {
+            Some(
+                Reply::new(200)
+                    .header("content-type", "text/html")
+                    .body(echo(seen)),
+            )
+        },
+        ErrorKind::Protocol,
+    ),
+    (
+        |_| {
+            Some(
+                Reply::new(200)
+                    .json(&json!({ "access_token": "canary-a", "token_type": "canary" })),
+            )
+        },
+        ErrorKind::Protocol,
+    ),
+    (
+        |_| {
+            Some(
+                Reply::new(200)
+                    .json(&json!({ "access_token": "canary\r\n", "token_type": "Bearer" })),
+            )
+        },
+        ErrorKind::Protocol,
+    ),
+    (
+        |_| Some(Reply::new(302).header("location", "https://canary/canary")),
+        ErrorKind::Protocol,
+    ),
+    (
+        |seen| Some(Reply::new(500).body(echo(seen))),
+        ErrorKind::Unavailable,
+    ),
+    (
+        |seen| {
+            Some(
+                Reply::new(503)
+                    .header("retry-after", "60")
+                    .header("x-canary", "canary")
+                    .body(echo(seen)),
+            )
+        },
+        ErrorKind::Unavailable,
+    ),
+    (|_| None, ErrorKind::Unavailable),
+];
+
+fn basic() -> ClientAuthentication {
+    ClientAuthentication::client_secret_basic("client", CLIENT_SECRET)
+}
+
+/// A program with all that the tests below go through.
+struct Program {
+    outputs: Outputs,
+    server: GossipingServer,
+    api: Api,
+    clock: TestClock,
+}
+
+impl Program {
+    async fn new(outputs: Outputs) -> Self {
+        Self {
+            outputs,
+            server: GossipingServer::start().await,
+            api: Api::that_takes(|_| true).await,
+            clock: TestClock::new(),
+        }
+    }
+
+    fn builder(&self, tokens: TokenSet) -> TokenSourceBuilder {
+        let grant = RefreshTokenGrant::from_token_set(self.server.endpoint(basic()), tokens);
+        let (events, saving) = (self.outputs.clone(), self.outputs.clone());
+        TokenSource::builder(grant)
+            .clock(&self.clock)
+            .on_event(move |event| events.show(event))
+            .on_new_refresh_token(move |refresh_token| {
+                saving.show(&refresh_token);
+                async { Err::<(), _>("canary: cannot be saved") }
+            })
+    }
+
+    fn client(&self, source: &TokenSource) -> NamedClient {
+        // A key of another kind, that somebody forgot to mark as sensitive.
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", HeaderValue::from_static("canary-key"));
+        NamedClient::builder("api", self.api.url(), source)
+            .http(reqwest::Client::builder().default_headers(headers))
+            .after(self.outputs.clone())
+            .build()
+            .unwrap()
+    }
+
+    async fn sign_in(&self) -> TokenSet {
+        let code = || {
+            AuthorizationCode::new("canary-code")
+                .redirect_uri("https://app.test/")
+                .code_verifier("canary-verifier")
+        };
+        let endpoint = self.server.endpoint(basic());
+        self.outputs.show(&code());
+        for (failure, _) in FAILURES {
+            self.server.then(failure);
+            self.outputs.show_failure(code().exchange(&endpoint).await);
+        }
+        let tokens = code().exchange(&endpoint).await.unwrap();
+        self.outputs.show(&tokens);
+        tokens
+    }
+
+    async fn call_and_be_refused(&self, tokens: &TokenSet) {
+        let refusal = concat!(
+            r#"Bearer error="canary_error", error_description="canary", realm="canary", "#,
+            r#"claims="canary", acr_values="canary", scope="a""#
+        );
+        let source = self.builder(tokens.clone()).build().unwrap();
+        let client = self.client(&source);
+        assert_eq!(client.get("x").send().await.unwrap().status(), 200);
+        for status in [401, 403] {
+            let reply = Reply::new(status).header("www-authenticate", refusal);
+            self.api.always(reply);
+            let refused = client.get("x").send().await.unwrap();
+            let challenge = refused.extensions().get::<BearerChallenge>();
+            self.outputs.show(challenge.unwrap());
+        }
+        self.api.mend();
+        let token = source.token().await.unwrap();
+        source.refuse(&token);
+        for shown in [token, source.token().await.unwrap()] {
+            self.outputs.show(&shown);
+        }
+        self.outputs.show(&source);
+        self.outputs.show(&source.status());
+        self.outputs.show(&client);
+        self.outputs.show(&NamedClients::new([client]).unwrap());
+        let endpoint = self.server.endpoint(basic());
+        let refresh_token = tokens.refresh_token().unwrap();
+        let revoke = || endpoint.revoke(refresh_token, TokenKind::RefreshToken);
+        for (failure, kind) in FAILURES {
+            self.server.then(failure);
+            if let Err(error) = revoke().await {
+                self.outputs.show_error(&error);
+            } else {
+                // To a revocation any 200 is a success.
+                assert_eq!(kind, ErrorKind::Protocol);
+            }
+        }
+        revoke().await.unwrap();
+    }
+
+    async fn fail_in_every_way(&self, tokens: &TokenSet) {
+        let refresh_token = tokens.refresh_token().unwrap();
+        let expired = TokenSet::from_refresh_token(refresh_token.clone());
+        for (number, (failure, kind)) in FAILURES.into_iter().enumerate() {
+            // With a token at hand: the answer of the API, and the reason beside it.
+            let source = self.builder(tokens.clone()).build().unwrap();
+            self.server.then(failure);
+            self.api.then(Reply::new(401));
+            let refused = self.client(&source).get("x").send().await.unwrap();
+            assert_eq!(refused.status(), 401);
+            let reason = refused.extensions().get::<Error>().unwrap();
+            assert_eq!(reason.kind(), kind, "{number}");
+            self.outputs.show_error(reason);
+            self.outputs.show(&source.status());
+            // Without one: an error of the request.
+            let source = self.builder(expired.clone()).build().unwrap();
+            self.server.then(failure);
+            let error = self.client(&source).get("x").send().await.unwrap_err();
+            self.outputs.show_error(&error);
+            let own = Error::find_in(&error).unwrap();
+            assert_eq!(own.kind(), kind, "{number}");
+            self.outputs.show_error(own);
+            self.outputs.show(&source);
+        }
+    }
+
+    async fn authenticate_in_every_way(&self) {
+        let function = || {
+            SecretSource::from_fn(|| async {
+                Ok::<_, Infallible>(Secret::new("canary-from-a-function"))
+            })
+        };
+        let file = std::env::temp_dir().join(format!("reqwest-bearer-d6-{}", std::process::id()));
+        std::fs::write(&file, "canary file").unwrap();
+        for authentication in [
+            ClientAuthentication::client_secret_basic_raw("client", CLIENT_SECRET),
+            ClientAuthentication::client_secret_post("client", function()),
+            ClientAuthentication::client_assertion("client", "canary.signed.assertion"),
+            ClientAuthentication::client_assertion("client", SecretSource::file(&file)),
+            ClientAuthentication::none("client"),
+        ] {
+            self.outputs.show(&authentication);
+            let endpoint = self.server.endpoint(authentication);
+            self.outputs.show(&endpoint);
+            let grant = ClientCredentials::new(endpoint).scope("a");
+            self.outputs.show(&grant);
+            let (refused, _) = FAILURES[0];
+            self.server.then(refused);
+            let source = TokenSource::from(grant);
+            self.outputs.show_failure(source.token().await);
+        }
+        // A file with something in it that is no token.
+        let source = TokenSource::from(TokenFile::new(&file));
+        self.outputs.show(&TokenFile::new(&file));
+        self.outputs.show_failure(source.token().await);
+        std::fs::remove_file(&file).unwrap();
+        self.outputs
+            .show_failure(source.token_with(&TokenOptions::new().scope("b")).await);
+        self.outputs.show(&function());
+    }
+
+    async fn discover_in_vain(&self) {
+        let documents: [Gossip; 3] = [
+            |seen| Some(Reply::new(200).body(echo(seen))),
+            |_| {
+                Some(Reply::new(200).json(
+                    &json!({ "issuer": "https://canary", "token_endpoint": "https://canary" }),
+                ))
+            },
+            |seen| Some(Reply::new(404).body(echo(seen))),
+        ];
+        for document in documents {
+            // The two places where it may be.
+            self.server.then(document);
+            self.server.then(document);
+            let endpoint = TokenEndpoint::discover(self.server.http.url(), basic()).unwrap();
+            self.outputs.show(&endpoint);
+            let code = AuthorizationCode::new("canary-code");
+            self.outputs.show_failure(code.exchange(&endpoint).await);
+        }
+    }
+
+    async fn panic(&self) {
+        let grant = GrantFn::new("panics", |_| async { panic!("canary, on purpose") });
+        self.outputs.show(&grant);
+        let source = TokenSource::builder(grant).clock(&self.clock);
+        let source = source.build().unwrap();
+        let kind = self.outputs.show_failure(source.token().await);
+        assert_eq!(kind, ErrorKind::Panicked);
+    }
+
+    async fn be_set_up_wrongly(&self) {
+        let url = "https://canary-user:canary-password@h.test";
+        let source = TokenSource::from(ConstantToken::new("canary-constant").unwrap());
+        self.outputs
+            .show(&ConstantToken::new("canary-constant").unwrap());
+        let middleware = BearerTokenMiddleware::builder(&source).origin(url);
+        self.outputs.show(&middleware);
+        self.outputs.show_failure(middleware.build());
+        let named = NamedClient::builder("api", url, &source).origin(url);
+        self.outputs.show(&named);
+        self.outputs.show_failure(named.build());
+        let endpoint = TokenEndpoint::builder(basic()).token_url(url).issuer(url);
+        self.outputs.show(&endpoint);
+        self.outputs.show_failure(endpoint.build());
+        for text in [url, "canary is no url", "canary://canary"] {
+            self.outputs.show_failure(TokenEndpoint::new(text, basic()));
+            self.outputs
+                .show_failure(TokenEndpoint::discover(text, basic()));
+            self.outputs
+                .show_failure(BearerTokenMiddleware::for_origin(text, &source));
+            self.outputs
+                .show_failure(NamedClient::new("api", text, &source));
+        }
+        let middleware = BearerTokenMiddleware::for_any_origin(&source);
+        self.outputs.show(&middleware);
+        let client = self.client(&source);
+        for path in [
+            "//canary",
+            "../canary",
+            "https:canary",
+            "canary://x",
+            "canary\t",
+        ] {
+            let error = client.get(path).send().await.unwrap_err();
+            self.outputs.show_error(&error);
+            self.outputs.show_error(Error::find_in(&error).unwrap());
+        }
+    }
+
+    fn show_what_is_left(&self) {
+        let parameters = TokenParameters::new().scope("a").audience("b");
+        let secret = Secret::new("canary");
+        self.outputs.show(&secret);
+        self.outputs
+            .show(&GrantRequest::new(parameters.clone(), Some(secret.clone())));
+        let request = TokenRequest::new("canary").field("a", "canary");
+        self.outputs
+            .show(&request.secret_field("b", secret.clone()));
+        self.outputs.show(&parameters);
+        self.outputs.show(
+            &TokenOptions::new()
+                .scope("a")
+                .minimum_lifetime(Duration::MAX),
+        );
+        self.outputs.show(
+            &TokenResponse::bearer(secret.clone())
+                .refresh_token(secret.clone())
+                .member("canary", "canary"),
+        );
+        let seed = TokenSet::new(secret.clone()).with_id_token(secret.clone());
+        self.outputs.show(&seed);
+        let endpoint = self.server.endpoint(basic());
+        self.outputs.show(&RefreshTokenGrant::new(endpoint, secret));
+        self.outputs.show(&self.builder(seed));
+        self.outputs.show(&self.clock);
+        self.outputs.show(&(TokenKind::AccessToken));
+        self.outputs.show(&RefreshReason::Soft);
+        self.outputs.say(RefreshReason::Soft);
+        self.outputs.show(&ErrorKind::Rejected);
+        self.outputs.show(&SecretSource::from("canary"));
+    }
+}
+
+/// The types that the crate lets out, by what `lib.rs` says.
+fn public_types() -> BTreeSet<&'static str> {
+    let exports = include_str!("../../src/lib.rs").split("pub use ").skip(1);
+    let names = exports.flat_map(|export| {
+        let (list, _) = export.split_once(';').unwrap();
+        let list = list.rsplit("::").next().unwrap().trim_start_matches('{');
+        list.trim_end_matches('}').split(',').map(str::trim)
+    });
+    names
+        .filter(|name| name.starts_with(|first: char| first.is_uppercase()) && *name != "Grant")
+        .collect()
+}
+
+#[tokio::test]
+async fn no_secret_is_in_anything_that_the_crate_lets_out() {
+    // D6
+    let outputs = Outputs::default();
+    let log = outputs.clone();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_span_events(FmtSpan::FULL)
+        .with_writer(move || log.clone())
+        .with_filter(filter_fn(|of| of.target().starts_with("reqwest_bearer")));
+    tracing_subscriber::registry().with(lines).init();
+
+    let program = Program::new(outputs.clone()).await;
+    let tokens = program.sign_in().await;
+    program.call_and_be_refused(&tokens).await;
+    program.fail_in_every_way(&tokens).await;
+    program.authenticate_in_every_way().await;
+    program.discover_in_vain().await;
+    program.panic().await;
+    program.be_set_up_wrongly().await;
+    program.show_what_is_left();
+
+    let said = outputs.0.lock().unwrap();
+    for line in said.text.lines() {
+        for canary in CANARIES {
+            assert!(!line.contains(canary), "{line}");
+        }
+    }
+    // The other half of the proof: that it was listened to.
+    for heard in [
+        "token_refresh{",
+        "token request failed",
+        "token request succeeded",
+        "an API refused the token",
+        "could not be saved",
+        "(error code `invalid_client`)",
+        "\"authorization\": Sensitive",
+    ] {
+        assert!(said.text.contains(heard), "{heard}");
+    }
+    let silent: Vec<_> = public_types().difference(&said.types).copied().collect();
+    assert!(silent.is_empty(), "show these too: {silent:?}");
+}

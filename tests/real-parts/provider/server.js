@@ -1,0 +1,276 @@
+// A real authorization server for the tests: oidc-provider, and a small API that checks its tokens.
+//
+//   node server.js ['{"accessTokenTtl": 60, "rotateRefreshToken": true}']
+//
+// When it listens it prints one line of JSON with its addresses. It ends when its standard input is
+// closed, so it never outlives the test that started it, however that test ends.
+//
+// Three issuers live in the process, each with its own memory, so a token of one is nothing to the
+// others:
+//
+//   /           the issuer without a path
+//   /tenant/a   an issuer with a path, whose OIDC discovery document stands below the path
+//   /tenant/b   an issuer with a path that knows RFC 8414 only: its document stands before the path
+//
+// Below each of them:
+//
+//   /api/...             the protected API: 200 for a live token, 401 for any other
+//   /admin/token-requests what the token endpoint was asked, in order
+//   /admin/api-requests   what the API was sent, in order
+//   /admin/revoke         POST a token as the body: that access token dies, and nothing else
+
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+
+import Provider from 'oidc-provider';
+
+import { memory } from './store.js';
+
+const settings = {
+  accessTokenTtl: 60,
+  refreshTokenTtl: 3600,
+  rotateRefreshToken: true,
+  ...JSON.parse(process.argv[2] ?? '{}'),
+};
+
+/** Nobody listens here: the test reads the code out of the `Location` header. */
+const REDIRECT_URI = 'http://127.0.0.1:9/callback';
+
+const USER_GRANTS = ['authorization_code', 'refresh_token'];
+const SCOPES = 'openid offline_access email api:read api:write';
+
+const CLIENTS = [
+  {
+    client_id: 'basic-client',
+    client_secret: 'basic-secret',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['client_credentials', ...USER_GRANTS],
+    response_types: ['code'],
+    redirect_uris: [REDIRECT_URI],
+    scope: SCOPES,
+  },
+  {
+    client_id: 'post-client',
+    client_secret: 'post-secret',
+    token_endpoint_auth_method: 'client_secret_post',
+    grant_types: ['client_credentials', ...USER_GRANTS],
+    response_types: ['code'],
+    redirect_uris: [REDIRECT_URI],
+    scope: SCOPES,
+  },
+  {
+    client_id: 'public-client',
+    token_endpoint_auth_method: 'none',
+    // A web client without a secret would get refresh tokens whose life is never renewed.
+    application_type: 'native',
+    grant_types: USER_GRANTS,
+    response_types: ['code'],
+    redirect_uris: [REDIRECT_URI],
+    scope: SCOPES,
+  },
+  {
+    // Most characters here mean something else in a URL, in a form or in Basic credentials.
+    client_id: 'special:client/+%',
+    client_secret: 'p:a+s s%2F&=w?/rd',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['client_credentials'],
+    response_types: [],
+    redirect_uris: [],
+    scope: 'api:read',
+  },
+];
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const signingKey = { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'test' };
+
+function configuration(mount) {
+  return {
+    adapter: memory(),
+    clients: CLIENTS,
+    // By default a token lives 15 s longer than its `expires_in` says.
+    clockTolerance: 0,
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    jwks: { keys: [signingKey] },
+    cookies: { keys: [randomBytes(16).toString('hex')] },
+    scopes: SCOPES.split(' '),
+    claims: { openid: ['sub'], email: ['email'] },
+    rotateRefreshToken: settings.rotateRefreshToken,
+    ttl: {
+      AccessToken: settings.accessTokenTtl,
+      ClientCredentials: settings.accessTokenTtl,
+      RefreshToken: settings.refreshTokenTtl,
+      Grant: 24 * 3600,
+      IdToken: 3600,
+      Interaction: 600,
+      Session: 3600,
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
+      introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_, audience) => ({
+          audience,
+          scope: 'api:read api:write',
+          accessTokenFormat: 'opaque',
+          accessTokenTTL: settings.accessTokenTtl,
+        }),
+      },
+    },
+    interactions: { url: (_, interaction) => `${mount}/interaction/${interaction.uid}` },
+    // The account is whoever `login_hint` named.
+    findAccount: (_, sub) => ({
+      accountId: sub,
+      claims: () => ({ sub, email: `${sub}@example.com` }),
+    }),
+  };
+}
+
+/** One issuer: the provider, and what the tests ask about it. */
+class Issuer {
+  constructor(origin, mount) {
+    this.mount = mount;
+    this.url = origin + mount;
+    this.tokenRequests = [];
+    this.apiRequests = [];
+    this.provider = new Provider(this.url, configuration(mount));
+    this.provider.use(async (ctx, next) => {
+      await next();
+      if (ctx.oidc?.route !== 'token') return;
+      this.tokenRequests.push({
+        grant_type: ctx.oidc.params?.grant_type ?? null,
+        status: ctx.status,
+        error: ctx.body?.error ?? null,
+      });
+    });
+    this.answerByProvider = this.provider.callback();
+  }
+
+  /** Takes the request if it is below this issuer's mount; says whether it did. */
+  async answer(request, response) {
+    const path = this.pathOf(request);
+    if (path === undefined) return false;
+
+    if (path === '/api' || path.startsWith('/api/')) await this.answerAsApi(request, response, path);
+    else if (path.startsWith('/interaction/')) await this.logIn(request, response);
+    else if (path === '/admin/token-requests') json(response, 200, this.tokenRequests);
+    else if (path === '/admin/api-requests') json(response, 200, this.apiRequests);
+    else if (path === '/admin/revoke') await this.revoke(request, response);
+    else {
+      // As express and koa-mount do it: the provider finds its mount by comparing the two.
+      request.originalUrl = request.url;
+      request.url = request.url.slice(this.mount.length) || '/';
+      this.answerByProvider(request, response);
+    }
+    return true;
+  }
+
+  pathOf(request) {
+    const path = request.url.split('?')[0];
+    return path === this.mount || path.startsWith(`${this.mount}/`) ? path.slice(this.mount.length) : undefined;
+  }
+
+  async findLive(token) {
+    // Both kinds answer `undefined` for what is expired, revoked or of another issuer.
+    return (await this.provider.AccessToken.find(token)) ?? (await this.provider.ClientCredentials.find(token));
+  }
+
+  async answerAsApi(request, response, path) {
+    const { authorization = null } = request.headers;
+    const [, value] = /^Bearer ([^ ]+)$/.exec(authorization ?? '') ?? [];
+    const body = await read(request);
+    const token = value && (await this.findLive(value));
+    const status = token ? 200 : 401;
+    this.apiRequests.push({ method: request.method, path, authorization, status });
+
+    if (token) {
+      json(response, 200, {
+        path,
+        body,
+        client_id: token.clientId,
+        sub: token.accountId ?? null,
+        scope: token.scope ?? null,
+        audience: token.aud ?? null,
+      });
+      return;
+    }
+    // RFC 6750 section 3.1: no error code for a request that brought no credentials at all.
+    const challenge = authorization === null ? '' : ', error="invalid_token", error_description="dead or unknown"';
+    response.setHeader('WWW-Authenticate', `Bearer realm="api"${challenge}`);
+    json(response, 401, { error: 'invalid_token' });
+  }
+
+  /** Stands in for the sign-in and consent pages: says yes to everything for `login_hint`. */
+  async logIn(request, response) {
+    const interaction = await this.provider.interactionDetails(request, response);
+    const { prompt, params, session, grantId } = interaction;
+    if (prompt.name === 'login') {
+      await this.provider.interactionFinished(request, response, { login: { accountId: params.login_hint } });
+      return;
+    }
+    const grant = grantId
+      ? await this.provider.Grant.find(grantId)
+      : new this.provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+    grant.addOIDCScope(params.scope);
+    for (const resource of [params.resource ?? []].flat()) grant.addResourceScope(resource, params.scope);
+    await this.provider.interactionFinished(request, response, { consent: { grantId: await grant.save() } });
+  }
+
+  async revoke(request, response) {
+    const token = await this.findLive(await read(request));
+    await token?.destroy();
+    json(response, token ? 200 : 404, {});
+  }
+}
+
+async function read(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function json(response, status, value) {
+  response.writeHead(status, { 'Content-Type': 'application/json' });
+  response.end(JSON.stringify(value));
+}
+
+const server = createServer();
+server.listen(0, '127.0.0.1');
+await once(server, 'listening');
+const origin = `http://127.0.0.1:${server.address().port}`;
+
+const tenantA = new Issuer(origin, '/tenant/a');
+const tenantB = new Issuer(origin, '/tenant/b');
+// The one without a path is asked last, because every path is below it.
+const issuers = [tenantA, tenantB, new Issuer(origin, '')];
+
+server.on('request', async (request, response) => {
+  try {
+    if (request.url === '/tenant/b/.well-known/openid-configuration') {
+      json(response, 404, { error: 'not_found' });
+      return;
+    }
+    if (request.url === '/.well-known/oauth-authorization-server/tenant/b') {
+      request.url = '/tenant/b/.well-known/oauth-authorization-server';
+    }
+    for (const issuer of issuers) {
+      if (await issuer.answer(request, response)) return;
+    }
+  } catch (error) {
+    console.error(error);
+    if (!response.headersSent) json(response, 500, { error: 'server_error' });
+  }
+});
+
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
+
+console.log(JSON.stringify({
+  issuer: origin,
+  tenant_a: tenantA.url,
+  tenant_b: tenantB.url,
+  redirect_uri: REDIRECT_URI,
+}));

@@ -1,0 +1,124 @@
+//! Wrong settings are found when they are given, by a message that says what to mend.
+
+#![expect(clippy::panic, reason = "a helper of a test may fail it")]
+
+use std::time::Duration;
+
+use reqwest_bearer::{
+    BearerTokenMiddleware, ConstantToken, Error, ErrorKind, GrantFn, NamedClient, NamedClients,
+    TokenResponse, TokenSource, TokenSourceBuilder,
+};
+
+fn grant() -> GrantFn {
+    GrantFn::new("any", |_| async { Ok(TokenResponse::bearer("t")) })
+}
+
+fn source() -> TokenSourceBuilder {
+    TokenSource::builder(grant())
+}
+
+/// The message names `word`, and asks for nothing but other settings.
+fn is_wrong<T: std::fmt::Debug>(outcome: Result<T, Error>, word: &str) {
+    match outcome {
+        Ok(made) => panic!("{made:?} was made, {word} notwithstanding"),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+            assert!(!error.is_transient());
+            assert!(
+                error.to_string().contains(word),
+                "`{error}` says nothing of {word}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_source_refuses_settings_that_cannot_work() {
+    let second = Duration::from_secs(1);
+    // B1: half a life or more.
+    is_wrong(source().soft_lead(second, 0.5).build(), "soft_lead");
+    is_wrong(source().hard_lead(second, 0.5).build(), "hard_lead");
+    is_wrong(source().soft_lead(second, -0.1).build(), "soft_lead");
+    is_wrong(source().soft_lead(second, f64::NAN).build(), "soft_lead");
+    is_wrong(source().hard_lead(second, 0.3).build(), "hard_lead");
+    is_wrong(
+        source().default_lifetime(Duration::ZERO).build(),
+        "default_lifetime",
+    );
+    is_wrong(
+        source().wait_at_most(Duration::ZERO).build(),
+        "wait_at_most",
+    );
+    is_wrong(
+        source().attempt_timeout(Duration::ZERO).build(),
+        "attempt_timeout",
+    );
+    is_wrong(
+        source().refresh_timeout(Duration::ZERO).build(),
+        "refresh_timeout",
+    );
+    is_wrong(source().name(" ").build(), "name");
+    is_wrong(source().cache_capacity(0).build(), "cache_capacity");
+}
+
+#[test]
+fn a_constant_token_that_cannot_be_sent_is_refused() {
+    // D7
+    for token in ["", "Bearer abc", "abc\n", "a\r\nX: y"] {
+        is_wrong(ConstantToken::new(token), "constant token");
+    }
+}
+
+#[test]
+fn a_middleware_refuses_origins_that_are_none_or_not_safe() {
+    // D1, D2
+    for (origin, word) in [
+        ("", "origin"),
+        ("api.example.com", "origin"),
+        ("https://", "origin"),
+        ("ftp://api.example.com", "https"),
+        ("https://api.example.com/v1", "path"),
+        ("https://user:pass@api.example.com", "user information"),
+        ("http://api.example.com", "allow_insecure_http"),
+    ] {
+        is_wrong(BearerTokenMiddleware::for_origin(origin, grant()), word);
+    }
+    is_wrong(BearerTokenMiddleware::builder(grant()).build(), "origin");
+}
+
+#[test]
+fn a_named_client_refuses_base_urls_and_names_that_cannot_work() {
+    // D1, D2
+    for (base, word) in [
+        ("", "URL"),
+        ("orders", "URL"),
+        ("https://", "URL"),
+        ("data:,x", "https"),
+        ("https://api.example.com/?x", "query"),
+        ("https://api.example.com/#x", "fragment"),
+        ("https://user:pass@api.example.com", "user information"),
+        ("http://api.example.com", "allow_insecure_http"),
+    ] {
+        is_wrong(NamedClient::new("orders", base, grant()), word);
+    }
+    is_wrong(
+        NamedClient::new("", "https://api.example.com", grant()),
+        "name",
+    );
+    let twice = ["https://a.example.com", "https://b.example.com"]
+        .map(|base| NamedClient::new("orders", base, grant()).expect("a good base URL"));
+    is_wrong(NamedClients::new(twice), "orders");
+}
+
+#[test]
+fn no_message_repeats_a_password() {
+    // D6
+    let base = "https://user:s3cr3t@api.example.com";
+    for error in [
+        NamedClient::new("orders", base, grant()).err(),
+        BearerTokenMiddleware::for_origin(base, grant()).err(),
+    ] {
+        let error = error.expect("a URL with a password is refused");
+        assert!(!format!("{error} {error:?}").contains("s3cr3t"));
+    }
+}
