@@ -15,7 +15,9 @@ use futures_util::FutureExt;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderValue};
 use reqwest::{Request, Response, ResponseBuilderExt};
-use reqwest_bearer::{BearerTokenMiddleware, ConstantToken, GrantFn, TokenOptions, TokenResponse};
+use reqwest_bearer::{
+    BearerTokenMiddleware, ConstantToken, GrantFn, TokenOptions, TokenResponse, TokenSource,
+};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
 use std::time::Duration;
 
@@ -117,4 +119,28 @@ async fn a_warm_call_for_a_scope_allocates_nothing_besides_either() {
     let least = warm_call(&limit(), Some(&options)).await;
     let ours = ours(Some(Duration::from_secs(3600)));
     assert_eq!(warm_call(&ours, Some(&options)).await, least);
+}
+
+#[test]
+fn one_more_key_costs_at_most_a_kibibyte_besides_its_token() {
+    // G3
+    const KEYS: i64 = 1000;
+    const TOKEN: usize = 1024;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let grant = GrantFn::new("g", |_| async {
+        Ok(TokenResponse::bearer("x".repeat(TOKEN)).expires_in(Duration::from_secs(3600)))
+    });
+    let source = TokenSource::from(grant);
+    let fetch = |key: i64| {
+        let options = TokenOptions::new().scope(format!("user-{key}"));
+        runtime.block_on(source.token_with(&options)).unwrap();
+    };
+    fetch(KEYS);
+    let AllocationInfo { bytes_current, .. } = measure(|| (0..KEYS).for_each(fetch));
+    let each = bytes_current / KEYS;
+    assert!(each > 1024, "the tokens are kept: {each}");
+    assert!(each <= 2048, "{each} bytes a key, with a token of {TOKEN}");
 }

@@ -1,10 +1,11 @@
-//! G2: what a warm call allocates. Exact, and the same in every run.
+//! What a warm call allocates. Exact, and the same in every run.
 
 use allocation_counter::{AllocationInfo, measure};
 use reqwest_bearer_benches::{Call, Contender};
 use tokio::runtime::Builder;
 
 fn main() {
+    // G2
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,4 +1,4 @@
-//! G2: what a warm call costs, in instructions and in time, over a middleware that does nothing.
+//! What a warm call costs, in instructions and in time, over a middleware that does nothing.
 //!
 //! The program runs itself under callgrind, once for each contender and number of calls: the
 //! difference between two numbers of calls holds no start of the program. Fails if ours misses the
@@ -18,6 +18,7 @@ const ROUNDS: usize = 51;
 const CALLS_PER_ROUND: u32 = 20_000;
 
 fn main() -> ExitCode {
+    // G2
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, contender, calls] = &arguments[..]
         && flag == "--calls"

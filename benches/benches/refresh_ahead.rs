@@ -1,4 +1,4 @@
-//! B3 in real time: constant load over many expiries, with an authorization server that is slow.
+//! Constant load over many expiries, with an authorization server that is slow.
 //!
 //! Fails if a call waited for a token after the first one, or if none was refreshed. A call waited
 //! if it was not ready at once: behind the canned answer there is nothing else to wait for.
@@ -23,6 +23,7 @@ const CALLS_PER_TICK: usize = 10;
 const TICK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
+    // B3
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,4 +1,4 @@
-//! A1 at size: ten thousand callers that find the token expired.
+//! Ten thousand callers that find the token expired.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ const ROUNDS: usize = 21;
 const LIFETIME: Duration = Duration::from_secs(60);
 
 fn main() {
+    // A1
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
