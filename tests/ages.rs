@@ -8,6 +8,7 @@ use reqwest_bearer::{
     Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
 };
 use support::issuer::{Answer, Issuer, failure};
+use support::soon;
 use tokio::task::JoinHandle;
 
 fn secs(seconds: f64) -> Duration {
@@ -20,7 +21,7 @@ async fn token(source: &TokenSource) -> Result<String, ErrorKind> {
 }
 
 async fn token_with(source: &TokenSource, options: TokenOptions) -> Result<String, ErrorKind> {
-    match source.token_with(&options).await {
+    match soon(source.token_with(&options)).await {
         Ok(token) => Ok(token.expose().to_owned()),
         Err(error) => Err(error.kind()),
     }
@@ -33,9 +34,12 @@ fn asking(source: &TokenSource) -> JoinHandle<Result<String, ErrorKind>> {
 
 /// Returns when the flight under way has landed.
 async fn landed(source: &TokenSource) {
-    while source.status().is_refreshing() {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while source.status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// A clock, an issuer of tokens of 600 s, and a source that has the first one.
@@ -118,15 +122,15 @@ async fn in_the_hard_window_callers_wait_two_hundred_milliseconds_at_most() {
     let waiting = asking(&source);
     issuer.until_requests(2).await;
     // The attempt, and the wait.
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(0.199));
     let joins = asking(&source);
-    clock.until_timers(3).await;
+    soon(clock.until_timers(3)).await;
     assert!(!waiting.is_finished());
     clock.advance(secs(0.001));
-    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-1"));
+    assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-1"));
     issuer.release();
-    assert_eq!(joins.await.unwrap().as_deref(), Ok("token-2"));
+    assert_eq!(soon(joins).await.unwrap().as_deref(), Ok("token-2"));
     assert_eq!(issuer.requests(), 2);
 }
 
@@ -138,9 +142,9 @@ async fn a_caller_in_the_hard_window_leaves_twenty_milliseconds_before_the_expir
     clock.advance(secs(599.9));
     let waiting = asking(&source);
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(0.08));
-    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-1"));
+    assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-1"));
     // Closer than that nobody waits at all.
     assert_eq!(token(&source).await.as_deref(), Ok("token-1"));
 }
@@ -172,11 +176,11 @@ async fn an_expired_token_is_waited_for_and_its_error_is_the_caller_s() {
     clock.advance(secs(600.0));
     let waiting = asking(&source);
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(5.0));
     assert!(!waiting.is_finished());
     issuer.release();
-    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-2"));
+    assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-2"));
     issuer.then(failure());
     clock.advance(secs(600.0));
     assert_eq!(token(&source).await, Err(ErrorKind::Protocol));
@@ -352,10 +356,10 @@ async fn a_lifetime_counts_from_before_the_request() {
     let source = issuer.hold().source(&clock);
     let first = asking(&source);
     issuer.until_requests(1).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(9.0));
     issuer.release();
-    first.await.unwrap().unwrap();
+    soon(first).await.unwrap().unwrap();
     let expires_at = source.status().expires_at().unwrap();
     assert_eq!(expires_at, clock.system_time() + secs(591.0));
 }
@@ -447,11 +451,11 @@ async fn a_spent_token_serves_all_who_wait_for_it_and_the_calls_of_the_next_seco
     let source = issuer.lifetime(0.0).hold().source(&clock);
     let calls: Vec<_> = (0..100).map(|_| asking(&source)).collect();
     issuer.until_requests(1).await;
-    clock.until_timers(101).await;
+    soon(clock.until_timers(101)).await;
     clock.advance(secs(3.0));
     issuer.release();
     for call in calls {
-        assert_eq!(call.await.unwrap().as_deref(), Ok("token-1"));
+        assert_eq!(soon(call).await.unwrap().as_deref(), Ok("token-1"));
     }
     clock.advance(secs(0.9));
     assert_eq!(token(&source).await.as_deref(), Ok("token-1"));
@@ -499,14 +503,14 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
         .unwrap();
     let waiting = asking(&source);
     issuer.until_requests(1).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(29.9));
     // One that begins now has to wait as long again.
     let late = asking(&source);
-    clock.until_timers(3).await;
+    soon(clock.until_timers(3)).await;
     assert!(!waiting.is_finished());
     clock.advance(secs(0.1));
-    assert_eq!(waiting.await.unwrap(), Err(ErrorKind::Timeout));
+    assert_eq!(soon(waiting).await.unwrap(), Err(ErrorKind::Timeout));
     assert!(!late.is_finished());
 }
 
@@ -546,6 +550,6 @@ async fn every_token_request_tells_why_it_was_made() {
         RefreshReason::Refusal,
         RefreshReason::Caller,
     ] {
-        assert_eq!(events.recv().await, Some(reason));
+        assert_eq!(soon(events.recv()).await, Some(reason));
     }
 }

@@ -17,6 +17,7 @@ use support::api::Api;
 use support::authorization_server::{Answer, AuthorizationServer};
 use support::http_server::Reply;
 use support::issuer::Issuer;
+use support::soon;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn secs(seconds: f64) -> Duration {
@@ -94,21 +95,21 @@ async fn an_attempt_takes_ten_seconds_and_a_flight_thirty() {
     let began = clock.system_time();
     for (attempt, pause) in [(1, 0.16), (2, 0.32)] {
         issuer.until_requests(attempt).await;
-        clock.until_timers(2).await;
+        soon(clock.until_timers(2)).await;
         clock.advance(secs(9.999));
         assert!(ended.is_empty());
         clock.advance(secs(0.001));
-        ended.recv().await.unwrap();
+        soon(ended.recv()).await.unwrap();
         // The caller's wait goes on while the flight pauses.
-        clock.until_timers(2).await;
+        soon(clock.until_timers(2)).await;
         clock.advance(secs(pause));
     }
     issuer.until_requests(3).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     let left = secs(30.0) - clock.system_time().duration_since(began).unwrap();
     assert_eq!(left, secs(9.52));
     clock.advance(left);
-    let error = waiting.await.unwrap().unwrap_err();
+    let error = soon(waiting).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(issuer.requests(), 3);
 }
@@ -189,13 +190,13 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_ends_the_flight() {
     let builder = TokenSource::builder(server.client_credentials()).clock(&clock);
     let (source, mut ended) = told(builder);
     let waiting = tokio::spawn(async move { source.token().await.map(drop) });
-    ended.recv().await.unwrap();
+    soon(ended.recv()).await.unwrap();
     // The caller's wait, and the pause that the server asked for.
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(0.999));
     assert_eq!(server.token_requests(), 1);
     clock.advance(secs(0.001));
-    let error = waiting.await.unwrap().unwrap_err();
+    let error = soon(waiting).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_at(), Some(clock.system_time() + secs(2.0)));
     assert_eq!(server.token_requests(), 2);
@@ -461,11 +462,11 @@ async fn a_new_refresh_token_is_saved_before_anybody_sees_the_access_token() {
         let source = source.clone();
         async move { source.token().await.map(drop) }
     });
-    assert_eq!(saves.recv().await.as_deref(), Some("refresh-1"));
+    assert_eq!(soon(saves.recv()).await.as_deref(), Some("refresh-1"));
     assert!(!source.status().is_usable());
     assert!(!waiting.is_finished());
     done.send(true).unwrap();
-    waiting.await.unwrap().unwrap();
+    soon(waiting).await.unwrap().unwrap();
     assert!(source.status().is_usable());
 }
 
@@ -494,22 +495,22 @@ async fn a_refresh_token_that_cannot_be_saved_is_used_told_and_saved_later() {
         .build()
         .unwrap();
     assert_eq!(source.token().await.unwrap().expose(), "access-1");
-    assert_eq!(events.recv().await, Some("unsaved"));
+    assert_eq!(soon(events.recv()).await, Some("unsaved"));
     // A newer one, and another failure.
     let forced = TokenOptions::new().force_refresh();
     source.token_with(&forced).await.unwrap();
-    assert_eq!(events.recv().await, Some("unsaved"));
+    assert_eq!(soon(events.recv()).await, Some("unsaved"));
     let stopping = tokio::spawn({
         let source = source.clone();
         async move { source.shutdown().await }
     });
     // The saver's pause, and the patience of the shutdown.
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     assert!(!stopping.is_finished());
     *works.lock().unwrap() = true;
     clock.advance(secs(1.0));
-    stopping.await.unwrap().unwrap();
-    assert_eq!(events.recv().await, Some("saved"));
+    soon(stopping).await.unwrap().unwrap();
+    assert_eq!(soon(events.recv()).await, Some("saved"));
     assert_eq!(*saved.lock().unwrap(), ["refresh-2"], "the newest, once");
 }
 
@@ -527,11 +528,11 @@ async fn a_shutdown_waits_for_the_flight_and_starts_no_other() {
         let source = source.clone();
         async move { source.shutdown().await }
     });
-    clock.until_timers(3).await;
+    soon(clock.until_timers(3)).await;
     assert!(!stopping.is_finished());
     issuer.release();
-    stopping.await.unwrap().unwrap();
-    waiting.await.unwrap().unwrap();
+    soon(stopping).await.unwrap().unwrap();
+    soon(waiting).await.unwrap().unwrap();
     assert_eq!(source.token().await.unwrap().expose(), "token-1");
     clock.advance(secs(600.0));
     let error = source.token().await.unwrap_err();
@@ -557,10 +558,10 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
     });
     issuer.until_requests(1).await;
     let stopping = tokio::spawn(async move { source.shutdown().await });
-    clock.until_timers(3).await;
+    soon(clock.until_timers(3)).await;
     clock.advance(secs(10.0));
     assert_eq!(
-        stopping.await.unwrap().unwrap_err().kind(),
+        soon(stopping).await.unwrap().unwrap_err().kind(),
         ErrorKind::Timeout
     );
     waiting.abort();
@@ -568,7 +569,10 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
 
 /// Returns when the flight under way has landed.
 async fn landed(source: &TokenSource) {
-    while source.status().is_refreshing() {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while source.status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

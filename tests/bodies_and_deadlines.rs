@@ -13,6 +13,7 @@ use reqwest_bearer::{Error, ErrorKind, NamedClient, TestClock, TokenSource};
 use reqwest_middleware::{Middleware, Next};
 use support::api::{Api, refusal};
 use support::issuer::{Issuer, failure};
+use support::soon;
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -25,9 +26,12 @@ fn stream() -> Body {
 }
 
 async fn landed(source: &TokenSource) {
-    while source.status().is_refreshing() {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while source.status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -44,11 +48,11 @@ async fn a_body_that_cannot_be_sent_twice_waits_for_the_new_token_in_the_soft_wi
     issuer.until_requests(2).await;
     let once = tokio::spawn(client.post("x").body(stream()).send());
     // The attempt, and the wait.
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(1.0));
     assert!(!once.is_finished());
     issuer.release();
-    once.await.unwrap().unwrap();
+    soon(once).await.unwrap().unwrap();
     assert_eq!(api.tokens(), ["token-1", "token-1", "token-2"]);
 }
 
@@ -95,9 +99,9 @@ async fn a_time_out_of_the_request_bounds_the_wait_for_its_token() {
     let client = api.client(issuer.hold().source(&clock));
     let call = tokio::spawn(client.get("x").timeout(secs(5.0)).send());
     issuer.until_requests(1).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(5.0));
-    let error = call.await.unwrap().unwrap_err();
+    let error = soon(call).await.unwrap().unwrap_err();
     assert_eq!(Error::find_in(&error).unwrap().kind(), ErrorKind::Timeout);
     assert!(api.seen().is_empty());
 }
@@ -115,7 +119,7 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
     api.then(refusal());
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
     issuer.until_requests(1).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(3.0));
     api.hold();
     issuer.release();
@@ -123,10 +127,10 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
     issuer.hold();
     api.release();
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(4.0));
     issuer.release();
-    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    assert_eq!(soon(call).await.unwrap().unwrap().status(), 200);
     let seen = timeouts.0.lock().unwrap().clone();
     assert_eq!(seen, [Some(secs(97.0)), Some(secs(93.0))]);
     // Without one, none is set.
@@ -145,9 +149,9 @@ async fn a_refusal_whose_time_is_up_is_passed_on_without_a_resend() {
     issuer.hold();
     let call = tokio::spawn(client.get("x").timeout(secs(5.0)).send());
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(5.0));
-    let response = call.await.unwrap().unwrap();
+    let response = soon(call).await.unwrap().unwrap();
     assert_eq!(response.status(), 401);
     let reason = response.extensions().get::<Error>().unwrap();
     assert_eq!(reason.kind(), ErrorKind::Timeout);

@@ -8,6 +8,7 @@ use reqwest_bearer::{ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSou
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::issuer::{Answer, Issuer, failure};
+use support::soon;
 use tokio::task::JoinSet;
 
 fn secs(seconds: f64) -> Duration {
@@ -64,7 +65,7 @@ async fn a_refresh_outlives_the_callers_that_wait_for_it() {
     issuer.until_requests(1).await;
     for call in calls {
         call.abort();
-        assert!(call.await.unwrap_err().is_cancelled());
+        assert!(soon(call).await.unwrap_err().is_cancelled());
     }
     issuer.release();
     assert_eq!(source.token().await.unwrap().expose(), "token-1");
@@ -80,14 +81,14 @@ async fn a_caller_s_time_out_ends_only_its_own_wait() {
     let early = asking(&source);
     issuer.until_requests(1).await;
     // The wait, and the attempt.
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(3.0));
     let late = asking(&source);
-    clock.until_timers(3).await;
+    soon(clock.until_timers(3)).await;
     clock.advance(secs(2.0));
-    assert_eq!(early.await.unwrap(), Err(ErrorKind::Timeout));
+    assert_eq!(soon(early).await.unwrap(), Err(ErrorKind::Timeout));
     issuer.release();
-    assert_eq!(late.await.unwrap().as_deref(), Ok("token-1"));
+    assert_eq!(soon(late).await.unwrap().as_deref(), Ok("token-1"));
     assert_eq!(issuer.requests(), 1);
 }
 
@@ -98,10 +99,10 @@ async fn a_thousand_waiters_share_one_failure() {
     let source = issuer.hold().always(failure()).source(&clock);
     let calls: Vec<_> = (0..1000).map(|_| asking(&source)).collect();
     issuer.until_requests(1).await;
-    clock.until_timers(1001).await;
+    soon(clock.until_timers(1001)).await;
     issuer.release();
     for call in calls {
-        assert_eq!(call.await.unwrap(), Err(ErrorKind::Protocol));
+        assert_eq!(soon(call).await.unwrap(), Err(ErrorKind::Protocol));
     }
     assert_eq!(issuer.requests(), 1);
 }
@@ -113,7 +114,7 @@ async fn a_panic_in_a_grant_is_an_error_and_locks_nothing() {
     let source = issuer.then(Answer::Panic).source(&clock);
     let calls = [asking(&source), asking(&source)];
     for call in calls {
-        assert_eq!(call.await.unwrap(), Err(ErrorKind::Panicked));
+        assert_eq!(soon(call).await.unwrap(), Err(ErrorKind::Panicked));
     }
     // B6: remembered like any failure.
     assert_eq!(asking(&source).await.unwrap(), Err(ErrorKind::Panicked));
@@ -170,7 +171,7 @@ async fn flights_with_one_refresh_token_run_in_turn_each_with_what_the_one_befor
         .map(|name| asking_with(&source, scope(name)))
         .collect();
     for (name, call) in scopes.iter().zip(calls) {
-        let token = call.await.unwrap().unwrap();
+        let token = soon(call).await.unwrap().unwrap();
         assert_eq!(server.scope_of(&token).as_deref(), Some(name.as_str()));
     }
     assert_eq!(server.token_requests(), 20);
@@ -210,7 +211,7 @@ async fn sixteen_token_requests_run_at_once_and_no_more() {
     server.until_held(16).await;
     server.release_one_by_one(100).await;
     for call in calls {
-        assert!(call.await.unwrap().is_ok());
+        assert!(soon(call).await.unwrap().is_ok());
     }
     assert_eq!(server.most_at_once(), 16);
     assert_eq!(server.token_requests(), 100);
@@ -237,16 +238,16 @@ async fn time_in_the_queue_is_not_counted_as_time_of_the_attempt() {
     issuer.until_requests(2).await;
     let second = asking_with(&source, scope("b"));
     // Two waits and one attempt; the second flight has no timer while it queues.
-    clock.until_timers(3).await;
+    soon(clock.until_timers(3)).await;
     clock.advance(secs(90.0));
     issuer.release_one();
-    assert!(first.await.unwrap().is_ok());
+    assert!(soon(first).await.unwrap().is_ok());
     issuer.until_requests(3).await;
     // Its wait, and its attempt.
-    clock.until_timers(2).await;
+    soon(clock.until_timers(2)).await;
     clock.advance(secs(90.0));
     // Whoever was woken by that has had its turn when this one comes.
     tokio::task::yield_now().await;
     issuer.release_one();
-    assert_eq!(second.await.unwrap().as_deref(), Ok("token-3"));
+    assert_eq!(soon(second).await.unwrap().as_deref(), Ok("token-3"));
 }

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::authorization_server::AuthorizationServer;
 use super::http_server::{HttpServer, Reply, Seen};
+use super::soon;
 
 /// Answers 200 to live tokens and 401 `invalid_token` to all others.
 pub(crate) struct Api {
@@ -103,7 +104,7 @@ impl Api {
     /// Returns when so many answers are held back.
     pub(crate) async fn until_held(&self, count: usize) {
         let mut waiting = self.state.waiting.subscribe();
-        waiting.wait_for(|now| *now >= count).await.unwrap();
+        soon(waiting.wait_for(|now| *now >= count)).await.unwrap();
     }
 
     /// Returns when so many requests have come since the start.

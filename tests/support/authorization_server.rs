@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use super::http_server::{HttpServer, Reply, Seen};
+use super::soon;
 
 /// Issues `access-1`, `access-2`, ... of 600 s for client credentials and refresh tokens.
 pub(crate) struct AuthorizationServer {
@@ -174,13 +175,15 @@ impl AuthorizationServer {
     /// Returns when so many token requests have come.
     pub(crate) async fn until_requests(&self, count: usize) {
         let mut arrived = self.state.arrived.subscribe();
-        arrived.wait_for(|now| *now >= count).await.unwrap();
+        soon(arrived.wait_for(|now| *now >= count)).await.unwrap();
     }
 
     /// Returns when so many requests wait.
     pub(crate) async fn until_held(&self, count: usize) {
         let mut at_once = self.state.at_once.subscribe();
-        at_once.wait_for(|(now, _)| *now >= count).await.unwrap();
+        soon(at_once.wait_for(|(now, _)| *now >= count))
+            .await
+            .unwrap();
     }
 
     pub(crate) fn most_at_once(&self) -> usize {

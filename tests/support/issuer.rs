@@ -10,6 +10,8 @@ use reqwest_bearer::{
 };
 use tokio::sync::watch;
 
+use super::soon;
+
 /// Issues `token-1`, `token-2`, ... of 600 s, unless it was told otherwise.
 #[derive(Clone)]
 pub(crate) struct Issuer(Arc<State>);
@@ -94,7 +96,9 @@ impl Issuer {
     /// Returns when so many requests have come.
     pub(crate) async fn until_requests(&self, count: usize) {
         let mut requests = self.0.requests.subscribe();
-        requests.wait_for(|seen| *seen >= count).await.unwrap();
+        soon(requests.wait_for(|seen| *seen >= count))
+            .await
+            .unwrap();
     }
 
     /// What the requests were.
