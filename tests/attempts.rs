@@ -237,6 +237,11 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expi
     clock.advance(secs(0.1));
     assert_eq!(source.token().await.unwrap().expose(), "access-2");
     assert_eq!(server.reuses(), 0);
+    // What is answered is no longer lost.
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    landed(&source).await;
+    assert_eq!(source.token().await.unwrap().expose(), "access-3");
 }
 
 #[tokio::test]

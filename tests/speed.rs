@@ -144,31 +144,3 @@ fn one_more_key_costs_at_most_a_kibibyte_besides_its_token() {
     assert!(each > 1024, "the tokens are kept: {each}");
     assert!(each <= 2048, "{each} bytes a key, with a token of {TOKEN}");
 }
-
-#[test]
-fn a_further_token_takes_at_most_a_kibibyte_besides_its_text() {
-    // G3: on a runtime of this thread, so that the flights are counted too, once they have landed.
-    const KEYS: i64 = 1000;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let grant = GrantFn::new("g", |_| async {
-        Ok(TokenResponse::bearer("x".repeat(1024)).expires_in(Duration::from_secs(3600)))
-    });
-    let source = TokenSource::from(grant);
-    let fetch = |from: i64, to: i64| {
-        for number in from..to {
-            let options = TokenOptions::new().scope(format!("scope-{number}"));
-            runtime.block_on(source.token_with(&options)).unwrap();
-        }
-    };
-    fetch(0, 100);
-    let AllocationInfo { bytes_current, .. } = measure(|| fetch(100, 100 + KEYS));
-    let beside_the_text = bytes_current / KEYS - 1024;
-    assert!(beside_the_text > 0, "the counter counts");
-    assert!(
-        beside_the_text <= 1024,
-        "{beside_the_text} bytes for a token"
-    );
-}
