@@ -101,7 +101,9 @@ impl TokenSourceBuilder {
         self
     }
 
-    /// How long one token request may take. Default: 10 s.
+    /// How long one token request may take. A token endpoint has a limit of its own
+    /// ([`TokenEndpointBuilder::attempt_timeout`](crate::TokenEndpointBuilder::attempt_timeout));
+    /// the shorter one counts. Default: 10 s, as there.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = timeout;
         self
