@@ -84,9 +84,12 @@ async fn a_refresh_that_brings_the_refused_token_again_leaves_the_api_s_answer()
     let api = Api::that_takes(|_| true).await;
     assert_eq!(call(&api, &source).await.status(), 200);
     api.then(long_refusal());
+    // It comes again with a later expiry, which does not make it another token.
+    clock.advance(secs(2.0));
     let refused = call(&api, &source).await;
     assert_eq!(reason(&refused), Some(ErrorKind::Protocol));
     assert!(is_untouched(refused).await);
+    assert!(source.status().is_refused());
     assert_eq!(api.tokens(), ["same", "same"]);
     assert_eq!(issuer.requests(), 2);
 }
