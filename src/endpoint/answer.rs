@@ -159,9 +159,13 @@ fn content_type(headers: &HeaderMap) -> String {
 }
 
 fn read_object(body: &[u8]) -> Option<Map<String, Value>> {
-    // Servers on .NET have been seen to begin with a byte order mark.
-    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    serde_json::from_slice(text).ok()
+    // Descriptions come in any encoding, and all that matters here is ASCII.
+    serde_json::from_str(&String::from_utf8_lossy(without_mark(body))).ok()
+}
+
+/// Servers on .NET have been seen to begin with a byte order mark.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 #[cfg(test)]
