@@ -17,6 +17,8 @@ use support::api::Api;
 use support::authorization_server::{Answer, AuthorizationServer};
 use support::http_server::Reply;
 use support::issuer::Issuer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn secs(seconds: f64) -> Duration {
@@ -29,6 +31,40 @@ fn status(status: u16) -> Answer {
 
 fn refused(code: &str) -> Answer {
     Answer::Reply(Reply::new(400).json(&json!({ "error": code })))
+}
+
+/// A server that keeps each connection open after an answer, and cuts it when the next request
+/// comes: as one does whose idle time-out strikes at that moment. Nobody can know then whether the
+/// request was read.
+async fn server_that_cuts_used_connections() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for number in 1.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut request = String::new();
+                while !request.contains("refresh_token=refresh-") {
+                    let mut part = [0; 1024];
+                    let length = socket.read(&mut part).await.unwrap();
+                    assert_ne!(length, 0, "the request was cut");
+                    request.push_str(std::str::from_utf8(&part[..length]).unwrap());
+                }
+                let body = json!({
+                    "access_token": format!("access-{number}"),
+                    "expires_in": 600,
+                    "refresh_token": format!("refresh-{number}"),
+                })
+                .to_string();
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                socket.write_all(answer.as_bytes()).await.unwrap();
+                // The first byte of the next request, or the end of the connection.
+                let _ = socket.read(&mut [0]).await;
+            });
+        }
+    });
+    url
 }
 
 /// A source that tells when each of its token requests has ended, answered or not.
@@ -234,6 +270,20 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expi
     clock.advance(secs(0.1));
     assert_eq!(source.token().await.unwrap().expose(), "access-2");
     assert_eq!(server.reuses(), 0);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_not_lost_on_a_connection_that_the_server_is_about_to_close() {
+    // E3
+    let url = server_that_cuts_used_connections().await;
+    let client = ClientAuthentication::client_secret_basic("client", "secret");
+    let endpoint = TokenEndpoint::new(url, client).unwrap();
+    let source = TokenSource::from(RefreshTokenGrant::new(endpoint, "refresh-0"));
+    for number in 1..=3 {
+        let new = TokenOptions::new().force_refresh();
+        let token = source.token_with(&new).await.unwrap();
+        assert_eq!(token.expose(), format!("access-{number}"));
+    }
 }
 
 #[tokio::test]
