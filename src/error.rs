@@ -73,6 +73,8 @@ pub(crate) enum Delivery {
     Failed,
     /// It may have been received, and no complete answer came. 502 and 504 are such answers too.
     Lost,
+    /// It was carried out, and the answer brings nothing that can be used: what it spent is spent.
+    Unusable,
     /// It was answered.
     Answered,
 }

@@ -287,6 +287,39 @@ async fn a_refresh_token_is_not_lost_on_a_connection_that_the_server_is_about_to
 }
 
 #[tokio::test]
+async fn a_success_that_cannot_be_used_counts_as_a_lost_answer_to_a_refresh_token() {
+    // E3: the server has done its part, so the refresh token is spent. A page that some proxy has
+    // put in between says nothing of the kind.
+    let unusable = |body: &str| Answer::Reply(Reply::new(200).body(body));
+    for (answer, requests) in [
+        (unusable(r#"{"access_token":"access-2","refresh_to"#), 2),
+        (unusable(r#"{"refresh_token":"refresh-2"}"#), 2),
+        (
+            unusable(r#"{"access_token":"a","token_type":"DPoP","refresh_token":"b"}"#),
+            2,
+        ),
+        (
+            unusable(&format!(r#"{{"x":"{}"}}"#, "x".repeat(1 << 20))),
+            2,
+        ),
+        (unusable(""), 2),
+        (unusable("<html>"), 3),
+    ] {
+        let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+        server.rotate(true);
+        let source = refreshing(&server, &clock).build().unwrap();
+        source.token().await.unwrap();
+        server.then(answer);
+        for age in [480.0, 60.0] {
+            clock.advance(secs(age));
+            source.token().await.unwrap();
+            landed(&source).await;
+        }
+        assert_eq!(server.token_requests(), requests);
+    }
+}
+
+#[tokio::test]
 async fn without_an_access_token_a_lost_refresh_goes_by_the_pace_of_failures() {
     // E3, B6
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());

@@ -124,7 +124,7 @@ impl Record {
         if state.refresh_token.as_ref() != Some(refresh_token) {
             return error;
         }
-        if error.how_far() == Delivery::Lost {
+        if matches!(error.how_far(), Delivery::Lost | Delivery::Unusable) {
             state.answer_lost = true;
             return error;
         }

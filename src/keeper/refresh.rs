@@ -156,7 +156,7 @@ fn may_repeat(error: &Error, refresh_token_spent: bool, in_grace: bool) -> bool 
         Delivery::Failed => !refresh_token_spent,
         // The server may have rotated already; a second use of the old one would look like theft.
         Delivery::Lost => !refresh_token_spent || in_grace,
-        Delivery::Answered => false,
+        Delivery::Unusable | Delivery::Answered => false,
     }
 }
 
@@ -173,6 +173,7 @@ mod tests {
             (Delivery::TurnedAway, true, true, true),
             (Delivery::Failed, true, false, false),
             (Delivery::Lost, true, false, true),
+            (Delivery::Unusable, false, false, false),
             (Delivery::Answered, false, false, false),
         ] {
             let error = Error::new(ErrorKind::Unavailable, "").delivery(delivery);
