@@ -320,6 +320,25 @@ async fn a_success_that_cannot_be_used_counts_as_a_lost_answer_to_a_refresh_toke
 }
 
 #[tokio::test]
+async fn a_refresh_token_that_was_away_when_its_runtime_ended_counts_as_lost() {
+    // E3, A4
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let source = refreshing(&server, &clock).build().unwrap();
+    source.token().await.unwrap();
+    server.hold();
+    clock.advance(secs(480.0));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asking = source.clone();
+    runtime.spawn(async move { asking.token().await.map(drop) });
+    server.until_requests(2).await;
+    runtime.shutdown_background();
+    landed(&source).await;
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+    assert!(!source.status().is_refreshing());
+}
+
+#[tokio::test]
 async fn without_an_access_token_a_lost_refresh_goes_by_the_pace_of_failures() {
     // E3, B6
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());

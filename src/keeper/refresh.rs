@@ -120,6 +120,7 @@ impl Keeper {
         };
         let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
         let asked = self.clock.now();
+        let away = self.record.away(refresh_token);
         let answer = tokio::select! {
             answer = self.grant.obtain(request) => answer,
             () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
@@ -128,6 +129,7 @@ impl Keeper {
             )
             .delivery(Delivery::Lost)),
         };
+        away.returned();
         let duration = self.clock.now().since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
