@@ -16,7 +16,6 @@ use reqwest_middleware::{Middleware, Next, Result as Chain};
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
 use crate::access_token::Issued;
-use crate::ambient::Ambient;
 use crate::challenge::bearer_challenge;
 use crate::clock::{Clock, Moment};
 use crate::destinations::{Admission, Destinations};
@@ -149,17 +148,8 @@ impl BearerTokenMiddleware {
             return Ok(Admission::WithoutToken);
         }
         let admission = self.destinations.admit(request.url())?;
-        if admission == Admission::WithToken
-            && Ambient::current().is_refreshing(self.source.keeper().id)
-        {
-            return Err(Error::new(
-                ErrorKind::Reentrant,
-                format!(
-                    "getting a token for `{}` sends a request that needs a token of `{}`; give the grant another client",
-                    self.source.name(),
-                    self.source.name(),
-                ),
-            ));
+        if admission == Admission::WithToken {
+            self.source.check_reentry()?;
         }
         Ok(admission)
     }

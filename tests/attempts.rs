@@ -105,6 +105,23 @@ async fn a_source_that_needs_its_own_token_is_an_error_and_no_deadlock() {
 }
 
 #[tokio::test]
+async fn a_grant_that_asks_its_own_source_by_hand_is_an_error_and_no_deadlock() {
+    // E1
+    let own: Arc<OnceLock<TokenSource>> = Arc::default();
+    let itself = own.clone();
+    let source = TokenSource::from(GrantFn::new("circular", move |_| {
+        let itself = itself.clone();
+        async move {
+            let token = itself.get().unwrap().token().await?;
+            Ok(TokenResponse::bearer(token.expose()))
+        }
+    }));
+    own.set(source.clone()).unwrap();
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reentrant);
+}
+
+#[tokio::test]
 async fn a_grant_may_use_the_client_of_another_source() {
     // E1
     let api = Api::that_takes(|_| true).await;
