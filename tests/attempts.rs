@@ -356,6 +356,19 @@ async fn a_refresh_token_that_was_away_when_its_runtime_ended_counts_as_lost() {
 }
 
 #[tokio::test]
+async fn a_pause_that_a_grant_asks_for_is_an_hour_at_most() {
+    // B5
+    let grant = GrantFn::new("slow", |_| async {
+        Err(Error::unavailable("down").with_retry_after(Duration::MAX))
+    });
+    let clock = TestClock::new();
+    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.retry_at(), Some(clock.system_time() + secs(3600.0)));
+}
+
+#[tokio::test]
 async fn without_an_access_token_a_lost_refresh_goes_by_the_pace_of_failures() {
     // E3, B6
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
