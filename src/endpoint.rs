@@ -34,8 +34,8 @@ pub use secret_source::SecretSource;
 
 /// The authorization server's token endpoint together with our client authentication.
 ///
-/// Clones share everything: the connections, what discovery found, and the limit of requests at
-/// once. Use one for all grants of a client.
+/// Clones share everything: what discovery found, and the limit of requests at once. Use one for
+/// all grants of a client.
 ///
 /// ```
 /// use reqwest_bearer::{ClientAuthentication, TokenEndpoint};

@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// The longest wait that is believed: a server with a wrong clock must not stop us for a day.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 /// Why there is no token, or why a request was not sent.
 ///
 /// Opaque and cheap to clone, because all the waiters of one refresh share it.
@@ -73,6 +76,8 @@ pub(crate) enum Delivery {
     Failed,
     /// It may have been received, and no complete answer came. 502 and 504 are such answers too.
     Lost,
+    /// It was carried out, and the answer brings nothing that can be used: what it spent is spent.
+    Unusable,
     /// It was answered.
     Answered,
 }
@@ -105,10 +110,11 @@ impl Error {
         Self::new(ErrorKind::Protocol, message)
     }
 
-    /// The same error with a lower bound for the next attempt, as `Retry-After` gives one.
+    /// The same error with a lower bound for the next attempt, as `Retry-After` gives one: an hour
+    /// at most.
     #[must_use]
     pub fn with_retry_after(self, pause: Duration) -> Self {
-        self.change(|report| report.retry_after = Some(pause))
+        self.change(|report| report.retry_after = Some(pause.min(LONGEST_PAUSE)))
     }
 
     /// The same error with its cause, which [`source`](StdError::source) returns.

@@ -158,6 +158,9 @@ impl Keeper {
                 (Some(Err(error)), Some(token)) if token.is_usable(now) => {
                     return Ok(Served::instead(token, error));
                 }
+                // It was to leave with the present token while that one was good, and was woken
+                // too late: it waits on, as any call that finds an expired one (B4).
+                (Some(Err(_)), Some(_)) if patience < left => {}
                 (Some(Err(error)), _) => return Err(error),
                 // Its runtime is gone: start another one on ours (A4).
                 (None, _) => {}

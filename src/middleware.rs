@@ -15,10 +15,9 @@ use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
-use crate::ambient::Ambient;
 use crate::challenge::bearer_challenge;
 use crate::destinations::{Admission, Destinations};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::keeper::slot::Slot;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
@@ -128,17 +127,8 @@ impl BearerTokenMiddleware {
             return Ok(Admission::WithoutToken);
         }
         let admission = self.destinations.admit(request.url())?;
-        if admission == Admission::WithToken
-            && Ambient::current().is_refreshing(self.source.keeper().id)
-        {
-            return Err(Error::new(
-                ErrorKind::Reentrant,
-                format!(
-                    "getting a token for `{}` sends a request that needs a token of `{}`; give the grant another client",
-                    self.source.name(),
-                    self.source.name(),
-                ),
-            ));
+        if admission == Admission::WithToken {
+            self.source.check_reentry()?;
         }
         Ok(admission)
     }

@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
-/// The longest wait that is believed: a server with a wrong clock must not stop us for a day.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+use crate::error::LONGEST_PAUSE;
 
 /// Seconds, or a date that is compared with `now`. A date in the past is no wait at all; what
 /// cannot be read is `None`.

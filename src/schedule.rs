@@ -183,6 +183,11 @@ impl Plan {
         (self.expiry != Duration::MAX).then(|| self.expiry.saturating_sub(now.since(self.asked)))
     }
 
+    /// How long until the hard window begins.
+    pub(crate) fn until_hard(&self, now: Moment) -> Duration {
+        self.hard.saturating_sub(now.since(self.asked))
+    }
+
     /// The wall clock's reading at the expiry, since 1970.
     pub(crate) fn expires_at(&self) -> Option<Duration> {
         (self.expiry != Duration::MAX).then(|| self.asked.wall.saturating_add(self.expiry))

@@ -8,8 +8,9 @@ use std::time::SystemTime;
 pub use crate::source::builder::TokenSourceBuilder;
 
 use crate::access_token::AccessToken;
+use crate::ambient::Ambient;
 use crate::challenge::refuses;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::grant::Grant;
 use crate::keeper::slot::Slot;
 use crate::keeper::{Demand, Keeper};
@@ -76,6 +77,7 @@ impl TokenSource {
                 "the options ask for no token; leave `anonymous` out",
             ));
         }
+        self.check_reentry()?;
         let slot = self.slot(Some(options));
         let demand = self.demand(Some(options));
         let served = self.keeper.token(&slot, &demand).await?;
@@ -152,6 +154,21 @@ impl TokenSource {
             minimum: options.and_then(|options| options.minimum_lifetime),
             ..Demand::within(within)
         }
+    }
+
+    /// # Errors
+    /// If this task is at work to get a token for this very source: it would wait for itself (E1).
+    pub(crate) fn check_reentry(&self) -> Result<(), Error> {
+        if !Ambient::current().is_refreshing(self.keeper.id) {
+            return Ok(());
+        }
+        let name = self.name();
+        Err(Error::new(
+            ErrorKind::Reentrant,
+            format!(
+                "getting a token for `{name}` needs a token of `{name}`; give the grant another client"
+            ),
+        ))
     }
 
     /// Whether this answer of an API refuses the token.

@@ -150,6 +150,22 @@ async fn a_caller_in_the_hard_window_leaves_twenty_milliseconds_before_the_expir
 }
 
 #[tokio::test]
+async fn a_caller_that_misses_its_exit_waits_on_as_after_the_expiry() {
+    // B4: a busy machine wakes it too late.
+    let (clock, issuer, source) = warm().await;
+    issuer.hold();
+    clock.advance(secs(599.9));
+    let waiting = asking(&source);
+    issuer.until_requests(2).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(0.2));
+    tokio::task::yield_now().await;
+    issuer.release();
+    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-2"));
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
 async fn a_failed_flight_in_the_hard_window_leaves_the_present_token_and_a_pause_without_waiting() {
     // B4, B5
     let (clock, issuer, source) = warm().await;
@@ -406,6 +422,20 @@ async fn a_minimum_lifetime_costs_one_flight_for_a_token_and_not_for_a_call() {
         assert_eq!(present.as_deref(), Ok("token-3"));
     }
     assert_eq!(issuer.requests(), 4);
+}
+
+#[tokio::test]
+async fn the_wait_for_a_longer_lifetime_ends_while_the_present_token_is_good() {
+    // B9
+    let (clock, issuer, source) = warm_for(60.0).await;
+    issuer.hold();
+    clock.advance(secs(40.0));
+    let longer = TokenOptions::new().minimum_lifetime(secs(30.0));
+    let waiting = tokio::spawn(async move { token_with(&source, longer).await });
+    issuer.until_requests(2).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(19.98));
+    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-1"));
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ use support::authorization_server::{Answer, AuthorizationServer};
 use support::http_server::Reply;
 use support::issuer::Issuer;
 use support::soon;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn secs(seconds: f64) -> Duration {
@@ -30,6 +32,40 @@ fn status(status: u16) -> Answer {
 
 fn refused(code: &str) -> Answer {
     Answer::Reply(Reply::new(400).json(&json!({ "error": code })))
+}
+
+/// A server that keeps each connection open after an answer, and cuts it when the next request
+/// comes: as one does whose idle time-out strikes at that moment. Nobody can know then whether the
+/// request was read.
+async fn server_that_cuts_used_connections() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for number in 1.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut request = String::new();
+                while !request.contains("refresh_token=refresh-") {
+                    let mut part = [0; 1024];
+                    let length = socket.read(&mut part).await.unwrap();
+                    assert_ne!(length, 0, "the request was cut");
+                    request.push_str(std::str::from_utf8(&part[..length]).unwrap());
+                }
+                let body = json!({
+                    "access_token": format!("access-{number}"),
+                    "expires_in": 600,
+                    "refresh_token": format!("refresh-{number}"),
+                })
+                .to_string();
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                socket.write_all(answer.as_bytes()).await.unwrap();
+                // The first byte of the next request, or the end of the connection.
+                let _ = socket.read(&mut [0]).await;
+            });
+        }
+    });
+    url
 }
 
 /// A source that tells when each of its token requests has ended, answered or not.
@@ -67,6 +103,23 @@ async fn a_source_that_needs_its_own_token_is_an_error_and_no_deadlock() {
     let own = Error::find_in(&error).unwrap();
     assert_eq!(own.kind(), ErrorKind::Reentrant);
     assert!(api.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_that_asks_its_own_source_by_hand_is_an_error_and_no_deadlock() {
+    // E1
+    let own: Arc<OnceLock<TokenSource>> = Arc::default();
+    let itself = own.clone();
+    let source = TokenSource::from(GrantFn::new("circular", move |_| {
+        let itself = itself.clone();
+        async move {
+            let token = itself.get().unwrap().token().await?;
+            Ok(TokenResponse::bearer(token.expose()))
+        }
+    }));
+    own.set(source.clone()).unwrap();
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reentrant);
 }
 
 #[tokio::test]
@@ -242,6 +295,85 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expi
     source.token().await.unwrap();
     landed(&source).await;
     assert_eq!(source.token().await.unwrap().expose(), "access-3");
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_not_lost_on_a_connection_that_the_server_is_about_to_close() {
+    // E3
+    let url = server_that_cuts_used_connections().await;
+    let client = ClientAuthentication::client_secret_basic("client", "secret");
+    let endpoint = TokenEndpoint::new(url, client).unwrap();
+    let source = TokenSource::from(RefreshTokenGrant::new(endpoint, "refresh-0"));
+    for number in 1..=3 {
+        let new = TokenOptions::new().force_refresh();
+        let token = source.token_with(&new).await.unwrap();
+        assert_eq!(token.expose(), format!("access-{number}"));
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_used_counts_as_a_lost_answer_to_a_refresh_token() {
+    // E3: the server has done its part, so the refresh token is spent. A page that some proxy has
+    // put in between says nothing of the kind.
+    let unusable = |body: &str| Answer::Reply(Reply::new(200).body(body));
+    for (answer, requests) in [
+        (unusable(r#"{"access_token":"access-2","refresh_to"#), 2),
+        (unusable(r#"{"refresh_token":"refresh-2"}"#), 2),
+        (
+            unusable(r#"{"access_token":"a","token_type":"DPoP","refresh_token":"b"}"#),
+            2,
+        ),
+        (
+            unusable(&format!(r#"{{"x":"{}"}}"#, "x".repeat(1 << 20))),
+            2,
+        ),
+        (unusable(""), 2),
+        (unusable("<html>"), 3),
+    ] {
+        let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+        server.rotate(true);
+        let source = refreshing(&server, &clock).build().unwrap();
+        source.token().await.unwrap();
+        server.then(answer);
+        for age in [480.0, 60.0] {
+            clock.advance(secs(age));
+            source.token().await.unwrap();
+            landed(&source).await;
+        }
+        assert_eq!(server.token_requests(), requests);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_was_away_when_its_runtime_ended_counts_as_lost() {
+    // E3, A4
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let source = refreshing(&server, &clock).build().unwrap();
+    source.token().await.unwrap();
+    server.hold();
+    clock.advance(secs(480.0));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asking = source.clone();
+    runtime.spawn(async move { asking.token().await.map(drop) });
+    server.until_requests(2).await;
+    runtime.shutdown_background();
+    landed(&source).await;
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+    assert!(!source.status().is_refreshing());
+}
+
+#[tokio::test]
+async fn a_pause_that_a_grant_asks_for_is_an_hour_at_most() {
+    // B5
+    let grant = GrantFn::new("slow", |_| async {
+        Err(Error::unavailable("down").with_retry_after(Duration::MAX))
+    });
+    let clock = TestClock::new();
+    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.retry_at(), Some(clock.system_time() + secs(3600.0)));
 }
 
 #[tokio::test]

@@ -57,6 +57,23 @@ async fn a_body_that_cannot_be_sent_twice_waits_for_the_new_token_in_the_soft_wi
 }
 
 #[tokio::test]
+async fn such_a_body_leaves_with_the_present_token_when_the_hard_window_begins() {
+    // B9: a server that hangs must not hold it back until there is no good token left.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(issuer.lifetime(60.0).source(&clock));
+    client.post("x").body("warm").send().await.unwrap();
+    clock.advance(secs(48.0));
+    issuer.hold();
+    let once = tokio::spawn(client.post("x").body(stream()).send());
+    issuer.until_requests(2).await;
+    clock.until_timers(2).await;
+    clock.advance(secs(9.0));
+    once.await.unwrap().unwrap();
+    assert_eq!(api.tokens(), ["token-1", "token-1"]);
+}
+
+#[tokio::test]
 async fn if_the_new_token_does_not_come_the_present_one_serves_for_such_a_body() {
     // B9: the flight fails, and then none may start.
     let (clock, issuer) = (TestClock::new(), Issuer::new());
@@ -72,6 +89,26 @@ async fn if_the_new_token_does_not_come_the_present_one_serves_for_such_a_body()
     }
     assert_eq!(api.tokens(), ["token-1"; 4]);
     assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn such_a_body_leaves_with_the_present_token_before_that_one_expires() {
+    // B9, B4: in the hard window it waits longer than others, and not until there is nothing left.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(issuer.source(&clock));
+    client.get("x").send().await.unwrap();
+    clock.advance(secs(570.0));
+    issuer.hold();
+    let once = tokio::spawn(client.post("x").body(stream()).send());
+    issuer.until_requests(2).await;
+    soon(clock.until_timers(2)).await;
+    clock.advance(secs(9.0));
+    tokio::task::yield_now().await;
+    assert!(!once.is_finished());
+    clock.advance(secs(20.98));
+    soon(once).await.unwrap().unwrap();
+    assert_eq!(api.tokens(), ["token-1"; 2]);
 }
 
 /// Keeps the time-outs of all sendings.

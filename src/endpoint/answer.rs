@@ -30,9 +30,8 @@ pub(crate) fn parse_token_answer(
         .is_some_and(|object| !matches!(verdict::error_member(object), ErrorMember::Absent));
     match object {
         // Some servers say 200 and mean an error (Slack, older GitHub).
-        Some(object) if status.is_success() && !refused => {
-            read_token(object).map_err(|problem| unusable(&problem, status, headers))
-        }
+        Some(object) if status.is_success() && !refused => read_token(object)
+            .map_err(|problem| unusable(&problem, status, headers).delivery(Delivery::Unusable)),
         _ => Err(parse_refusal(status, headers, body, now)),
     }
 }
@@ -112,8 +111,19 @@ fn without_code(status: StatusCode, headers: &HeaderMap, body: &[u8], is_object:
         }
         _ if !status.is_success() => unusable("is no OAuth error", status, headers),
         _ if is_object => unusable("has an `error` that is no text", status, headers),
-        _ if body.is_empty() => unusable("has no body", status, headers),
-        _ => unusable("is not a JSON object", status, headers),
+        _ if body.is_empty() => {
+            unusable("has no body", status, headers).delivery(Delivery::Unusable)
+        }
+        _ => {
+            let error = unusable("is not a JSON object", status, headers);
+            // One that begins was cut off, where neither a length nor a chunk tells; a page begins
+            // otherwise, and is not the token endpoint's.
+            if without_mark(body).trim_ascii_start().starts_with(b"{") {
+                error.delivery(Delivery::Unusable)
+            } else {
+                error
+            }
+        }
     }
 }
 
@@ -159,9 +169,13 @@ fn content_type(headers: &HeaderMap) -> String {
 }
 
 fn read_object(body: &[u8]) -> Option<Map<String, Value>> {
-    // Servers on .NET have been seen to begin with a byte order mark.
-    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    serde_json::from_slice(text).ok()
+    // Descriptions come in any encoding, and all that matters here is ASCII.
+    serde_json::from_str(&String::from_utf8_lossy(without_mark(body))).ok()
+}
+
+/// Servers on .NET have been seen to begin with a byte order mark.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 #[cfg(test)]

@@ -76,7 +76,9 @@ impl TokenEndpointBuilder {
 
     /// The HTTP client for the authorization server: proxy, roots, DNS, timeouts.
     ///
-    /// Its redirect policy is replaced, since a redirect would carry our credentials along. Give it
+    /// Its redirect policy is replaced, since a redirect would carry our credentials along, and so
+    /// is its pool: each request has a connection of its own, because one that the server closes
+    /// for being idle may take a refresh token with it. Give it
     /// a `connect_timeout` that is shorter than [`attempt_timeout`](Self::attempt_timeout): a
     /// connection that took too long is then known to have carried nothing, and the attempt can
     /// be repeated even where it spends a refresh token.
@@ -154,6 +156,11 @@ impl TokenEndpointBuilder {
                 reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2)
             })
             .redirect(Policy::none())
+            // Refreshes are rarer than the idle time-outs of servers, so that a kept connection is
+            // often about to be closed when it is used again. A request that meets the closing
+            // may have been read: an answer lost for the price of a handshake, and with it a
+            // refresh token.
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| {
                 Error::settings("the HTTP client for the token endpoint cannot be built")

@@ -95,10 +95,16 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
-                return Err(Error::protocol(format!(
+                let status = response.status();
+                let error = Error::protocol(format!(
                     "the answer of the authorization server is larger than 1 MiB (status {})",
-                    response.status().as_u16()
-                )));
+                    status.as_u16()
+                ));
+                return Err(if status.is_success() {
+                    error.delivery(Delivery::Unusable)
+                } else {
+                    error
+                });
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

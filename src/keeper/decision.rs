@@ -176,17 +176,20 @@ impl Keeper {
             self.may_spend(ledger, call.now).ok()?;
         }
         let (reason, fallback) = (RefreshReason::Caller, Some(token.clone()));
-        Some(self.join(call, ledger, reason, fallback, call.demand.within))
+        let patience = call.demand.within.min(until_exit(token, call.now));
+        Some(self.join(call, ledger, reason, fallback, patience))
     }
 
-    /// B3: one flight behind the callers' backs.
+    /// B3: one flight behind the callers' backs. Who has one try only waits for it (B9), but not
+    /// into the hard window: a server that hangs would keep it until there is no good token left.
     fn soft(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger, token: Arc<Issued>) -> Decision {
         let is_due = ledger.ahead.is_due(call.now.monotonic) && self.may_go_ahead(ledger, call.now);
         if ledger.flight().is_none() && !is_due {
             return Decision::Use(Served::as_wanted(token));
         }
         let (reason, fallback) = (RefreshReason::Soft, Some(token.clone()));
-        let decision = self.join(call, ledger, reason, fallback, call.demand.within);
+        let patience = call.demand.within.min(token.plan.until_hard(call.now));
+        let decision = self.join(call, ledger, reason, fallback, patience);
         if call.demand.only_try {
             decision
         } else {
@@ -202,16 +205,12 @@ impl Keeper {
         if ledger.flight().is_none() && !is_due {
             return Decision::Use(Served::as_wanted(token));
         }
-        let until_exit = token
-            .plan
-            .remaining(call.now)
-            .unwrap_or_default()
-            .saturating_sub(LAST_EXIT);
         let patience = if call.demand.only_try {
             call.demand.within
         } else {
-            HARD_PATIENCE.min(until_exit)
+            HARD_PATIENCE
         };
+        let patience = patience.min(until_exit(&token, call.now));
         let fallback = Some(token);
         self.join(call, ledger, RefreshReason::Hard, fallback, patience)
     }
@@ -261,4 +260,10 @@ impl Keeper {
             (Err(error), None) => Decision::Fail(error),
         }
     }
+}
+
+/// How long a call may wait before it has to leave with this token.
+fn until_exit(token: &Issued, now: Moment) -> Duration {
+    let remaining = token.plan.remaining(now).unwrap_or(Duration::MAX);
+    remaining.saturating_sub(LAST_EXIT)
 }

@@ -118,13 +118,24 @@ impl Record {
         self.state().answer_lost
     }
 
+    /// Says that `refresh_token` is about to be sent.
+    pub(crate) fn away<'record>(
+        &'record self,
+        refresh_token: Option<&'record Secret>,
+    ) -> Away<'record> {
+        Away {
+            record: self,
+            refresh_token,
+        }
+    }
+
     /// Takes note of a refused or lost request that spent `refresh_token`.
     pub(crate) fn failed(&self, refresh_token: &Secret, error: Error) -> Error {
         let mut state = self.state();
         if state.refresh_token.as_ref() != Some(refresh_token) {
             return error;
         }
-        if error.how_far() == Delivery::Lost {
+        if matches!(error.how_far(), Delivery::Lost | Delivery::Unusable) {
             state.answer_lost = true;
             return error;
         }
@@ -239,6 +250,30 @@ impl Record {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A refresh token on its way. If the attempt ends before it is back, because its runtime is shut
+/// down or the grant panics, the answer is lost (E3).
+#[derive(Debug)]
+pub(crate) struct Away<'record> {
+    record: &'record Record,
+    refresh_token: Option<&'record Secret>,
+}
+
+impl Away<'_> {
+    /// The attempt has an outcome, which says what became of the refresh token.
+    pub(crate) fn returned(mut self) {
+        self.refresh_token = None;
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        let mut state = self.record.state();
+        if self.refresh_token.is_some() && state.refresh_token.as_ref() == self.refresh_token {
+            state.answer_lost = true;
+        }
     }
 }
 

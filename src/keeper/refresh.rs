@@ -121,6 +121,7 @@ impl Keeper {
         };
         let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
         let asked = self.clock.now();
+        let away = self.record.away(refresh_token);
         let answer = tokio::select! {
             biased;
             answer = self.grant.obtain(request) => answer,
@@ -130,6 +131,7 @@ impl Keeper {
             )
             .delivery(Delivery::Lost)),
         };
+        away.returned();
         let duration = self.clock.now().since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
@@ -158,7 +160,7 @@ fn may_repeat(error: &Error, refresh_token_spent: bool, in_grace: bool) -> bool 
         Delivery::Failed => !refresh_token_spent,
         // The server may have rotated already; a second use of the old one would look like theft.
         Delivery::Lost => !refresh_token_spent || in_grace,
-        Delivery::Answered => false,
+        Delivery::Unusable | Delivery::Answered => false,
     }
 }
 
@@ -175,6 +177,7 @@ mod tests {
             (Delivery::TurnedAway, true, true, true),
             (Delivery::Failed, true, false, false),
             (Delivery::Lost, true, false, true),
+            (Delivery::Unusable, false, false, false),
             (Delivery::Answered, false, false, false),
         ] {
             let error = Error::new(ErrorKind::Unavailable, "").delivery(delivery);

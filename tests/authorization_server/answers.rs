@@ -246,6 +246,16 @@ async fn an_answer_that_is_cut_is_a_failure_and_never_a_token() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_understood_whatever_encoding_its_description_is_in() {
+    // E5: a server that translates its descriptions into Latin-1.
+    let body = b"{\"error\":\"invalid_grant\",\"error_description\":\"expir\xe9\"}";
+    let answer = ResponseTemplate::new(400).set_body_bytes(&body[..]);
+    let error = answered(answer).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    assert_eq!(error.oauth_code(), Some("invalid_grant"));
+}
+
+#[tokio::test]
 async fn a_cut_503_is_still_a_503() {
     // E3
     let endpoint = raw_server(b"HTTP/1.1 503 X\r\ncontent-length: 9\r\n\r\n{").await;
