@@ -7,6 +7,7 @@ pub(crate) mod landing;
 pub(crate) mod record;
 pub(crate) mod refresh;
 mod refusal;
+pub(crate) mod saver;
 pub(crate) mod slot;
 mod takeoff;
 
@@ -145,7 +146,7 @@ impl Keeper {
                 outcome = flight.outcome() => outcome,
                 () = self.clock.sleep(patience) => Some(Err(Error::new(
                     ErrorKind::Timeout,
-                    "no token came in time",
+                    "no token came in time; a token request is still under way",
                 ))),
             };
             let now = self.clock.now();
@@ -178,7 +179,7 @@ impl Keeper {
         self.is_shut_down.store(true, Ordering::Release);
         let landed = async {
             let _ = self.flights.subscribe().wait_for(|count| *count == 0).await;
-            self.record.until_saved().await;
+            self.record.until_saved(&self.clock, &self.telemetry).await;
         };
         tokio::select! {
             biased;

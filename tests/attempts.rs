@@ -266,7 +266,7 @@ fn refreshing(server: &AuthorizationServer, clock: &TestClock) -> TokenSourceBui
 
 #[tokio::test]
 async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expiry() {
-    // E3, B5: neither by age, nor by refusal, nor because the caller asks.
+    // E3, B5: neither by age, nor because the caller asks.
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
     let source = refreshing(&server, &clock).build().unwrap();
     source.token().await.unwrap();
@@ -279,8 +279,6 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expi
         clock.advance(secs(age));
         let present = source.token().await.unwrap();
         assert_eq!(present.expose(), "access-1");
-        source.refuse(&present);
-        source.token().await.unwrap();
         let forced = TokenOptions::new().force_refresh();
         source.token_with(&forced).await.unwrap_err();
         let longer = TokenOptions::new().minimum_lifetime(secs(300.0));
@@ -295,6 +293,29 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expi
     source.token().await.unwrap();
     landed(&source).await;
     assert_eq!(source.token().await.unwrap().expose(), "access-3");
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_a_refused_access_token_is_nothing_to_protect() {
+    // E3: where the server ended it with the refresh, nobody would get through before its expiry.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let source = refreshing(&server, &clock).build().unwrap();
+    source.token().await.unwrap();
+    server.then(Answer::Lost);
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    landed(&source).await;
+    clock.advance(secs(1.0));
+    for _ in 0..3 {
+        let refused = source.token().await.unwrap();
+        assert_eq!(refused.expose(), "access-1");
+        source.refuse(&refused);
+    }
+    clock.advance(secs(120.0));
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    assert_eq!((server.token_requests(), server.reuses()), (3, 1));
 }
 
 #[tokio::test]
@@ -651,6 +672,38 @@ async fn a_refresh_token_that_cannot_be_saved_is_used_told_and_saved_later() {
     soon(stopping).await.unwrap().unwrap();
     assert_eq!(soon(events.recv()).await, Some("saved"));
     assert_eq!(*saved.lock().unwrap(), ["refresh-2"], "the newest, once");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_a_lost_runtime_left_unsaved_is_saved_by_the_next_one() {
+    // E6, A4
+    let server = AuthorizationServer::start().await;
+    server.rotate(true);
+    let (sender, mut calls) = unbounded_channel();
+    let is_lost = Arc::new(Mutex::new(true));
+    let lost = is_lost.clone();
+    let source = TokenSource::builder(server.refresh_token_grant())
+        .on_new_refresh_token(move |refresh_token| {
+            sender.send(refresh_token.expose().to_owned()).unwrap();
+            let lost = *lost.lock().unwrap();
+            async move {
+                if lost {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<(), std::io::Error>(())
+            }
+        })
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asking = source.clone();
+    runtime.spawn(async move { asking.token().await.map(drop) });
+    assert_eq!(soon(calls.recv()).await.as_deref(), Some("refresh-1"));
+    runtime.shutdown_background();
+    landed(&source).await;
+    *is_lost.lock().unwrap() = false;
+    soon(source.shutdown()).await.unwrap();
+    assert_eq!(soon(calls.recv()).await.as_deref(), Some("refresh-1"));
 }
 
 #[tokio::test]

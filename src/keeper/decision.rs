@@ -130,7 +130,8 @@ impl Keeper {
                 refuser: Refuser::ByHand,
                 exempt: false,
             });
-            let permit = self.may_spend(ledger, now).and_then(|()| {
+            // Also when the answer to the refresh token was lost: what E3 protects is lost too.
+            let permit = may_ask(ledger, now).and_then(|()| {
                 let permit = ledger
                     .guard
                     .permits(now.monotonic, &refusal.refuser, refusal.exempt);
@@ -224,10 +225,7 @@ impl Keeper {
     /// Whether a token request may be made although the present token would still do: not while a
     /// failed one is being waited out, and not if that would risk the present token (E3).
     fn may_spend(&self, ledger: &Ledger, now: Moment) -> Result<(), Error> {
-        let known = ledger.urgent.standing(now.monotonic);
-        if let Some(error) = known.or_else(|| ledger.told_to_wait(now.monotonic)) {
-            return Err(error.clone());
-        }
+        may_ask(ledger, now)?;
         if self.record.is_answer_lost() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -266,4 +264,13 @@ impl Keeper {
 fn until_exit(token: &Issued, now: Moment) -> Duration {
     let remaining = token.plan.remaining(now).unwrap_or(Duration::MAX);
     remaining.saturating_sub(LAST_EXIT)
+}
+
+/// Whether no failed token request is being waited out.
+fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
+    let known = ledger.urgent.standing(now.monotonic);
+    match known.or_else(|| ledger.told_to_wait(now.monotonic)) {
+        Some(error) => Err(error.clone()),
+        None => Ok(()),
+    }
 }

@@ -1,63 +1,25 @@
-//! The refresh token of one grant key: kept, spent one flight at a time, and handed to the user's
-//! hook before the access token that came with it is seen by anybody (A6, E3, F2).
+//! The refresh token of one grant key: kept, and spent by one flight at a time (A6, E3).
 
-use std::fmt;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::sync::{MutexGuard as Turn, watch};
+use tokio::sync::MutexGuard as Turn;
 
 use crate::clock::Clock;
 use crate::error::{Delivery, Error, ErrorKind};
+use crate::keeper::saver::{RotationHook, Saver};
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 use crate::token::TokenResponse;
 
-/// A hook that does not answer within this time has failed, and is tried again.
-const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Some servers refuse a dead refresh token without saying `invalid_grant` (F5).
 const UNSPECIFIC_REFUSALS: u32 = 3;
-
-type Saved = Pin<Box<dyn Future<Output = bool> + Send>>;
-
-/// Called with each new refresh token; says whether it is safe now.
-#[derive(Clone)]
-pub(crate) struct RotationHook(Arc<dyn Fn(Secret) -> Saved + Send + Sync>);
-
-impl RotationHook {
-    pub(crate) fn new<F, S, E>(hook: F) -> Self
-    where
-        F: Fn(Secret) -> S + Send + Sync + 'static,
-        S: Future<Output = Result<(), E>> + Send + 'static,
-    {
-        Self(Arc::new(move |refresh_token| {
-            let saving = hook(refresh_token);
-            Box::pin(async move { saving.await.is_ok() })
-        }))
-    }
-}
-
-impl fmt::Debug for RotationHook {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RotationHook")
-    }
-}
 
 /// What a grant key owns.
 #[derive(Debug)]
 pub(crate) struct Record {
     queue: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-    hook: Option<RotationHook>,
-    /// The newest refresh token that the hook has not taken, and whether a task is at it.
-    unsaved: watch::Sender<Option<Secret>>,
-    saving: tokio::sync::Mutex<()>,
+    saver: Arc<Saver>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +29,6 @@ struct State {
     dead: Option<Error>,
     unspecific_refusals: u32,
     answer_lost: bool,
-    saver_runs: bool,
 }
 
 impl Record {
@@ -83,9 +44,7 @@ impl Record {
                 id_token,
                 ..State::default()
             }),
-            hook,
-            unsaved: watch::Sender::new(None),
-            saving: tokio::sync::Mutex::new(()),
+            saver: Arc::new(Saver::new(hook)),
         }
     }
 
@@ -165,74 +124,21 @@ impl Record {
     /// refresh that it left out, which stay in force (RFC 6749 section 6, OpenID Connect Core
     /// 12.2). Returns when the hook has taken a new refresh token, or has failed once.
     pub(crate) async fn keep(
-        self: &Arc<Self>,
+        &self,
         response: &mut TokenResponse,
         clock: &Clock,
         telemetry: &Telemetry,
     ) {
-        if !self.take_over(response) || self.hook.is_none() {
-            return;
-        }
-        self.unsaved.send_replace(response.refresh_token.clone());
-        if !self.save(clock).await {
-            telemetry.refresh_token_unsaved();
-            self.save_behind(clock.clone(), telemetry.clone());
-        }
+        self.take_over(response);
+        self.saver.save(clock, telemetry).await;
     }
 
     /// Returns when the hook has taken the newest refresh token.
-    pub(crate) async fn until_saved(&self) {
-        // The sender is ours, so the channel cannot be closed.
-        let _ = self.unsaved.subscribe().wait_for(Option::is_none).await;
+    pub(crate) async fn until_saved(&self, clock: &Clock, telemetry: &Telemetry) {
+        self.saver.until_saved(clock, telemetry).await;
     }
 
-    /// Hands the newest unsaved refresh token to the hook. One call at a time, so that an older
-    /// token never overwrites a newer one.
-    async fn save(&self, clock: &Clock) -> bool {
-        let _turn = self.saving.lock().await;
-        let newest = self.unsaved.borrow().clone();
-        let (Some(newest), Some(hook)) = (newest, &self.hook) else {
-            return true;
-        };
-        let call = AssertUnwindSafe(async { (hook.0)(newest.clone()).await }).catch_unwind();
-        let saved = tokio::select! {
-            saved = call => saved.unwrap_or(false),
-            () = clock.sleep(HOOK_TIMEOUT) => false,
-        };
-        if saved {
-            self.unsaved.send_if_modified(|unsaved| {
-                let done = unsaved.as_ref() == Some(&newest);
-                if done {
-                    *unsaved = None;
-                }
-                done
-            });
-        }
-        saved
-    }
-
-    /// Tries again from a task of its own, 1 s to 60 s apart, until the newest one is saved.
-    fn save_behind(self: &Arc<Self>, clock: Clock, telemetry: Telemetry) {
-        if std::mem::replace(&mut self.state().saver_runs, true) {
-            return;
-        }
-        let running = SaverRuns(self.clone());
-        tokio::spawn(async move {
-            let record = &running.0;
-            let mut pause = FIRST_PAUSE;
-            loop {
-                clock.sleep(pause).await;
-                if record.save(&clock).await {
-                    break;
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            telemetry.refresh_token_saved();
-        });
-    }
-
-    /// Says whether there is another refresh token now.
-    fn take_over(&self, response: &mut TokenResponse) -> bool {
+    fn take_over(&self, response: &mut TokenResponse) {
         let mut state = self.state();
         state.answer_lost = false;
         state.unspecific_refusals = 0;
@@ -240,12 +146,12 @@ impl Record {
             response.id_token = response.id_token.take().or(state.id_token.take());
         }
         state.id_token = response.id_token.clone();
-        let is_new =
-            response.refresh_token.is_some() && state.refresh_token != response.refresh_token;
-        if is_new {
-            state.refresh_token = response.refresh_token.clone();
+        if let Some(refresh_token) = &response.refresh_token
+            && state.refresh_token.as_ref() != Some(refresh_token)
+        {
+            state.refresh_token = Some(refresh_token.clone());
+            self.saver.offer(refresh_token);
         }
-        is_new
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -274,14 +180,5 @@ impl Drop for Away<'_> {
         if self.refresh_token.is_some() && state.refresh_token.as_ref() == self.refresh_token {
             state.answer_lost = true;
         }
-    }
-}
-
-/// Says that no task saves any more, also when the task's runtime is shut down.
-struct SaverRuns(Arc<Record>);
-
-impl Drop for SaverRuns {
-    fn drop(&mut self) {
-        self.0.state().saver_runs = false;
     }
 }

@@ -1,0 +1,173 @@
+//! The user's hook for new refresh tokens: called before anybody sees the access token that came
+//! along, and called again until it has succeeded.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::secret::Secret;
+use crate::telemetry::Telemetry;
+
+/// A hook that does not answer within this time has failed, and is tried again.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+type Saved = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// Called with each new refresh token; says whether it is safe now.
+#[derive(Clone)]
+pub(crate) struct RotationHook(Arc<dyn Fn(Secret) -> Saved + Send + Sync>);
+
+impl RotationHook {
+    pub(crate) fn new<F, S, E>(hook: F) -> Self
+    where
+        F: Fn(Secret) -> S + Send + Sync + 'static,
+        S: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        Self(Arc::new(move |refresh_token| {
+            let saving = hook(refresh_token);
+            Box::pin(async move { saving.await.is_ok() })
+        }))
+    }
+}
+
+impl fmt::Debug for RotationHook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RotationHook")
+    }
+}
+
+/// Brings refresh tokens to safety.
+#[derive(Debug)]
+pub(crate) struct Saver {
+    hook: Option<RotationHook>,
+    /// The newest refresh token that the hook has not taken.
+    unsaved: watch::Sender<Option<Secret>>,
+    /// One call of the hook at a time, so that an older token never overwrites a newer one.
+    turn: tokio::sync::Mutex<()>,
+    /// Whether a task tries again.
+    is_at_it: Mutex<bool>,
+}
+
+impl Saver {
+    pub(crate) fn new(hook: Option<RotationHook>) -> Self {
+        Self {
+            hook,
+            unsaved: watch::Sender::new(None),
+            turn: tokio::sync::Mutex::new(()),
+            is_at_it: Mutex::new(false),
+        }
+    }
+
+    /// There is a newer refresh token to be saved.
+    pub(crate) fn offer(&self, refresh_token: &Secret) {
+        if self.hook.is_some() {
+            self.unsaved.send_replace(Some(refresh_token.clone()));
+        }
+    }
+
+    /// Returns when the hook has taken the newest refresh token, or has failed once: it is then
+    /// called again from a task of its own. Also takes up what a runtime that is gone has left.
+    pub(crate) async fn save(self: &Arc<Self>, clock: &Clock, telemetry: &Telemetry) {
+        if !self.call_hook(clock).await {
+            telemetry.refresh_token_unsaved();
+            self.try_again(clock.clone(), telemetry.clone());
+        }
+    }
+
+    /// Returns when the hook has taken the newest refresh token.
+    pub(crate) async fn until_saved(self: &Arc<Self>, clock: &Clock, telemetry: &Telemetry) {
+        let is_at_it = *self.is_at_it();
+        if !is_at_it {
+            self.save(clock, telemetry).await;
+        }
+        // The sender is ours, so the channel cannot be closed.
+        let _ = self.unsaved.subscribe().wait_for(Option::is_none).await;
+    }
+
+    /// Hands the newest unsaved refresh token to the hook; says whether it is safe.
+    async fn call_hook(&self, clock: &Clock) -> bool {
+        let _turn = self.turn.lock().await;
+        let newest = self.unsaved.borrow().clone();
+        let (Some(newest), Some(hook)) = (newest, &self.hook) else {
+            return true;
+        };
+        let call = AssertUnwindSafe(async { (hook.0)(newest.clone()).await }).catch_unwind();
+        let saved = tokio::select! {
+            biased;
+            saved = call => saved.unwrap_or(false),
+            () = clock.sleep(HOOK_TIMEOUT) => false,
+        };
+        if saved {
+            self.unsaved.send_if_modified(|unsaved| {
+                let done = unsaved.as_ref() == Some(&newest);
+                if done {
+                    *unsaved = None;
+                }
+                done
+            });
+        }
+        saved
+    }
+
+    /// 1 s to 60 s apart, until the newest one is saved.
+    fn try_again(self: &Arc<Self>, clock: Clock, telemetry: Telemetry) {
+        if std::mem::replace(&mut *self.is_at_it(), true) {
+            return;
+        }
+        let mut task = Task(Some(self.clone()));
+        tokio::spawn(async move {
+            let mut pause = FIRST_PAUSE;
+            while let Some(saver) = &task.0 {
+                clock.sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                if saver.call_hook(&clock).await && task.rest() {
+                    telemetry.refresh_token_saved();
+                }
+            }
+        });
+    }
+
+    fn is_at_it(&self) -> MutexGuard<'_, bool> {
+        self.is_at_it.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that tries again, until there is nothing left to save.
+struct Task(Option<Arc<Saver>>);
+
+impl Task {
+    /// Ends the task, unless another refresh token has come meanwhile: whoever brought it saw a
+    /// task at it, and left it to that one.
+    fn rest(&mut self) -> bool {
+        let Some(saver) = &self.0 else {
+            return true;
+        };
+        {
+            let mut is_at_it = saver.is_at_it();
+            if saver.unsaved.borrow().is_some() {
+                return false;
+            }
+            *is_at_it = false;
+        }
+        self.0 = None;
+        true
+    }
+}
+
+impl Drop for Task {
+    /// Its runtime is gone: another one may take over.
+    fn drop(&mut self) {
+        if let Some(saver) = &self.0 {
+            *saver.is_at_it() = false;
+        }
+    }
+}
