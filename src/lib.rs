@@ -75,6 +75,7 @@
 
 mod access_token;
 mod ambient;
+mod back_off;
 mod challenge;
 mod clock;
 mod destinations;

@@ -1,12 +1,13 @@
 //! What narrows a token: scope, resource, audience and whatever else a server takes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a token request asks for besides the grant itself.
 ///
 /// Part of the key that an access token is cached under: two requests with equal parameters share
 /// a token, all others never do. The order in which values were given does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct TokenParameters {
     scope: Vec<String>,
     resource: Vec<String>,
@@ -103,6 +104,19 @@ impl TokenParameters {
     }
 }
 
+impl fmt::Debug for TokenParameters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values of the extra ones may be secrets, such as an assertion.
+        formatter
+            .debug_struct("TokenParameters")
+            .field("scope", &self.scope)
+            .field("resource", &self.resource)
+            .field("audience", &self.audience)
+            .field("extra", &self.extra.keys())
+            .finish()
+    }
+}
+
 fn insert_sorted(values: &mut Vec<String>, value: &str) {
     if let Err(place) = values.binary_search_by(|known| known.as_str().cmp(value)) {
         values.insert(place, value.to_owned());
@@ -120,6 +134,13 @@ mod tests {
         let other = TokenParameters::new().scope("c  a b a");
         assert_eq!(one, other);
         assert_eq!(one.scope_text().as_deref(), Some("a b c"));
+    }
+
+    #[test]
+    fn an_extra_parameter_shows_its_name_only() {
+        // D6
+        let shown = format!("{:?}", TokenParameters::new().extra("assertion", "s3cr3t"));
+        assert!(shown.contains("assertion") && !shown.contains("s3cr3t"));
     }
 
     #[test]

@@ -36,6 +36,7 @@ const LEVELS: [&[&str]; 9] = [
         "destinations",
         "redirect",
         "refuser",
+        "back_off",
         "path",
         "retry_after",
         "telemetry",

@@ -6,20 +6,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 
-use crate::clock::{Clock, Moment, system_time};
+use crate::back_off::BackOff;
+use crate::clock::{Clock, Moment};
 use crate::endpoint::document::{Document, Issuer};
 use crate::endpoint::transport::Transport;
 use crate::error::{Delivery, Error, ErrorKind};
+use crate::flight::{self, Flight};
 
 /// How long a document is used before it is fetched again.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
-/// Waiting mends these failures, so a server that is up again is found soon.
-const LONGEST_TRANSIENT_BACK_OFF: Duration = Duration::from_secs(5);
-/// Somebody has to mend these.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
 /// The discovery of one issuer, shared by all clones of its endpoint.
 #[derive(Debug)]
@@ -33,26 +29,15 @@ pub(crate) struct Discovery {
 #[derive(Debug, Default)]
 struct State {
     found: Option<(Document, Moment)>,
-    failed: Option<Failure>,
-    /// The fetch that is under way. Its sender lives in a task; if the task's runtime is shut
-    /// down, the channel closes without an outcome.
-    fetch: Option<watch::Receiver<Option<Outcome>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Failure {
-    error: Error,
-    at: Moment,
-    pause: Duration,
-    /// What the pause would be without a `Retry-After`: this is what doubles.
-    back_off: Duration,
+    failed: BackOff,
+    fetch: Option<Flight<Outcome>>,
 }
 
 type Outcome = Result<Document, Error>;
 
 enum Next {
     Now(Outcome),
-    Wait(watch::Receiver<Option<Outcome>>),
+    Wait(Flight<Outcome>),
 }
 
 impl Discovery {
@@ -77,14 +62,12 @@ impl Discovery {
         // A fetch without an outcome belonged to a runtime that is gone: the second round starts
         // one on this runtime. More rounds would mean that this one is going, too.
         for _ in 0..2 {
-            let mut fetch = match self.next() {
+            let fetch = match self.next() {
                 Next::Now(outcome) => return outcome,
                 Next::Wait(fetch) => fetch,
             };
-            if let Ok(outcome) = fetch.wait_for(Option::is_some).await
-                && let Some(outcome) = outcome.as_ref()
-            {
-                return outcome.clone();
+            if let Some(outcome) = fetch.outcome().await {
+                return outcome;
             }
         }
         Err(not_sent(Error::new(
@@ -101,13 +84,11 @@ impl Discovery {
         {
             return Next::Now(Ok(document.clone()));
         }
-        if let Some(failure) = &state.failed
-            && now.since(failure.at) < failure.pause
-        {
-            return Next::Now(state.in_place_of(failure));
+        if let Some(error) = state.failed.standing(now.monotonic) {
+            return Next::Now(state.in_place_of(error.clone()));
         }
         if let Some(fetch) = &state.fetch
-            && fetch.has_changed().is_ok()
+            && fetch.is_under_way()
         {
             return Next::Wait(fetch.clone());
         }
@@ -121,71 +102,48 @@ impl Discovery {
     }
 
     /// Starts a task, so that a caller who goes away does not take the others' fetch along.
-    fn start(self: &Arc<Self>) -> Result<watch::Receiver<Option<Outcome>>, Error> {
+    fn start(self: &Arc<Self>) -> Result<Flight<Outcome>, Error> {
         let runtime = Handle::try_current().map_err(|_| {
             not_sent(Error::settings(
                 "there is no tokio runtime here; call this from a task",
             ))
         })?;
-        let (sender, receiver) = watch::channel(None);
+        let (landing, fetch) = flight::begin();
         let own = Arc::clone(self);
         runtime.spawn(async move {
             let fetched = AssertUnwindSafe(own.issuer.fetch(&own.transport, &own.clock))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| Err(Error::new(ErrorKind::Panicked, "the discovery panicked")));
-            sender.send_replace(Some(own.land(fetched)));
+            landing.land(own.land(fetched));
         });
-        Ok(receiver)
+        Ok(fetch)
     }
 
     fn land(&self, fetched: Outcome) -> Outcome {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.fetch = None;
-        let error = match fetched {
+        match fetched {
             Ok(document) => {
                 state.found = Some((document.clone(), now));
-                state.failed = None;
-                return Ok(document);
+                state.failed = BackOff::default();
+                Ok(document)
             }
-            Err(error) => error,
-        };
-        let failure = Failure::new(error, now, state.failed.as_ref());
-        let outcome = state.in_place_of(&failure);
-        state.failed = Some(failure);
-        outcome
+            Err(error) => {
+                let error = state.failed.fail(now, not_sent(error));
+                state.in_place_of(error)
+            }
+        }
     }
 }
 
 impl State {
     /// A document that is too old is better than none: endpoints hardly ever move.
-    fn in_place_of(&self, failure: &Failure) -> Outcome {
+    fn in_place_of(&self, error: Error) -> Outcome {
         match &self.found {
             Some((document, _)) => Ok(document.clone()),
-            None => Err(failure.error.clone()),
-        }
-    }
-}
-
-impl Failure {
-    fn new(error: Error, now: Moment, before: Option<&Self>) -> Self {
-        let longest = if error.is_transient() {
-            LONGEST_TRANSIENT_BACK_OFF
-        } else {
-            LONGEST_BACK_OFF
-        };
-        let back_off = match before {
-            Some(before) => before.back_off.saturating_mul(2).min(longest),
-            None => FIRST_BACK_OFF,
-        };
-        let pause = back_off.max(error.retry_after().unwrap_or_default());
-        let retry_at = system_time(now.wall.saturating_add(pause));
-        Self {
-            error: not_sent(error).with_retry_at(retry_at),
-            at: now,
-            pause,
-            back_off,
+            None => Err(error),
         }
     }
 }

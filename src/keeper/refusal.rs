@@ -12,8 +12,9 @@ use crate::keeper::slot::{PendingRefusal, Slot};
 use crate::keeper::{Demand, Keeper};
 use crate::refuser::Refuser;
 
-/// A token that is refused sooner than this after it was asked for is brand-new (C4).
-const SETTLED: Duration = Duration::from_secs(1);
+/// A token that is refused sooner than this after it was asked for is brand-new (C4). Less than a
+/// second: a token that is revoked each second is refused a little before that age.
+const SETTLED: Duration = Duration::from_millis(750);
 
 impl Keeper {
     /// An API, or the user by hand, refuses the token of this generation (C1). `resend` says that

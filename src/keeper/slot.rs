@@ -7,13 +7,14 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard as Loaded};
 
 use crate::access_token::{AccessToken, Issued};
-use crate::clock::{Moment, system_time};
+use crate::back_off::BackOff;
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::flight::Flight;
 use crate::keeper::guard::Guard;
 use crate::parameters::TokenParameters;
 use crate::refuser::Refuser;
-use crate::schedule::{dry_pause, soft_pause};
+use crate::schedule::soft_pause;
 
 /// What a flight ends with.
 pub(crate) type Outcome = Result<AccessToken, Error>;
@@ -79,10 +80,10 @@ pub(crate) struct Ledger {
     /// Failed refreshes of a token that is still good (B5).
     pub(crate) ahead: Ahead,
     /// Failed refreshes that left no usable token (B6).
-    pub(crate) dry: Failed,
+    pub(crate) dry: BackOff,
     /// Failed refreshes while there was a usable token, for those who do not want that one: an API
     /// has refused it, or the caller asked for another.
-    pub(crate) urgent: Failed,
+    pub(crate) urgent: BackOff,
     /// The server asked not to be asked before (`Retry-After`), and what it said.
     pub(crate) floor: Option<(Duration, Error)>,
     pub(crate) guard: Guard,
@@ -97,14 +98,6 @@ pub(crate) struct Ahead {
     not_before: Duration,
     /// One more attempt is due when the hard window begins, whatever the pause.
     pub(crate) tried_in_hard_window: bool,
-}
-
-/// Refreshes that somebody waited for in vain.
-#[derive(Debug, Default)]
-pub(crate) struct Failed {
-    failures: u32,
-    not_before: Duration,
-    error: Option<Error>,
 }
 
 /// A refusal that may be answered by a refresh.
@@ -125,8 +118,8 @@ impl Ledger {
     /// Everything is well again: only refusals are remembered.
     pub(crate) fn forget_failures(&mut self) {
         self.ahead = Ahead::default();
-        self.dry = Failed::default();
-        self.urgent = Failed::default();
+        self.dry = BackOff::default();
+        self.urgent = BackOff::default();
         self.floor = None;
     }
 
@@ -160,22 +153,5 @@ impl Ahead {
 
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         now >= self.not_before
-    }
-}
-
-impl Failed {
-    /// Notes the failure; the error then says when the next attempt may be made.
-    pub(crate) fn fail(&mut self, now: Moment, error: Error) -> Error {
-        let pause = dry_pause(self.failures, &error).max(error.retry_after().unwrap_or_default());
-        self.not_before = now.monotonic + pause;
-        self.failures = self.failures.saturating_add(1);
-        let error = error.with_retry_at(system_time(now.wall + pause));
-        self.error = Some(error.clone());
-        error
-    }
-
-    /// The error that still stands at `now`.
-    pub(crate) fn standing(&self, now: Duration) -> Option<&Error> {
-        self.error.as_ref().filter(|_| now < self.not_before)
     }
 }
