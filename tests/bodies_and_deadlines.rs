@@ -96,7 +96,9 @@ async fn such_a_body_leaves_with_the_present_token_before_that_one_expires() {
     // B9, B4: in the hard window it waits longer than others, and not until there is nothing left.
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let api = Api::that_takes(|_| true).await;
-    let client = api.client(issuer.source(&clock));
+    let builder = issuer.builder(&clock).attempt_timeout(secs(1000.0));
+    let builder = builder.refresh_timeout(secs(1000.0));
+    let client = api.client(builder.wait_at_most(secs(1000.0)).build().unwrap());
     client.get("x").send().await.unwrap();
     clock.advance(secs(570.0));
     issuer.hold();
