@@ -219,6 +219,16 @@ impl Error {
         self.0.unspecific
     }
 
+    /// The same error where there is no user who could sign in: somebody has to mend the settings.
+    #[must_use]
+    pub(crate) fn without_a_user(self) -> Self {
+        self.change(|report| {
+            if report.kind == ErrorKind::SignInRequired {
+                report.kind = ErrorKind::Rejected;
+            }
+        })
+    }
+
     pub(crate) fn how_far(&self) -> Delivery {
         self.0.delivery
     }

@@ -56,6 +56,17 @@ async fn client_credentials_send_their_parameters_and_those_of_the_request_first
 }
 
 #[tokio::test]
+async fn a_refusal_of_client_credentials_never_asks_for_a_user() {
+    // E8
+    let body = json!({ "error": "invalid_grant" });
+    let server = server_with(ResponseTemplate::new(400).set_body_json(body)).await;
+    let grant = ClientCredentials::new(public_client(&server));
+    let error = obtained(&grant, plain()).await.expect_err("a refusal");
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.oauth_code(), Some("invalid_grant"));
+}
+
+#[tokio::test]
 async fn a_refresh_token_for_client_credentials_is_dropped() {
     // RFC 6749 section 4.4.3
     let answer = json!({"access_token": "a", "refresh_token": "r"});
