@@ -427,6 +427,30 @@ async fn within_a_grace_period_a_lost_refresh_is_repeated_at_once() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_is_not_found_by_a_repetition_that_is_turned_away() {
+    // E3: the next attempt ahead of the expiry would come when the grace period is over.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let (source, mut ended) = told(refreshing(&server, &clock).reuse_grace(secs(10.0)));
+    source.token().await.unwrap();
+    soon(ended.recv()).await.unwrap();
+    let busy = Reply::new(503).header("retry-after", "30");
+    server.then(Answer::Lost).then(Answer::Reply(busy));
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    soon(ended.recv()).await.unwrap();
+    soon(clock.until_timers(1)).await;
+    clock.advance(secs(0.16));
+    landed(&source).await;
+    for age in [60.0, 35.0, 24.8] {
+        clock.advance(secs(age));
+        assert_eq!(source.token().await.unwrap().expose(), "access-1");
+        landed(&source).await;
+    }
+    assert_eq!(server.token_requests(), 3);
+}
+
+#[tokio::test]
 async fn a_grace_period_that_is_over_is_none() {
     // E3: the next attempt would come 200 ms after the first was sent.
     let server = AuthorizationServer::start().await;

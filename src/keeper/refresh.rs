@@ -131,7 +131,7 @@ impl Keeper {
             )
             .delivery(Delivery::Lost)),
         };
-        away.returned();
+        away.returned(&answer);
         let duration = self.clock.now().since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
