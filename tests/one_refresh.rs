@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
+use reqwest_bearer::{Error, ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::issuer::{Answer, Issuer, failure};
@@ -176,6 +176,32 @@ async fn flights_with_one_refresh_token_run_in_turn_each_with_what_the_one_befor
     }
     assert_eq!(server.token_requests(), 20);
     assert_eq!(server.reuses(), 0, "a refresh token was spent twice");
+}
+
+#[tokio::test]
+async fn a_repetition_takes_its_turn_for_a_refresh_token_that_came_meanwhile() {
+    // A6
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let first = TokenResponse::bearer("b").refresh_token("r-1");
+    issuer.then(Error::unavailable("down")).then(first);
+    let source = issuer.source(&clock);
+    let repeated = asking_with(&source, scope("a"));
+    // Its wait, and the pause before its second attempt.
+    soon(clock.until_timers(2)).await;
+    source.token_with(&scope("b")).await.unwrap();
+    issuer.hold();
+    let other = asking_with(&source, scope("c"));
+    issuer.until_requests(3).await;
+    soon(clock.until_timers(4)).await;
+    clock.advance(secs(0.16));
+    // Whoever was woken by that has had its turn when this one comes.
+    tokio::task::yield_now().await;
+    assert_eq!(issuer.requests(), 3);
+    issuer.release();
+    for call in [other, repeated] {
+        assert!(soon(call).await.unwrap().is_ok());
+    }
+    assert_eq!(issuer.requests(), 4);
 }
 
 #[tokio::test]

@@ -48,22 +48,24 @@ impl Record {
         }
     }
 
-    /// Waits until no other flight spends the refresh token (A6). A grant without one does not
-    /// queue.
-    pub(crate) async fn turn(&self) -> Option<Turn<'_, ()>> {
-        let spends = self.state().refresh_token.is_some();
-        if spends {
-            Some(self.queue.lock().await)
-        } else {
-            None
-        }
-    }
-
-    /// The refresh token to spend, if there is one.
+    /// The refresh token to spend, if there is one, when no other flight spends it (A6). A flight
+    /// takes its turn once, and without a refresh token it does not queue.
     ///
     /// # Errors
     /// If it is known to be dead: the server need not be asked again.
-    pub(crate) fn refresh_token(&self) -> Result<Option<Secret>, Error> {
+    pub(crate) async fn to_spend<'record>(
+        &'record self,
+        turn: &mut Option<Turn<'record, ()>>,
+    ) -> Result<Option<Secret>, Error> {
+        let refresh_token = self.refresh_token()?;
+        if refresh_token.is_none() || turn.is_some() {
+            return Ok(refresh_token);
+        }
+        *turn = Some(self.queue.lock().await);
+        self.refresh_token()
+    }
+
+    fn refresh_token(&self) -> Result<Option<Secret>, Error> {
         let state = self.state();
         match &state.dead {
             Some(error) => Err(error.clone()),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::MutexGuard as Turn;
+
 use crate::access_token::Standing;
 use crate::clock::Moment;
 use crate::error::{Delivery, Error, ErrorKind};
@@ -33,11 +35,12 @@ impl Keeper {
         slot: &Slot,
         reason: RefreshReason,
     ) -> Result<Arrival, Error> {
-        let _turn = self.record.turn().await;
+        // Held until the flight ends.
+        let mut turn = None;
         let mut budget = Budget(self.settings.refresh_timeout);
         let mut asked_again = false;
         loop {
-            let mut arrival = self.attempts(slot, reason, &mut budget).await?;
+            let mut arrival = self.attempts(slot, reason, &mut turn, &mut budget).await?;
             self.record
                 .keep(&mut arrival.response, &self.clock, &self.telemetry)
                 .await;
@@ -56,16 +59,18 @@ impl Keeper {
     }
 
     /// One attempt, and repetitions where they are safe.
-    async fn attempts(
-        &self,
+    async fn attempts<'keeper>(
+        &'keeper self,
         slot: &Slot,
         reason: RefreshReason,
+        turn: &mut Option<Turn<'keeper, ()>>,
         budget: &mut Budget,
     ) -> Result<Arrival, Error> {
-        let first_asked = self.clock.now();
+        let mut first_asked = None;
         let mut repetitions = 0;
         loop {
-            let refresh_token = self.record.refresh_token()?;
+            let refresh_token = self.record.to_spend(turn).await?;
+            let first_asked = *first_asked.get_or_insert_with(|| self.clock.now());
             let attempt = self.attempt(slot, reason, refresh_token.as_ref(), budget);
             let error = match attempt.await {
                 Ok(arrival) => return Ok(arrival),
