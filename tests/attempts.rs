@@ -4,7 +4,8 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::hint::spin_loop;
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest_bearer::{
@@ -754,6 +755,29 @@ async fn a_shutdown_waits_for_the_flight_and_starts_no_other() {
     let error = source.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ShutDown);
     assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flight_that_starts_during_a_shutdown_is_waited_for_or_does_not_start() {
+    // A2: the shutdown comes a little later each time.
+    for later in (0..200).cycle().take(10_000) {
+        let source = Issuer::new().source(&TestClock::new());
+        let start = Arc::new(Barrier::new(2));
+        let asking = tokio::spawn({
+            let (source, start) = (source.clone(), start.clone());
+            async move {
+                start.wait();
+                source.token().await.is_ok()
+            }
+        });
+        start.wait();
+        for _ in 0..later {
+            spin_loop();
+        }
+        source.shutdown().await.unwrap();
+        let landed = source.status().is_usable();
+        assert_eq!(soon(asking).await.unwrap(), landed);
+    }
 }
 
 #[tokio::test]

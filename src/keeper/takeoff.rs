@@ -23,6 +23,8 @@ impl Keeper {
         ledger: &mut Ledger,
         reason: RefreshReason,
     ) -> Result<Flight<Outcome>, Error> {
+        // Counted before it looks, so that of a shutdown and this flight one sees the other.
+        let airborne = Airborne::start(self.clone());
         if self.is_shut_down.load(Ordering::Acquire) {
             return Err(Error::new(
                 ErrorKind::ShutDown,
@@ -35,7 +37,6 @@ impl Keeper {
         })?;
         let (landing, flight) = flight::begin();
         ledger.flight = Some(flight.clone());
-        let airborne = Airborne::start(self.clone());
         let marks = Ambient::current().refreshing(self.id);
         let work = airborne.fly(slot.clone(), reason, landing);
         #[cfg(feature = "tracing")]
