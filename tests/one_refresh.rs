@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use reqwest_bearer::{Error, ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
@@ -145,6 +146,19 @@ fn a_waiter_on_another_runtime_starts_anew_when_the_flight_s_runtime_is_gone() {
     first.shutdown_background();
     let token = second.block_on(waiter).unwrap().unwrap();
     assert_eq!(token, "token-2");
+}
+
+#[test]
+fn a_call_outside_a_runtime_is_an_error_also_while_a_flight_is_under_way() {
+    // A4: it could not wait without a timer.
+    let issuer = Issuer::new();
+    let source = TokenSource::from(issuer.hold().grant());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asking = source.clone();
+    runtime.spawn(async move { asking.token().await.map(drop) });
+    runtime.block_on(issuer.until_requests(1));
+    let call = source.token().now_or_never().unwrap();
+    assert_eq!(call.unwrap_err().kind(), ErrorKind::Settings);
 }
 
 #[tokio::test]

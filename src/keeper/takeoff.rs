@@ -31,10 +31,7 @@ impl Keeper {
                 "the token source has been shut down",
             ));
         }
-        let runtime = Handle::try_current().map_err(|error| {
-            Error::settings("a token can only be asked for inside a tokio runtime")
-                .with_source(error)
-        })?;
+        let runtime = runtime()?;
         let (landing, flight) = flight::begin();
         ledger.flight = Some(flight.clone());
         let marks = Ambient::current().refreshing(self.id);
@@ -44,6 +41,13 @@ impl Keeper {
         runtime.spawn(marks.scope(work));
         Ok(flight)
     }
+}
+
+/// The runtime of the caller: a flight needs its tasks, and whoever waits for one its timers.
+pub(crate) fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|error| {
+        Error::settings("a token can only be asked for inside a tokio runtime").with_source(error)
+    })
 }
 
 /// A flight in the air, counted for [`Keeper::shut_down`] until it is dropped.
