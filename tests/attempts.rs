@@ -452,6 +452,32 @@ async fn a_lost_answer_is_not_found_by_a_repetition_that_is_turned_away() {
 }
 
 #[tokio::test]
+async fn a_grace_period_that_passes_while_the_server_is_busy_ends_the_repetitions() {
+    // E3: 9 s until the answer is lost, and a second that the server asks for.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let (source, mut ended) = told(refreshing(&server, &clock).reuse_grace(secs(10.0)));
+    source.token().await.unwrap();
+    soon(ended.recv()).await.unwrap();
+    let busy = Reply::new(503).header("retry-after", "1");
+    server.then(Answer::Lost).then(Answer::Reply(busy));
+    server.hold();
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    server.until_held(1).await;
+    clock.advance(secs(9.0));
+    server.release();
+    for pause in [0.16, 1.0] {
+        soon(ended.recv()).await.unwrap();
+        soon(clock.until_timers(1)).await;
+        clock.advance(secs(pause));
+    }
+    landed(&source).await;
+    assert_eq!(server.token_requests(), 3);
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+}
+
+#[tokio::test]
 async fn a_grace_period_that_is_over_is_none() {
     // E3: the next attempt would come 200 ms after the first was sent.
     let server = AuthorizationServer::start().await;

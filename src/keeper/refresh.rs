@@ -67,11 +67,12 @@ impl Keeper {
         budget: &mut Budget,
     ) -> Result<Arrival, Error> {
         let mut first_asked = None;
+        let mut lost = None;
         let mut repetitions = 0;
         loop {
             let refresh_token = self.record.to_spend(turn).await?;
             let first_asked = *first_asked.get_or_insert_with(|| self.clock.now());
-            let attempt = self.attempt(slot, reason, refresh_token.as_ref(), budget);
+            let attempt = self.attempt(slot, reason, refresh_token.as_ref(), lost, budget);
             let error = match attempt.await {
                 Ok(arrival) => return Ok(arrival),
                 Err(error) => error,
@@ -79,9 +80,10 @@ impl Keeper {
             let pause = attempt_pause(repetitions, self.jitter.draw())
                 .max(error.retry_after().unwrap_or_default());
             let spent = refresh_token.is_some();
-            let next = self.clock.now().since(first_asked) + pause;
-            let in_grace = self.settings.reuse_grace.is_some_and(|grace| next < grace);
-            let safe = may_repeat(&error, spent, in_grace)
+            if spent && error.how_far().is_loss() {
+                lost = Some(first_asked);
+            }
+            let safe = may_repeat(&error, spent, self.is_in_grace(first_asked, pause))
                 && error.retry_after().unwrap_or_default() <= LONGEST_RETRY_AFTER
                 && repetitions < MOST_REPETITIONS
                 && budget.spend(pause);
@@ -96,11 +98,13 @@ impl Keeper {
         }
     }
 
+    /// `lost`: when a request was sent with this very refresh token, whose answer did not come.
     async fn attempt(
         &self,
         slot: &Slot,
         reason: RefreshReason,
         refresh_token: Option<&Secret>,
+        lost: Option<Moment>,
         budget: &mut Budget,
     ) -> Result<Arrival, Error> {
         let limit = self.settings.attempt_timeout.min(budget.0);
@@ -124,6 +128,15 @@ impl Keeper {
             Some(endpoint) => endpoint.turn().await,
             None => None,
         };
+        // The queue, or a server that was busy in between, may have taken longer than the server
+        // forgives (E3).
+        if lost.is_some_and(|asked| !self.is_in_grace(asked, Duration::ZERO)) {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the answer to the refresh token was lost, and it is too late to send it again at once",
+            )
+            .delivery(Delivery::Lost));
+        }
         let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
         let asked = self.clock.now();
         let away = self.record.away(refresh_token);
@@ -142,6 +155,13 @@ impl Keeper {
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
         self.telemetry.token_request(reason, outcome, duration);
         answer.map(|response| Arrival { response, asked })
+    }
+
+    /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).
+    fn is_in_grace(&self, asked: Moment, pause: Duration) -> bool {
+        let since = self.clock.now().since(asked) + pause;
+        let grace = self.settings.reuse_grace;
+        grace.is_some_and(|grace| since < grace)
     }
 }
 
