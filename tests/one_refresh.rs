@@ -239,6 +239,18 @@ async fn tokens_for_other_scopes_resources_audiences_and_parameters_never_mix() 
     assert_eq!(issuer.requests(), kinds.len());
 }
 
+#[tokio::test]
+async fn a_refusal_of_a_token_that_is_kept_no_more_costs_no_other_its_place() {
+    // C1, F9
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.builder(&clock).cache_capacity(1).build().unwrap();
+    let left = source.token_with(&scope("a")).await.unwrap();
+    source.token_with(&scope("b")).await.unwrap();
+    source.refuse(&left);
+    source.token_with(&scope("b")).await.unwrap();
+    assert_eq!(issuer.requests(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_token_requests_run_at_once_and_no_more() {
     // A7
