@@ -82,6 +82,13 @@ pub(crate) enum Delivery {
     Answered,
 }
 
+impl Delivery {
+    /// Whether what it spent may be spent without anything to show for it.
+    pub(crate) fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::Unusable)
+    }
+}
+
 impl Error {
     /// An error of a grant of your own that waiting may mend: the server is down or overloaded.
     ///

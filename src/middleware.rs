@@ -169,6 +169,9 @@ impl BearerTokenMiddleware {
             return Ok(response);
         }
         drain(response, &keeper.clock).await;
+        deadline
+            .bound(&mut copy, &keeper.clock)
+            .map_err(Error::into_middleware)?;
         let url = copy.url().clone();
         let stamp = Stamp::put(&newer, &mut copy, Some(keeper.clock.now()));
         let mut response = next.run(copy, extensions).await?;

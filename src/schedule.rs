@@ -140,9 +140,12 @@ impl Plan {
             (None, Some(lifetime)) => margins.soft.of(lifetime),
             (None, None) => Duration::ZERO,
         };
+        // A fifth of a long lead may be more than all of an early hint: the token would land in its
+        // soft window, and so would the next one.
+        let jittered = hint.map_or(soft_lead, |hint| soft_lead.min(hint / 4));
         let soft = hint
             .unwrap_or(expiry.saturating_sub(soft_lead))
-            .saturating_sub(soft_lead.mul_f64(0.20 * draw));
+            .saturating_sub(jittered.mul_f64(0.20 * draw));
         Self {
             asked,
             soft: if expiry == Duration::MAX && hint.is_none() {
@@ -363,6 +366,18 @@ mod tests {
             0.5,
         );
         assert_eq!(age(&drawn, secs(58.6)), Age::Soft);
+    }
+
+    #[test]
+    fn a_hint_that_comes_early_in_a_long_life_is_not_lost_to_jitter() {
+        // B10: or the next flight would start as soon as this one has landed.
+        let stated = Lifetime::Stated(secs(3600.0));
+        for hint in [1.0, 60.0, 300.0] {
+            let margins = Margins::default();
+            let plan = Plan::new(stated, Some(secs(hint)), START, START, &margins, 0.999);
+            assert_eq!(age(&plan, secs(0.95 * hint)), Age::Fresh, "{hint}");
+            assert_eq!(age(&plan, secs(hint)), Age::Soft, "{hint}");
+        }
     }
 
     #[test]

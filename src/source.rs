@@ -88,9 +88,11 @@ impl TokenSource {
     /// that has been replaced already does nothing.
     pub fn refuse(&self, token: &AccessToken) {
         let issued = token.issued();
-        let slot = self.slot_of(&issued.parameters);
-        self.keeper
-            .refuse(&slot, issued.generation, &Refuser::ByHand, false);
+        // A place that is gone is not made again: that might cost another token its own.
+        if let Some(slot) = self.known_slot(&issued.parameters) {
+            self.keeper
+                .refuse(&slot, issued.generation, &Refuser::ByHand, false);
+        }
     }
 
     /// Gets the first token ahead of the first call, so that a wrong secret is found at start and
@@ -185,6 +187,14 @@ impl TokenSource {
         }
         let now = self.keeper.clock.now();
         self.keeper.cache.find_or_insert(parameters, now)
+    }
+
+    fn known_slot(&self, parameters: &TokenParameters) -> Option<Arc<Slot>> {
+        if parameters.is_empty() {
+            return Some(self.keeper.primary.clone());
+        }
+        let now = self.keeper.clock.now();
+        self.keeper.cache.find(parameters, now)
     }
 }
 

@@ -4,7 +4,8 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::hint::spin_loop;
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest_bearer::{
@@ -428,6 +429,56 @@ async fn within_a_grace_period_a_lost_refresh_is_repeated_at_once() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_is_not_found_by_a_repetition_that_is_turned_away() {
+    // E3: the next attempt ahead of the expiry would come when the grace period is over.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let (source, mut ended) = told(refreshing(&server, &clock).reuse_grace(secs(10.0)));
+    source.token().await.unwrap();
+    soon(ended.recv()).await.unwrap();
+    let busy = Reply::new(503).header("retry-after", "30");
+    server.then(Answer::Lost).then(Answer::Reply(busy));
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    soon(ended.recv()).await.unwrap();
+    soon(clock.until_timers(1)).await;
+    clock.advance(secs(0.16));
+    landed(&source).await;
+    for age in [60.0, 35.0, 24.8] {
+        clock.advance(secs(age));
+        assert_eq!(source.token().await.unwrap().expose(), "access-1");
+        landed(&source).await;
+    }
+    assert_eq!(server.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn a_grace_period_that_passes_while_the_server_is_busy_ends_the_repetitions() {
+    // E3: 9 s until the answer is lost, and a second that the server asks for.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let (source, mut ended) = told(refreshing(&server, &clock).reuse_grace(secs(10.0)));
+    source.token().await.unwrap();
+    soon(ended.recv()).await.unwrap();
+    let busy = Reply::new(503).header("retry-after", "1");
+    server.then(Answer::Lost).then(Answer::Reply(busy));
+    server.hold();
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    server.until_held(1).await;
+    clock.advance(secs(9.0));
+    server.release();
+    for pause in [0.16, 1.0] {
+        soon(ended.recv()).await.unwrap();
+        soon(clock.until_timers(1)).await;
+        clock.advance(secs(pause));
+    }
+    landed(&source).await;
+    assert_eq!(server.token_requests(), 3);
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+}
+
+#[tokio::test]
 async fn a_grace_period_that_is_over_is_none() {
     // E3: the next attempt would come 200 ms after the first was sent.
     let server = AuthorizationServer::start().await;
@@ -731,6 +782,29 @@ async fn a_shutdown_waits_for_the_flight_and_starts_no_other() {
     let error = source.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ShutDown);
     assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flight_that_starts_during_a_shutdown_is_waited_for_or_does_not_start() {
+    // A2: the shutdown comes a little later each time.
+    for later in (0..200).cycle().take(10_000) {
+        let source = Issuer::new().source(&TestClock::new());
+        let start = Arc::new(Barrier::new(2));
+        let asking = tokio::spawn({
+            let (source, start) = (source.clone(), start.clone());
+            async move {
+                start.wait();
+                source.token().await.is_ok()
+            }
+        });
+        start.wait();
+        for _ in 0..later {
+            spin_loop();
+        }
+        source.shutdown().await.unwrap();
+        let landed = source.status().is_usable();
+        assert_eq!(soon(asking).await.unwrap(), landed);
+    }
 }
 
 #[tokio::test]

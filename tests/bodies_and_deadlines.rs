@@ -14,6 +14,7 @@ use reqwest_middleware::{Middleware, Next};
 use support::api::{Api, refusal};
 use support::issuer::{Issuer, failure};
 use support::soon;
+use support::unfinished_api::{self, UnfinishedApi};
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -175,6 +176,29 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
     // Without one, none is set.
     client.get("x").send().await.unwrap();
     assert_eq!(timeouts.0.lock().unwrap().last(), Some(&None));
+}
+
+#[tokio::test]
+async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend() {
+    // B13, C9. The newer token is there already, so the only timer is that of the draining.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.source(&clock);
+    let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
+    let timeouts = Timeouts::default();
+    let client = NamedClient::builder("api", api.url(), &source)
+        .after(timeouts.clone())
+        .build()
+        .unwrap();
+    let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
+    soon(api.until_seen(1)).await;
+    source.refuse(&source.token().await.unwrap());
+    source.warm_up().await.unwrap();
+    api.answer();
+    soon(clock.until_timers(1)).await;
+    clock.advance(secs(0.25));
+    assert_eq!(soon(call).await.unwrap().unwrap().status(), 200);
+    let seen = timeouts.0.lock().unwrap().clone();
+    assert_eq!(seen, [Some(secs(100.0)), Some(secs(99.75))]);
 }
 
 #[tokio::test]

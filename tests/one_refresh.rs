@@ -4,7 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
+use futures_util::FutureExt;
+use reqwest_bearer::{Error, ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::issuer::{Answer, Issuer, failure};
@@ -147,6 +148,19 @@ fn a_waiter_on_another_runtime_starts_anew_when_the_flight_s_runtime_is_gone() {
     assert_eq!(token, "token-2");
 }
 
+#[test]
+fn a_call_outside_a_runtime_is_an_error_also_while_a_flight_is_under_way() {
+    // A4: it could not wait without a timer.
+    let issuer = Issuer::new();
+    let source = TokenSource::from(issuer.hold().grant());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asking = source.clone();
+    runtime.spawn(async move { asking.token().await.map(drop) });
+    runtime.block_on(issuer.until_requests(1));
+    let call = source.token().now_or_never().unwrap();
+    assert_eq!(call.unwrap_err().kind(), ErrorKind::Settings);
+}
+
 #[tokio::test]
 async fn a_hanging_flight_delays_no_other_key() {
     // A5
@@ -179,6 +193,32 @@ async fn flights_with_one_refresh_token_run_in_turn_each_with_what_the_one_befor
 }
 
 #[tokio::test]
+async fn a_repetition_takes_its_turn_for_a_refresh_token_that_came_meanwhile() {
+    // A6
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let first = TokenResponse::bearer("b").refresh_token("r-1");
+    issuer.then(Error::unavailable("down")).then(first);
+    let source = issuer.source(&clock);
+    let repeated = asking_with(&source, scope("a"));
+    // Its wait, and the pause before its second attempt.
+    soon(clock.until_timers(2)).await;
+    source.token_with(&scope("b")).await.unwrap();
+    issuer.hold();
+    let other = asking_with(&source, scope("c"));
+    issuer.until_requests(3).await;
+    soon(clock.until_timers(4)).await;
+    clock.advance(secs(0.16));
+    // Whoever was woken by that has had its turn when this one comes.
+    tokio::task::yield_now().await;
+    assert_eq!(issuer.requests(), 3);
+    issuer.release();
+    for call in [other, repeated] {
+        assert!(soon(call).await.unwrap().is_ok());
+    }
+    assert_eq!(issuer.requests(), 4);
+}
+
+#[tokio::test]
 async fn tokens_for_other_scopes_resources_audiences_and_parameters_never_mix() {
     // A6, D8
     let (clock, issuer) = (TestClock::new(), Issuer::new());
@@ -197,6 +237,18 @@ async fn tokens_for_other_scopes_resources_audiences_and_parameters_never_mix() 
         }
     }
     assert_eq!(issuer.requests(), kinds.len());
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_token_that_is_kept_no_more_costs_no_other_its_place() {
+    // C1, F9
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.builder(&clock).cache_capacity(1).build().unwrap();
+    let left = source.token_with(&scope("a")).await.unwrap();
+    source.token_with(&scope("b")).await.unwrap();
+    source.refuse(&left);
+    source.token_with(&scope("b")).await.unwrap();
+    assert_eq!(issuer.requests(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

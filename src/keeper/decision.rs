@@ -8,6 +8,7 @@ use crate::clock::{Moment, system_time};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flight;
 use crate::keeper::slot::{Ledger, Outcome, PendingRefusal, Slot};
+use crate::keeper::takeoff::runtime;
 use crate::keeper::{Demand, Keeper, Served};
 use crate::refuser::Refuser;
 use crate::schedule::Age;
@@ -245,7 +246,7 @@ impl Keeper {
         patience: Duration,
     ) -> Decision {
         let flight = match ledger.flight() {
-            Some(flight) => Ok(flight),
+            Some(flight) => runtime().map(|_| flight),
             None => self.start(call.slot, ledger, reason),
         };
         match (flight, fallback) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::MutexGuard as Turn;
 
 use crate::clock::Clock;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::keeper::saver::{RotationHook, Saver};
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
@@ -48,22 +48,24 @@ impl Record {
         }
     }
 
-    /// Waits until no other flight spends the refresh token (A6). A grant without one does not
-    /// queue.
-    pub(crate) async fn turn(&self) -> Option<Turn<'_, ()>> {
-        let spends = self.state().refresh_token.is_some();
-        if spends {
-            Some(self.queue.lock().await)
-        } else {
-            None
-        }
-    }
-
-    /// The refresh token to spend, if there is one.
+    /// The refresh token to spend, if there is one, when no other flight spends it (A6). A flight
+    /// takes its turn once, and without a refresh token it does not queue.
     ///
     /// # Errors
     /// If it is known to be dead: the server need not be asked again.
-    pub(crate) fn refresh_token(&self) -> Result<Option<Secret>, Error> {
+    pub(crate) async fn to_spend<'record>(
+        &'record self,
+        turn: &mut Option<Turn<'record, ()>>,
+    ) -> Result<Option<Secret>, Error> {
+        let refresh_token = self.refresh_token()?;
+        if refresh_token.is_none() || turn.is_some() {
+            return Ok(refresh_token);
+        }
+        *turn = Some(self.queue.lock().await);
+        self.refresh_token()
+    }
+
+    fn refresh_token(&self) -> Result<Option<Secret>, Error> {
         let state = self.state();
         match &state.dead {
             Some(error) => Err(error.clone()),
@@ -88,14 +90,13 @@ impl Record {
         }
     }
 
-    /// Takes note of a refused or lost request that spent `refresh_token`.
+    /// Takes note of what the last error of a flight says of `refresh_token`, which it spent.
     pub(crate) fn failed(&self, refresh_token: &Secret, error: Error) -> Error {
         let mut state = self.state();
         if state.refresh_token.as_ref() != Some(refresh_token) {
             return error;
         }
-        if matches!(error.how_far(), Delivery::Lost | Delivery::Unusable) {
-            state.answer_lost = true;
+        if error.how_far().is_loss() {
             return error;
         }
         // `login_required` and its like want the user, but leave the refresh token alive.
@@ -159,8 +160,9 @@ impl Record {
     }
 }
 
-/// A refresh token on its way. If the attempt ends before it is back, because its runtime is shut
-/// down or the grant panics, the answer is lost (E3).
+/// A refresh token on its way. If the attempt ends before it is back, because no answer came, its
+/// runtime is shut down or the grant panics, the answer is lost (E3); whatever a repetition meets,
+/// only a success finds it.
 #[derive(Debug)]
 pub(crate) struct Away<'record> {
     record: &'record Record,
@@ -169,8 +171,11 @@ pub(crate) struct Away<'record> {
 
 impl Away<'_> {
     /// The attempt has an outcome, which says what became of the refresh token.
-    pub(crate) fn returned(mut self) {
-        self.refresh_token = None;
+    pub(crate) fn returned<T>(mut self, outcome: &Result<T, Error>) {
+        let lost = matches!(outcome, Err(error) if error.how_far().is_loss());
+        if !lost {
+            self.refresh_token = None;
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::MutexGuard as Turn;
+
 use crate::access_token::Standing;
 use crate::clock::Moment;
 use crate::error::{Delivery, Error, ErrorKind};
@@ -33,11 +35,12 @@ impl Keeper {
         slot: &Slot,
         reason: RefreshReason,
     ) -> Result<Arrival, Error> {
-        let _turn = self.record.turn().await;
+        // Held until the flight ends.
+        let mut turn = None;
         let mut budget = Budget(self.settings.refresh_timeout);
         let mut asked_again = false;
         loop {
-            let mut arrival = self.attempts(slot, reason, &mut budget).await?;
+            let mut arrival = self.attempts(slot, reason, &mut turn, &mut budget).await?;
             self.record
                 .keep(&mut arrival.response, &self.clock, &self.telemetry)
                 .await;
@@ -56,17 +59,20 @@ impl Keeper {
     }
 
     /// One attempt, and repetitions where they are safe.
-    async fn attempts(
-        &self,
+    async fn attempts<'keeper>(
+        &'keeper self,
         slot: &Slot,
         reason: RefreshReason,
+        turn: &mut Option<Turn<'keeper, ()>>,
         budget: &mut Budget,
     ) -> Result<Arrival, Error> {
-        let first_asked = self.clock.now();
+        let mut first_asked = None;
+        let mut lost = None;
         let mut repetitions = 0;
         loop {
-            let refresh_token = self.record.refresh_token()?;
-            let attempt = self.attempt(slot, reason, refresh_token.as_ref(), budget);
+            let refresh_token = self.record.to_spend(turn).await?;
+            let first_asked = *first_asked.get_or_insert_with(|| self.clock.now());
+            let attempt = self.attempt(slot, reason, refresh_token.as_ref(), lost, budget);
             let error = match attempt.await {
                 Ok(arrival) => return Ok(arrival),
                 Err(error) => error,
@@ -74,9 +80,10 @@ impl Keeper {
             let pause = attempt_pause(repetitions, self.jitter.draw())
                 .max(error.retry_after().unwrap_or_default());
             let spent = refresh_token.is_some();
-            let next = self.clock.now().since(first_asked) + pause;
-            let in_grace = self.settings.reuse_grace.is_some_and(|grace| next < grace);
-            let safe = may_repeat(&error, spent, in_grace)
+            if spent && error.how_far().is_loss() {
+                lost = Some(first_asked);
+            }
+            let safe = may_repeat(&error, spent, self.is_in_grace(first_asked, pause))
                 && error.retry_after().unwrap_or_default() <= LONGEST_RETRY_AFTER
                 && repetitions < MOST_REPETITIONS
                 && budget.spend(pause);
@@ -91,11 +98,13 @@ impl Keeper {
         }
     }
 
+    /// `lost`: when a request was sent with this very refresh token, whose answer did not come.
     async fn attempt(
         &self,
         slot: &Slot,
         reason: RefreshReason,
         refresh_token: Option<&Secret>,
+        lost: Option<Moment>,
         budget: &mut Budget,
     ) -> Result<Arrival, Error> {
         let limit = self.settings.attempt_timeout.min(budget.0);
@@ -119,6 +128,15 @@ impl Keeper {
             Some(endpoint) => endpoint.turn().await,
             None => None,
         };
+        // The queue, or a server that was busy in between, may have taken longer than the server
+        // forgives (E3).
+        if lost.is_some_and(|asked| !self.is_in_grace(asked, Duration::ZERO)) {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the answer to the refresh token was lost, and it is too late to send it again at once",
+            )
+            .delivery(Delivery::Lost));
+        }
         let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
         let asked = self.clock.now();
         let away = self.record.away(refresh_token);
@@ -131,12 +149,19 @@ impl Keeper {
             )
             .delivery(Delivery::Lost)),
         };
-        away.returned();
+        away.returned(&answer);
         let duration = self.clock.now().since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
         self.telemetry.token_request(reason, outcome, duration);
         answer.map(|response| Arrival { response, asked })
+    }
+
+    /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).
+    fn is_in_grace(&self, asked: Moment, pause: Duration) -> bool {
+        let since = self.clock.now().since(asked) + pause;
+        let grace = self.settings.reuse_grace;
+        grace.is_some_and(|grace| since < grace)
     }
 }
 

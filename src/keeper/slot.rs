@@ -1,7 +1,7 @@
 //! The place of one access token, with what happened to it: the flight, the failures, the refusals.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard as Loaded};
@@ -60,7 +60,11 @@ impl Slot {
 
     /// The history, unless somebody else is at it.
     pub(crate) fn ledger_if_free(&self) -> Option<MutexGuard<'_, Ledger>> {
-        self.ledger.try_lock().ok()
+        match self.ledger.try_lock() {
+            Ok(ledger) => Some(ledger),
+            Err(TryLockError::Poisoned(ledger)) => Some(ledger.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(crate) fn touch(&self, now: Moment) {
@@ -153,5 +157,27 @@ impl Ahead {
 
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         now >= self.not_before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slot;
+    use crate::parameters::TokenParameters;
+
+    #[test]
+    fn a_panic_under_the_lock_leaves_the_history_to_whoever_comes_next() {
+        // A4: or there would be no refresh behind the callers' backs any more.
+        let slot = Slot::new(TokenParameters::new());
+        std::thread::scope(|scope| {
+            let panics = scope.spawn(|| {
+                let _ledger = slot.ledger();
+                panic!("on purpose");
+            });
+            assert!(panics.join().is_err());
+        });
+        assert!(slot.ledger_if_free().is_some());
+        let _taken = slot.ledger();
+        assert!(slot.ledger_if_free().is_none());
     }
 }

@@ -23,19 +23,17 @@ impl Keeper {
         ledger: &mut Ledger,
         reason: RefreshReason,
     ) -> Result<Flight<Outcome>, Error> {
+        // Counted before it looks, so that of a shutdown and this flight one sees the other.
+        let airborne = Airborne::start(self.clone());
         if self.is_shut_down.load(Ordering::Acquire) {
             return Err(Error::new(
                 ErrorKind::ShutDown,
                 "the token source has been shut down",
             ));
         }
-        let runtime = Handle::try_current().map_err(|error| {
-            Error::settings("a token can only be asked for inside a tokio runtime")
-                .with_source(error)
-        })?;
+        let runtime = runtime()?;
         let (landing, flight) = flight::begin();
         ledger.flight = Some(flight.clone());
-        let airborne = Airborne::start(self.clone());
         let marks = Ambient::current().refreshing(self.id);
         let work = airborne.fly(slot.clone(), reason, landing);
         #[cfg(feature = "tracing")]
@@ -43,6 +41,13 @@ impl Keeper {
         runtime.spawn(marks.scope(work));
         Ok(flight)
     }
+}
+
+/// The runtime of the caller: a flight needs its tasks, and whoever waits for one its timers.
+pub(crate) fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|error| {
+        Error::settings("a token can only be asked for inside a tokio runtime").with_source(error)
+    })
 }
 
 /// A flight in the air, counted for [`Keeper::shut_down`] until it is dropped.

@@ -51,6 +51,10 @@ impl UnfinishedApi {
         api
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
+    }
+
     /// The answer to a request with a token of this source.
     pub(crate) async fn get(&self, source: &TokenSource) -> Response {
         let client = NamedClient::new("unfinished", &self.0.url, source).unwrap();
