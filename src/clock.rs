@@ -32,6 +32,12 @@ impl Moment {
         monotonic.max(wall)
     }
 
+    /// What a timer that was started at `earlier` has counted: a wall clock that is set does not
+    /// make a wait longer or shorter.
+    pub(crate) fn waited_since(self, earlier: Self) -> Duration {
+        self.monotonic.saturating_sub(earlier.monotonic)
+    }
+
     /// The wall clock's reading as the standard library has it.
     pub(crate) fn system_time(self) -> SystemTime {
         system_time(self.wall)

@@ -130,7 +130,7 @@ impl Keeper {
     ) -> Result<Served, Error> {
         let began = self.clock.now();
         for _ in 0..MOST_ABORTED_FLIGHTS {
-            let waited = self.clock.now().since(began);
+            let waited = self.clock.now().waited_since(began);
             let left = demand.within.saturating_sub(waited);
             let (flight, fallback, patience) = match self.decide(slot, demand) {
                 Decision::Use(served) => return Ok(served),

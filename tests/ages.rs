@@ -545,6 +545,30 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_forward_ends_no_wait_and_no_flight() {
+    // B8, B13, E2
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer
+        .then(Error::unavailable("down"))
+        .hold()
+        .source(&clock);
+    let waiting = asking(&source);
+    issuer.until_requests(1).await;
+    soon(clock.until_timers(2)).await;
+    clock.suspend(secs(86_400.0));
+    issuer.release();
+    // The pause before the second attempt, which there is time for.
+    soon(async {
+        while issuer.requests() < 2 {
+            tokio::task::yield_now().await;
+            clock.advance(secs(0.01));
+        }
+    })
+    .await;
+    assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-2"));
+}
+
+#[tokio::test]
 async fn every_token_request_tells_why_it_was_made() {
     // B3, B4: the reasons of the events.
     let (clock, issuer) = (TestClock::new(), Issuer::new());

@@ -120,7 +120,7 @@ impl Keeper {
                 )
                 .delivery(Delivery::NotSent)),
             };
-            budget.spend(self.clock.now().since(began));
+            budget.spend(self.clock.now().waited_since(began));
             located?;
         }
         // Waiting in this queue is nobody's fault, and is not counted (A5).
@@ -150,7 +150,7 @@ impl Keeper {
             .delivery(Delivery::Lost)),
         };
         away.returned(&answer);
-        let duration = self.clock.now().since(asked);
+        let duration = self.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
         self.telemetry.token_request(reason, outcome, duration);

@@ -27,7 +27,7 @@ impl Deadline {
     pub(crate) fn left(&self, most: Duration, clock: &Clock) -> Duration {
         match &self.0 {
             Some(TimeOut { began, after }) => {
-                let passed = clock.now().monotonic.saturating_sub(began.monotonic);
+                let passed = clock.now().waited_since(*began);
                 most.min(after.saturating_sub(passed))
             }
             None => most,
