@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::sync::MutexGuard as Turn;
 
-use crate::access_token::Standing;
 use crate::clock::Moment;
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::grant::GrantRequest;
@@ -50,7 +49,7 @@ impl Keeper {
             let outdated = slot
                 .peek()
                 .as_ref()
-                .is_some_and(|token| Standing::is_refused_since(&token.standing, arrival.asked));
+                .is_some_and(|token| token.standing.is_refused_since(arrival.asked));
             if !outdated || asked_again {
                 return Ok(arrival);
             }
