@@ -36,8 +36,6 @@ impl Keeper {
         ledger.flight = Some(flight.clone());
         let marks = Ambient::current().refreshing(self.id);
         let work = airborne.fly(slot.clone(), reason, landing);
-        #[cfg(feature = "tracing")]
-        let work = tracing::Instrument::instrument(work, self.telemetry.flight_span(reason));
         runtime.spawn(marks.scope(work));
         Ok(flight)
     }
@@ -61,7 +59,11 @@ impl Airborne {
 
     async fn fly(self, slot: Arc<Slot>, reason: RefreshReason, landing: Landing<Outcome>) {
         let keeper = &self.0;
-        let work = AssertUnwindSafe(keeper.refresh(&slot, reason)).catch_unwind();
+        let work = keeper.refresh(&slot, reason);
+        // Made here and not at the take-off, where a lock is held that a subscriber might ask for.
+        #[cfg(feature = "tracing")]
+        let work = tracing::Instrument::instrument(work, keeper.telemetry.flight_span(reason));
+        let work = AssertUnwindSafe(work).catch_unwind();
         let arrival = work.await.unwrap_or_else(|_| {
             Err(Error::new(
                 ErrorKind::Panicked,
