@@ -7,6 +7,7 @@ mod sending;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Extensions;
 use http::header::AUTHORIZATION;
@@ -168,7 +169,9 @@ impl BearerTokenMiddleware {
             response.extensions_mut().insert(reason);
             return Ok(response);
         }
-        drain(response, &keeper.clock).await;
+        // Half of what the caller has left at most: the answer cannot be had back afterwards.
+        let patience = deadline.left(Duration::MAX, &keeper.clock) / 2;
+        drain(response, &keeper.clock, patience).await;
         deadline
             .bound(&mut copy, &keeper.clock)
             .map_err(Error::into_middleware)?;
@@ -246,7 +249,7 @@ impl Middleware for BearerTokenMiddleware {
                 Err(error) => return Err(error.into_middleware()),
             }
             let keeper = self.source.keeper();
-            let narrowed = options.map(|options| self.source.slot(Some(options)));
+            let narrowed = options.map(|options| self.source.slot(&options.parameters));
             let slot = narrowed.as_ref().unwrap_or(&keeper.primary);
             let deadline = Deadline::of(&request, &keeper.clock);
             let kept = Kept::of(&request);

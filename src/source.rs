@@ -78,7 +78,7 @@ impl TokenSource {
             ));
         }
         self.check_reentry()?;
-        let slot = self.slot(Some(options));
+        let slot = self.slot(&options.parameters);
         let demand = self.demand(Some(options));
         let served = self.keeper.token(&slot, &demand).await?;
         Ok(AccessToken::new(served.token))
@@ -142,11 +142,13 @@ impl TokenSource {
         &self.keeper
     }
 
-    pub(crate) fn slot(&self, options: Option<&TokenOptions>) -> Arc<Slot> {
-        match options {
-            Some(options) => self.slot_of(&options.parameters),
-            None => self.keeper.primary.clone(),
+    /// The place of the token with these parameters.
+    pub(crate) fn slot(&self, parameters: &TokenParameters) -> Arc<Slot> {
+        if parameters.is_empty() {
+            return self.keeper.primary.clone();
         }
+        let now = self.keeper.clock.now();
+        self.keeper.cache.find_or_insert(parameters, now)
     }
 
     pub(crate) fn demand(&self, options: Option<&TokenOptions>) -> Demand {
@@ -179,14 +181,6 @@ impl TokenSource {
             Some(rule) => rule(status, headers),
             None => refuses(status, headers),
         }
-    }
-
-    fn slot_of(&self, parameters: &TokenParameters) -> Arc<Slot> {
-        if parameters.is_empty() {
-            return self.keeper.primary.clone();
-        }
-        let now = self.keeper.clock.now();
-        self.keeper.cache.find_or_insert(parameters, now)
     }
 
     fn known_slot(&self, parameters: &TokenParameters) -> Option<Arc<Slot>> {

@@ -202,6 +202,31 @@ async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend()
 }
 
 #[tokio::test]
+async fn draining_takes_half_of_the_time_that_is_left_at_most() {
+    // B13, C8: once the answer is drained, there is no way back to it.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.builder(&clock).build().unwrap();
+    let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
+    let timeouts = Timeouts::default();
+    let client = NamedClient::builder("api", api.url(), &source)
+        .after(timeouts.clone())
+        .build()
+        .unwrap();
+    let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
+    soon(api.until_seen(1)).await;
+    source.refuse(&source.token().await.unwrap());
+    source.warm_up().await.unwrap();
+    clock.advance(secs(99.6));
+    api.answer();
+    soon(clock.until_timers(1)).await;
+    clock.advance(secs(0.2));
+    // What is left is real time for the resend, and whether that is enough is not the question.
+    let _ = soon(call).await.unwrap();
+    let seen = timeouts.0.lock().unwrap().clone();
+    assert_eq!(seen, [Some(secs(100.0)), Some(secs(0.2))]);
+}
+
+#[tokio::test]
 async fn a_refusal_whose_time_is_up_is_passed_on_without_a_resend() {
     // B13, C8
     let (clock, issuer) = (TestClock::new(), Issuer::new());

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::HeaderValue;
+
 use crate::access_token::{AccessToken, Brought, Issued, Standing};
 use crate::clock::{Due, Moment};
 use crate::error::Error;
@@ -58,20 +60,12 @@ impl Keeper {
         };
         let draw = self.jitter.draw();
         let plan = Plan::new(lifetime, None, asked, now, &self.settings.margins, draw);
-        slot.publish(Arc::new(Issued {
-            header,
-            generation: next_generation(),
-            fresh_until: self.fresh_until(&plan),
-            plan,
-            parameters: slot.parameters.clone(),
-            brought: Arc::new(Brought {
-                scope: set.scope().map(ToOwned::to_owned),
-                id_token: set.id_token().cloned(),
-                members: set.members.clone(),
-            }),
-            replaces_for: None,
-            standing: Arc::new(Standing::default()),
-        }));
+        let brought = Brought {
+            scope: set.scope().map(ToOwned::to_owned),
+            id_token: set.id_token().cloned(),
+            members: set.members.clone(),
+        };
+        slot.publish(Arc::new(self.issued(slot, header, plan, brought)));
         Ok(())
     }
 
@@ -88,25 +82,27 @@ impl Keeper {
             &self.settings.margins,
             self.jitter.draw(),
         );
-        Ok(Issued {
-            header,
-            generation: next_generation(),
-            fresh_until: self.fresh_until(&plan),
-            plan,
-            parameters: slot.parameters.clone(),
-            brought: Arc::new(Brought {
-                scope: response.scope,
-                id_token: response.id_token,
-                members: response.members,
-            }),
-            replaces_for: None,
-            standing: Arc::new(Standing::default()),
-        })
+        let brought = Brought {
+            scope: response.scope,
+            id_token: response.id_token,
+            members: response.members,
+        };
+        Ok(self.issued(slot, header, plan, brought))
     }
 
-    fn fresh_until(&self, plan: &Plan) -> Due {
-        plan.fresh_until()
-            .map_or(Due::Never, |moment| self.clock.due(moment))
+    /// A token that nobody has seen yet.
+    fn issued(&self, slot: &Slot, header: HeaderValue, plan: Plan, brought: Brought) -> Issued {
+        let fresh_until = plan.fresh_until();
+        Issued {
+            header,
+            generation: next_generation(),
+            fresh_until: fresh_until.map_or(Due::Never, |moment| self.clock.due(moment)),
+            plan,
+            parameters: slot.parameters.clone(),
+            brought: Arc::new(brought),
+            replaces_for: None,
+            standing: Arc::new(Standing::default()),
+        }
     }
 
     /// B7: what a refresh brought is kept in any case; the schedule counts it as failed if it is
@@ -126,13 +122,9 @@ impl Keeper {
         }
         // One that nobody could use any more is no yardstick.
         let present_counts = present.is_usable(now);
-        let remains = if same && !outlives && present_counts {
-            &present
-        } else {
-            &token
-        };
+        let stays = same && !outlives && present_counts;
         if present_counts && (same || !outlives) {
-            self.note_in_vain(ledger, remains, now);
+            self.note_in_vain(ledger, if stays { &present } else { &token }, now);
         } else {
             ledger.forget_failures();
         }
@@ -142,7 +134,7 @@ impl Keeper {
         } else if !same {
             ledger.refusal = None;
         }
-        if same && !outlives && present_counts {
+        if stays {
             return AccessToken::new(present);
         }
         publish(slot, token)

@@ -43,7 +43,7 @@ impl Deadline {
         if left.is_zero() {
             return Err(Error::new(
                 ErrorKind::Timeout,
-                "the time-out of the request passed while it waited for its token",
+                "the time-out of the request passed before it could be sent",
             ));
         }
         *request.timeout_mut() = Some(left);

@@ -10,8 +10,9 @@ use crate::clock::Clock;
 const MOST_BYTES: usize = 64 * 1024;
 const MOST_TIME: Duration = Duration::from_millis(250);
 
-/// Reads the body to its end, or drops the connection if that takes too much.
-pub(crate) async fn drain(mut response: Response, clock: &Clock) {
+/// Reads the body to its end, or drops the connection if that takes too much, or longer than
+/// `within`.
+pub(crate) async fn drain(mut response: Response, clock: &Clock, within: Duration) {
     let read = async {
         let mut bytes = 0;
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -23,6 +24,6 @@ pub(crate) async fn drain(mut response: Response, clock: &Clock) {
     };
     tokio::select! {
         () = read => {}
-        () = clock.sleep(MOST_TIME) => {}
+        () = clock.sleep(MOST_TIME.min(within)) => {}
     }
 }
