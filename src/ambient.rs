@@ -1,4 +1,5 @@
-//! What a task carries along without passing it on: which token sources are being refreshed here.
+//! What a task carries along without passing it on: whose tokens its requests go out with, and which
+//! token sources are being refreshed here.
 //!
 //! Rides on `task-local-extensions`, whose `with_extensions` swaps a task's map in and out around
 //! each poll without a guard: a panic would leave the map on the thread, for the next task to
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use task_local_extensions::{Extensions, get_local_item, with_extensions};
 
+use crate::subject::Subject;
+
 /// Names one token source within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceId(pub(crate) u64);
@@ -19,6 +22,7 @@ pub(crate) struct SourceId(pub(crate) u64);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ambient {
     refreshing: Option<Arc<[SourceId]>>,
+    subject: Option<Subject>,
 }
 
 impl Ambient {
@@ -39,7 +43,21 @@ impl Ambient {
         let marks = known.iter().copied().chain([source]).collect();
         Self {
             refreshing: Some(marks),
+            ..self
         }
+    }
+
+    /// The same, for this subject.
+    #[must_use]
+    pub(crate) fn for_subject(self, subject: Subject) -> Self {
+        Self {
+            subject: Some(subject),
+            ..self
+        }
+    }
+
+    pub(crate) fn into_subject(self) -> Option<Subject> {
+        self.subject
     }
 
     /// Whether this task is at work for a refresh of `source`.
@@ -58,6 +76,33 @@ impl Ambient {
             Ok(output) => output,
             Err(panic) => resume_unwind(panic),
         }
+    }
+}
+
+impl Subject {
+    /// Runs `work`, whose requests go out for this subject unless they name another one.
+    ///
+    /// Survives a panic in `work`: nothing stays behind on the thread. What `work` spawns inherits
+    /// nothing; give a spawned task a scope of its own, or a handle.
+    ///
+    /// ```
+    /// # async fn handler(orders: reqwest_bearer::NamedClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let user = reqwest_bearer::Subject::new("session-4711")?;
+    /// let answer = user.scope(orders.get("orders/42").send()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        Ambient::current()
+            .for_subject(self.clone())
+            .scope(work)
+            .await
+    }
+
+    /// The subject of the present task: that of the innermost [`scope`](Self::scope) around it.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Ambient::current().into_subject()
     }
 }
 

@@ -40,8 +40,16 @@ pub enum ErrorKind {
     /// `unauthorized_client`, ...): mend them. Attempts go on, since secrets get mended while
     /// processes run.
     Rejected,
-    /// The refresh token is dead or there is none: the user has to sign in again.
+    /// The refresh token is dead or there is none: the user has to sign in again. A web back end
+    /// answers with a redirect to its sign-in.
     SignInRequired,
+    /// The request is for a user and says for which one in none of the three ways
+    /// ([`Subject`](crate::Subject)): an extension, a handle, a scope.
+    NoSubject,
+    /// A text that is no [`Subject`](crate::Subject): empty, blank or too long.
+    InvalidSubject,
+    /// The store of the tokens is down, out of reach or out of room: wait.
+    Store,
     /// The authorization server is down, overloaded or out of reach: wait, at least until
     /// [`Error::retry_at`].
     Unavailable,
@@ -117,6 +125,13 @@ impl Error {
         Self::new(ErrorKind::Protocol, message)
     }
 
+    /// An error of a store of your own: it could not be asked, or told. Waiting may mend it. The
+    /// message must hold no secret; it is printed.
+    #[must_use]
+    pub fn store(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Store, message).delivery(Delivery::NotSent)
+    }
+
     /// The same error with a lower bound for the next attempt, as `Retry-After` gives one: an hour
     /// at most.
     #[must_use]
@@ -139,7 +154,10 @@ impl Error {
     /// Whether the same call may succeed later without anybody mending anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
+        matches!(
+            self.0.kind,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Store
+        )
     }
 
     /// When the next token request may be made: until then calls get this same error at once.

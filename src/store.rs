@@ -1,0 +1,249 @@
+//! Where token sets outlive a process: the trait, and one file for each store of the crate.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+mod key;
+mod memory;
+mod random;
+
+pub use key::StoreKey;
+pub use memory::MemoryStore;
+pub use random::{Lease, Version};
+
+/// A place where token sets outlive a process, or are shared by several.
+///
+/// A store keeps bytes under keys and understands neither: what is in a record, when it is written
+/// and what a lease is for is decided above it. Five promises make a store, and the crate's own
+/// stores are held to them by one suite of tests (`tests/stores`):
+///
+/// - **load** returns what the last successful save of the key wrote, or nothing once
+///   that has been removed or its time is up. What is there and cannot be read, such as a
+///   half-written file, is an [unreadable](StoredRecord::unreadable) record, never an error: it
+///   counts as absent and is replaced by the next save.
+/// - **save** is one atomic step: if the stored record has the `expected` version (`None`: if there
+///   is no record), it is replaced, otherwise nothing changes. Of any number of concurrent saves
+///   with one expectation exactly one succeeds.
+/// - **remove** is one atomic step, too, and returns what it removed.
+/// - **lease** is given to one owner at a time, and ends by itself.
+/// - Keys never meet: nothing that is done to one is seen at another.
+///
+/// The crate gives each call 2 seconds, survives panics, and never calls a store on the way of a
+/// request whose token is fresh. Write your own as plain `async fn`s.
+pub trait TokenStore: Send + Sync + 'static {
+    /// The record of this key.
+    ///
+    /// # Errors
+    /// [`Error::store`] if the store cannot be asked.
+    fn load(
+        &self,
+        key: &StoreKey,
+    ) -> impl Future<Output = Result<Option<StoredRecord>, Error>> + Send;
+
+    /// Puts `record` in place of the one with the version `expected`, or where there is none.
+    /// It leaves by itself after `keep_for`, counted from now. Returns whether it did: `false` says
+    /// that another version, or none, was found.
+    ///
+    /// # Errors
+    /// [`Error::store`] if the store cannot be told, or it is unknown whether it was.
+    fn save(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Removes the record of this key and returns it. Leases stay.
+    ///
+    /// # Errors
+    /// [`Error::store`] if the store cannot be told.
+    fn remove(
+        &self,
+        key: &StoreKey,
+    ) -> impl Future<Output = Result<Option<StoredRecord>, Error>> + Send;
+
+    /// Takes the lease of this key for its owner, or renews it if the owner has it; from now on it
+    /// lasts for [`Lease::duration`]. Returns whether the owner has it now: `false` says that it is
+    /// another owner's.
+    ///
+    /// # Errors
+    /// [`Error::store`] if the store cannot be told.
+    fn lease(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Gives the lease back, if its owner still has it; otherwise does nothing.
+    ///
+    /// # Errors
+    /// [`Error::store`] if the store cannot be told.
+    fn release(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What a store keeps under one key: bytes, and the version that they are compared by.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    version: Version,
+    content: Result<Zeroizing<Vec<u8>>, String>,
+}
+
+impl StoredRecord {
+    /// A record of this version with these bytes.
+    #[must_use]
+    pub fn new(version: Version, data: impl Into<Vec<u8>>) -> Self {
+        Self {
+            version,
+            content: Ok(Zeroizing::new(data.into())),
+        }
+    }
+
+    /// Something that is there and cannot be read. The problem is told in an event; it holds no
+    /// secret. The version is what a save has to expect in order to replace it; if the store cannot
+    /// tell it, one [of the bytes](Version::of_bytes) that are there.
+    #[must_use]
+    pub fn unreadable(version: Version, problem: impl Into<String>) -> Self {
+        Self {
+            version,
+            content: Err(problem.into()),
+        }
+    }
+
+    /// What a save has to expect in order to replace this record.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// The problem, if they cannot be read.
+    pub fn data(&self) -> Result<&[u8], &str> {
+        match &self.content {
+            Ok(data) => Ok(data),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+impl fmt::Debug for StoredRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StoredRecord")
+            .field("version", &self.version)
+            .field("problem", &self.data().err())
+            .finish_non_exhaustive()
+    }
+}
+
+type Answer<'store, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'store>>;
+
+/// The boxed twin of [`TokenStore`], so that no public type has a type parameter.
+pub(crate) trait AnyStore: Send + Sync {
+    fn load<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>>;
+    fn save<'store>(
+        &'store self,
+        key: &'store StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Answer<'store, bool>;
+    fn remove<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>>;
+    fn lease<'store>(
+        &'store self,
+        key: &'store StoreKey,
+        lease: &'store Lease,
+    ) -> Answer<'store, bool>;
+    fn release<'store>(
+        &'store self,
+        key: &'store StoreKey,
+        lease: &'store Lease,
+    ) -> Answer<'store, ()>;
+}
+
+impl<S: TokenStore> AnyStore for S {
+    fn load<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>> {
+        Box::pin(TokenStore::load(self, key))
+    }
+
+    fn save<'store>(
+        &'store self,
+        key: &'store StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Answer<'store, bool> {
+        Box::pin(TokenStore::save(self, key, record, expected, keep_for))
+    }
+
+    fn remove<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>> {
+        Box::pin(TokenStore::remove(self, key))
+    }
+
+    fn lease<'store>(
+        &'store self,
+        key: &'store StoreKey,
+        lease: &'store Lease,
+    ) -> Answer<'store, bool> {
+        Box::pin(TokenStore::lease(self, key, lease))
+    }
+
+    fn release<'store>(
+        &'store self,
+        key: &'store StoreKey,
+        lease: &'store Lease,
+    ) -> Answer<'store, ()> {
+        Box::pin(TokenStore::release(self, key, lease))
+    }
+}
+
+/// A store of any kind, shared by all who keep their tokens in it.
+pub(crate) type SharedStore = Arc<dyn AnyStore>;
+
+impl fmt::Debug for dyn AnyStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenStore")
+    }
+}
+
+/// Stores are shared: an `Arc` of one is one.
+impl<S: TokenStore> TokenStore for Arc<S> {
+    async fn load(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        S::load(self, key).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        S::save(self, key, record, expected, keep_for).await
+    }
+
+    async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        S::remove(self, key).await
+    }
+
+    async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
+        S::lease(self, key, lease).await
+    }
+
+    async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
+        S::release(self, key, lease).await
+    }
+}
