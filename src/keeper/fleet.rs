@@ -209,7 +209,7 @@ impl Keeper {
         }
         let age = self.plan_of(token, now).age(now);
         let serves = match reason {
-            RefreshReason::Caller => token.issued_at >= began.wall && age != Age::Expired,
+            RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
             RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
             RefreshReason::None | RefreshReason::Expired | RefreshReason::Refusal => {
                 age != Age::Expired
