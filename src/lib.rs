@@ -132,6 +132,8 @@ pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
+#[cfg(feature = "redis")]
+pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;

@@ -12,11 +12,19 @@ use crate::error::Error;
 
 mod key;
 mod memory;
+#[cfg(feature = "redis")]
+mod protection;
 mod random;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use key::StoreKey;
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use protection::Protection;
 pub use random::{Lease, Version};
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreBuilder};
 
 /// A place where token sets outlive a process, or are shared by several.
 ///
