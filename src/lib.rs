@@ -57,6 +57,7 @@
 //! | `rustls` | https by rustls, with aws-lc-rs | 20 crates, some of it C |
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
+//! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
@@ -131,6 +132,8 @@ pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
+#[cfg(feature = "encryption")]
+pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
 #[cfg(feature = "redis")]
 pub use store::{Protection, RedisStore, RedisStoreBuilder};

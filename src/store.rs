@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod key;
 mod memory;
 #[cfg(feature = "redis")]
@@ -18,6 +20,8 @@ mod random;
 #[cfg(feature = "redis")]
 mod redis;
 
+#[cfg(feature = "encryption")]
+pub use encrypted::{EncryptedStore, EncryptionKeys};
 pub use key::StoreKey;
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
