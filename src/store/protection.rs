@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::store::EncryptionKeys;
+
 /// Whether others who can read a shared store can read the tokens in it.
 ///
 /// There is no default: whoever opens such a store says one of the two words.
@@ -9,10 +11,17 @@ use std::fmt;
 pub struct Protection(Kind);
 
 pub(super) enum Kind {
+    Encrypted(EncryptionKeys),
     PlainText,
 }
 
 impl Protection {
+    /// Tokens encrypted with these keys, as [`EncryptedStore`](crate::EncryptedStore) does it. The
+    /// keys have to be kept where the store and its backups are not.
+    pub fn encrypted(keys: EncryptionKeys) -> Self {
+        Self(Kind::Encrypted(keys))
+    }
+
     /// Tokens as they are. Whoever can read the store, one of its backups or the network on the
     /// way there has the refresh token of every user, and can act as every one of them.
     pub fn plain_text() -> Self {
@@ -27,6 +36,7 @@ impl Protection {
 impl fmt::Debug for Protection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
+            Kind::Encrypted(_) => "Protection::encrypted",
             Kind::PlainText => "Protection::plain_text",
         })
     }

@@ -9,7 +9,8 @@ use crate::store::protection::Kind;
 use crate::store::redis::connection::Connection;
 use crate::store::redis::records::Records;
 use crate::store::{
-    AnyStore, Lease, Protection, SharedStore, StoreKey, StoredRecord, TokenStore, Version,
+    AnyStore, EncryptedStore, Lease, Protection, SharedStore, StoreKey, StoredRecord, TokenStore,
+    Version,
 };
 
 mod connection;
@@ -17,17 +18,25 @@ mod records;
 mod report;
 mod scripts;
 
-/// Keeps records in a Redis server, version 6 or newer, or one of its relatives that has `EVAL`.
-/// Many processes can share it.
+/// Keeps records in a Redis server, version 6 or newer. Many processes can share it.
 ///
-/// Opening it asks for keys or for the word that says plain text, and asks nobody else: a
-/// server that is down is an error of the calls, and not of the opening. The connection is made
-/// when it is first needed and again whenever it breaks. A command that it broke under is sent once
-/// more, so a restart of Redis between two calls goes unnoticed. A call that brings nothing fails
-/// after 1.5 s.
+/// ```
+/// use reqwest_bearer::{EncryptionKeys, Protection, RedisStore};
 ///
-/// Clones share the connection. It belongs to the runtime that made it; a call from another one
-/// goes on there when the first has ended.
+/// # fn main() -> Result<(), reqwest_bearer::Error> {
+/// # let text = "2025-06:3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8=";
+/// // From the environment, for example.
+/// let keys: EncryptionKeys = text.parse()?;
+/// let store = RedisStore::open("redis://localhost/0", Protection::encrypted(keys))?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Opening asks for keys, or for the word that says [plain text](Protection::plain_text), and does
+/// not ask Redis: a server that is down is an error of each call. The one connection is made when it
+/// is first needed, and again whenever it broke. A command that it broke under is sent once more, so
+/// that a restart of Redis between two calls goes unnoticed. A call that gets no answer ends after
+/// 1.5 s with [`ErrorKind::Store`](crate::ErrorKind::Store). Clones share the connection.
 ///
 /// # What is in Redis
 /// For each record `<prefix>{<digest>}:record`, and for a lease `<prefix>{<digest>}:lease`; neither
@@ -91,6 +100,7 @@ impl RedisStoreBuilder {
         let prefix: Arc<str> = self.prefix.as_str().into();
         let records = Records::new(self.connection?, self.prefix);
         let (store, is_encrypted): (SharedStore, bool) = match self.protection.into_kind() {
+            Kind::Encrypted(keys) => (Arc::new(EncryptedStore::new(records, keys)), true),
             Kind::PlainText => (Arc::new(records), false),
         };
         Ok(RedisStore {
