@@ -58,6 +58,7 @@
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
+//! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!

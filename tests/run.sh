@@ -166,7 +166,7 @@ step 'the list of published files' compare_package_list
 step 'documentation without a warning' build_docs
 step 'each feature alone, TLS too' lint_each_feature_alone
 step 'the quickstart, which says whether it went as promised' cargo run --quiet --example quickstart
-step 'the tests, with the real authorization server' run_tests
+step 'the tests, with the real authorization server and Redis' run_tests
 
 printf '\n== how long it took\n'
 printf '%s\n' "${timings[@]}"

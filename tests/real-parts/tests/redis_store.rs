@@ -89,6 +89,7 @@ async fn of_a_hundred_owners_through_two_clients_one_gets_the_lease() {
 
 #[tokio::test]
 async fn a_record_leaves_by_itself_and_redis_knows_when() {
+    // F9
     let server = RedisServer::start().await;
     let store = plain(&server);
     let key = StoreKey::of(["ttl"]);
@@ -128,6 +129,7 @@ async fn no_time_is_too_short_or_too_long_for_redis() {
 
 #[tokio::test]
 async fn a_lease_ends_by_itself_unless_it_is_renewed() {
+    // F6
     let server = RedisServer::start().await;
     let (mine, theirs) = (plain(&server), plain(&server));
     let key = StoreKey::of(["lease"]);
