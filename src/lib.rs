@@ -58,6 +58,7 @@
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
+//! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
@@ -138,6 +139,8 @@ pub use source::{TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserS
 #[cfg(feature = "encryption")]
 pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
+#[cfg(feature = "redis")]
+pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;
