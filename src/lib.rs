@@ -58,6 +58,7 @@
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
+//! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
@@ -132,6 +133,8 @@ pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
+#[cfg(feature = "file")]
+pub use store::FileStore;
 #[cfg(feature = "encryption")]
 pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};

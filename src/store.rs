@@ -12,12 +12,16 @@ use crate::error::Error;
 
 #[cfg(feature = "encryption")]
 mod encrypted;
+#[cfg(feature = "file")]
+mod file;
 mod key;
 mod memory;
 mod random;
 
 #[cfg(feature = "encryption")]
 pub use encrypted::{EncryptedStore, EncryptionKeys};
+#[cfg(feature = "file")]
+pub use file::FileStore;
 pub use key::StoreKey;
 pub use memory::MemoryStore;
 pub use random::{Lease, Version};
