@@ -27,6 +27,13 @@ impl InFile {
     }
 }
 
+/// The contract leaves megabytes.
+impl Drop for InFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.path.with_file_name(""));
+    }
+}
+
 impl Bench for InFile {
     type Store = FileStore;
 

@@ -130,7 +130,7 @@ async fn processes_take_turns() {
 async fn a_process_that_is_killed_leaves_the_file_whole_and_nothing_locked() {
     // F6
     const LEASE: Duration = Duration::from_millis(200);
-    const LENGTH: usize = 300_000;
+    const LENGTH: usize = 1_000_000;
     if let Some(path) = path_of_the_other() {
         let store = FileStore::new(path).unwrap();
         let lease = Lease::new(LEASE).unwrap();
@@ -152,16 +152,14 @@ async fn a_process_that_is_killed_leaves_the_file_whole_and_nothing_locked() {
     let path = folder().join("tokens.json");
     let store = FileStore::new(&path).unwrap();
     let mut seen = Vec::<Version>::new();
-    for round in 0..15 {
+    let mut cut_short = 0;
+    for _ in 0..15 {
         let mut other = Other::start(other_process(name, &path));
         other.until_ready().await;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "any moment of the writing is meant"
-        )]
-        tokio::time::sleep(Duration::from_micros(round * 1100)).await;
+        until_written(&path).await;
         other.process.start_kill().unwrap();
         assert!(!other.end().await.success());
+        cut_short += usize::from(new_of(&path).exists());
 
         let found = store.load(&key()).await.unwrap().unwrap();
         let data = found.data().unwrap();
@@ -179,9 +177,26 @@ async fn a_process_that_is_killed_leaves_the_file_whole_and_nothing_locked() {
         let saved = store.save(&key, found.clone(), Some(found.version()), LONG);
         assert!(saved.await.unwrap());
     }
+    assert!(cut_short > 0, "no process was killed while it wrote");
     // Nor do half-written files pile up.
     let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
     assert_eq!(left, 2, "the file and its lock");
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+}
+
+/// Returns when the file, or what will be in its place, is just being written: at rest it has one
+/// length and nothing is beside it.
+async fn until_written(path: &Path) {
+    let length = || fs::metadata(path).map(|file| file.len()).ok();
+    let at_rest = length();
+    while length() == at_rest && !new_of(path).exists() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Where the file is written before it is renamed.
+fn new_of(path: &Path) -> PathBuf {
+    path.with_extension("json.new")
 }
 
 #[cfg(unix)]
@@ -203,7 +218,7 @@ async fn a_full_disk_is_an_error_and_leaves_the_old_file_whole() {
             assert_eq!(fs::read(&path).unwrap(), before);
             assert_eq!(store.load(&key).await.unwrap(), Some(found.clone()));
             // The half that was written would only fill the disk.
-            assert!(!path.with_extension("json.new").exists());
+            assert!(!new_of(&path).exists());
         }
         // With a file that is not ours in its place nothing is moved either.
         fs::write(&path, "not ours").unwrap();
