@@ -59,6 +59,7 @@
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
+//! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
@@ -133,6 +134,8 @@ pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
+#[cfg(feature = "file")]
+pub use store::FileStore;
 #[cfg(feature = "encryption")]
 pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
