@@ -209,7 +209,7 @@ impl Keeper {
                 return None;
             }
         }
-        let age = self.plan_of(token, now).age(now);
+        let age = self.plan_of(&token, now).age(now);
         let serves = match reason {
             RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
             RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
@@ -217,7 +217,7 @@ impl Keeper {
                 age != Age::Expired
             }
         };
-        serves.then(|| token.clone())
+        serves.then_some(token)
     }
 
     /// The refresh token was sent by somebody who wrote nothing of what came of it: another use

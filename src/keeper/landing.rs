@@ -95,11 +95,9 @@ impl Keeper {
             refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
+            id_token: set.id_token().cloned(),
         };
-        let mut token = self.issue_kept(slot, &kept)?;
-        let mut brought = (*token.brought).clone();
-        brought.id_token = set.id_token().cloned();
-        token.brought = Arc::new(brought);
+        let token = self.issue_kept(slot, &kept)?;
         slot.publish(Arc::new(token));
         Ok(())
     }
@@ -132,7 +130,7 @@ impl Keeper {
         let plan = self.plan_of(kept, self.clock.now());
         let brought = Brought {
             scope: kept.scope.clone(),
-            id_token: None,
+            id_token: kept.id_token.clone(),
             members: kept.members.clone(),
         };
         Ok(self.issued(slot, header, plan, brought))

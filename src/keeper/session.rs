@@ -161,6 +161,7 @@ impl Keeper {
             refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
+            id_token: None,
         });
         let lifetime: Option<Duration> = refresh_token_lifetime(&set.members);
         Kept {

@@ -185,6 +185,7 @@ impl<'flight> Transaction<'flight> {
                 .and_then(|after| asked.wall.checked_add(after)),
             scope: response.scope.clone(),
             members: response.members.clone(),
+            id_token: None,
         };
         kept.put(token, now);
     }
