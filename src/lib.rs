@@ -58,6 +58,8 @@
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
+//! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
+//! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
 //! One of the first two, here or on `reqwest` itself, is what https needs.
