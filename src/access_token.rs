@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::clock::{Due, Moment, system_time};
-use crate::parameters::TokenParameters;
+use crate::key::TokenKey;
 use crate::refuser::Refuser;
 use crate::schedule::{Age, Plan};
 use crate::secret::Secret;
@@ -81,16 +81,18 @@ impl fmt::Debug for AccessToken {
 }
 
 /// What one answer brought, ready for use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Issued {
     pub(crate) header: HeaderValue,
     /// Names this token among all of this process: requests remember it, not the text.
     pub(crate) generation: u64,
     pub(crate) plan: Plan,
-    /// What the plan says, ready for the question that every call asks.
+    /// Until when every call takes it as it is, ready for the question that every call asks.
     pub(crate) fresh_until: Due,
-    /// What it was asked for with: finds its place in the cache again.
-    pub(crate) parameters: Arc<TokenParameters>,
+    /// When the store is asked whether another process has changed or ended the session.
+    pub(crate) recheck: Option<Recheck>,
+    /// Finds its place in the cache again.
+    pub(crate) key: Arc<TokenKey>,
     pub(crate) brought: Arc<Brought>,
     /// Whose refusal of the token before was the reason to ask for this one.
     pub(crate) replaces_for: Option<Refuser>,
@@ -99,14 +101,49 @@ pub(crate) struct Issued {
 }
 
 /// What came with the token.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Brought {
     pub(crate) scope: Option<String>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) members: Map<String, Value>,
 }
 
+/// Two moments of one question to the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recheck {
+    /// From here on it is asked behind the calls ...
+    pub(crate) behind: Moment,
+    /// ... and from here on they wait for the answer: nobody has asked for so long.
+    pub(crate) overdue: Moment,
+}
+
+impl Recheck {
+    pub(crate) fn is_due(self, now: Moment) -> bool {
+        has_come(self.behind, now)
+    }
+
+    pub(crate) fn is_overdue(self, now: Moment) -> bool {
+        has_come(self.overdue, now)
+    }
+}
+
+/// By either clock, as with the ages.
+fn has_come(moment: Moment, now: Moment) -> bool {
+    now.monotonic >= moment.monotonic || now.wall >= moment.wall
+}
+
 impl Issued {
+    /// Whether its text is this one.
+    pub(crate) fn is_text(&self, access_token: &Secret) -> bool {
+        let text = self.header.as_bytes().get(SCHEME.len()..);
+        text == Some(access_token.expose().as_bytes())
+    }
+
+    /// Whether the store is to be asked about it.
+    pub(crate) fn is_to_be_checked(&self, now: Moment) -> bool {
+        self.recheck.is_some_and(|recheck| recheck.is_due(now))
+    }
+
     pub(crate) fn age(&self, now: Moment) -> Age {
         self.plan.age(now)
     }
@@ -134,6 +171,8 @@ pub(crate) struct Standing {
     /// When it was refused, in nanoseconds of the monotonic clock; `NEVER` if it is not.
     refused_at: AtomicU64,
     refused_before: AtomicBool,
+    /// Taken away by a sign-out or another sign-in: no longer anybody's second best.
+    withdrawn: AtomicBool,
     /// The smallest remaining lifetime, in nanoseconds, that the server could not meet (B9).
     unmet: AtomicU64,
 }
@@ -147,6 +186,7 @@ impl Default for Standing {
             proven: AtomicBool::new(false),
             refused_at: AtomicU64::new(NEVER),
             refused_before: AtomicBool::new(false),
+            withdrawn: AtomicBool::new(false),
             unmet: AtomicU64::new(u64::MAX),
         }
     }
@@ -206,6 +246,14 @@ impl Standing {
 
     pub(crate) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
     }
 
     /// Notes that the server does not issue tokens that live for `minimum`.

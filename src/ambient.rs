@@ -56,6 +56,12 @@ impl Ambient {
         }
     }
 
+    /// The same, for this subject or none.
+    #[must_use]
+    pub(crate) fn of_subject(self, subject: Option<Subject>) -> Self {
+        Self { subject, ..self }
+    }
+
     pub(crate) fn into_subject(self) -> Option<Subject> {
         self.subject
     }

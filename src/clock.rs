@@ -38,6 +38,22 @@ impl Moment {
         self.monotonic.saturating_sub(earlier.monotonic)
     }
 
+    /// This moment and `by` more, on both clocks.
+    pub(crate) fn later(self, by: Duration) -> Self {
+        Self {
+            monotonic: self.monotonic.saturating_add(by),
+            wall: self.wall.saturating_add(by),
+        }
+    }
+
+    /// On each clock the earlier of the two.
+    pub(crate) fn earlier_of(self, other: Self) -> Self {
+        Self {
+            monotonic: self.monotonic.min(other.monotonic),
+            wall: self.wall.min(other.wall),
+        }
+    }
+
     /// The wall clock's reading as the standard library has it.
     pub(crate) fn system_time(self) -> SystemTime {
         system_time(self.wall)

@@ -163,13 +163,6 @@ impl TokenEndpoint {
     /// Server and client, for keys: no two pairs have the same text, since no URL has a space in
     /// it. Not for printing: the query of a token URL is part of it (Azure AD B2C names its policy
     /// there, other gateways want a key).
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the keys of stores, which come next, are made of it"
-        )
-    )]
     pub(crate) fn identity(&self) -> String {
         let server = match &self.0.place {
             Place::Fixed(url) => url.as_str(),

@@ -29,6 +29,8 @@ struct Report {
     retry_after: Option<Duration>,
     retry_at: Option<SystemTime>,
     unspecific: bool,
+    asked_nobody: bool,
+    outdated: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -209,6 +211,8 @@ impl Error {
             retry_after: None,
             retry_at: None,
             unspecific: false,
+            asked_nobody: false,
+            outdated: false,
             source: None,
         }))
     }
@@ -242,6 +246,30 @@ impl Error {
     /// servers refuse a dead refresh token (F5).
     pub(crate) fn is_unspecific_refusal(&self) -> bool {
         self.0.unspecific
+    }
+
+    /// Marks what is known without a token request: finding it out again costs nobody anything.
+    #[must_use]
+    pub(crate) fn without_asking(self) -> Self {
+        self.change(|report| report.asked_nobody = true)
+    }
+
+    pub(crate) fn asked_nobody(&self) -> bool {
+        self.0.asked_nobody
+    }
+
+    /// The tokens that a flight was to renew have been replaced or taken away meanwhile.
+    pub(crate) fn outdated() -> Self {
+        Self::sign_in_required(
+            "the user signed in again or signed out while the token was asked for",
+        )
+        .without_asking()
+        .change(|report| report.outdated = true)
+    }
+
+    /// Whether another look will tell more.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.0.outdated
     }
 
     /// The same error where there is no user who could sign in: somebody has to mend the settings.

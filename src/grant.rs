@@ -9,6 +9,7 @@ use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
+use crate::subject::Subject;
 use crate::token::TokenResponse;
 use crate::token_set::TokenSet;
 
@@ -51,13 +52,26 @@ pub use token_file::TokenFile;
 /// (10 s by default), repeats it where that is safe, and survives its panics.
 pub trait Grant: Send + Sync + 'static {
     /// What this grant is called in keys, events and log lines, e.g. `client_credentials`.
-    /// No secret.
+    /// No secret. Sources that share a store, an endpoint and this name share their tokens: a grant
+    /// of your own whose tokens depend on something else has it in its name.
     fn name(&self) -> &str;
 
     /// The token endpoint that it asks, if it asks one: the source then keeps to the endpoint's
     /// limit of requests at once.
     fn endpoint(&self) -> Option<&TokenEndpoint> {
         None
+    }
+
+    /// Whether its tokens are a user's: each request then needs a
+    /// [`Subject`](crate::Subject), and no two subjects share a token.
+    fn is_for_users(&self) -> bool {
+        false
+    }
+
+    /// What it asks for by itself, for requests that ask for nothing in particular. Part of what
+    /// its tokens are kept under, so that grants with other settings may share a store.
+    fn parameters(&self) -> TokenParameters {
+        TokenParameters::new()
     }
 
     /// The token set that the source starts from, if there is one already.
@@ -81,6 +95,7 @@ pub trait Grant: Send + Sync + 'static {
 pub struct GrantRequest {
     parameters: TokenParameters,
     refresh_token: Option<Secret>,
+    subject: Option<Subject>,
 }
 
 impl GrantRequest {
@@ -90,7 +105,15 @@ impl GrantRequest {
         Self {
             parameters,
             refresh_token,
+            subject: None,
         }
+    }
+
+    /// The same request for this user.
+    #[must_use]
+    pub fn for_subject(mut self, subject: Subject) -> Self {
+        self.subject = Some(subject);
+        self
     }
 
     /// What the token is to be narrowed to.
@@ -104,6 +127,12 @@ impl GrantRequest {
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
+
+    /// The user, if the grant [is for users](Grant::is_for_users).
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
 }
 
 type Attempt<'grant> = Pin<Box<dyn Future<Output = Result<TokenResponse, Error>> + Send + 'grant>>;
@@ -112,6 +141,8 @@ type Attempt<'grant> = Pin<Box<dyn Future<Output = Result<TokenResponse, Error>>
 pub(crate) trait AnyGrant: Send + Sync {
     fn name(&self) -> &str;
     fn endpoint(&self) -> Option<&TokenEndpoint>;
+    fn is_for_users(&self) -> bool;
+    fn parameters(&self) -> TokenParameters;
     fn seed(&self) -> Option<TokenSet>;
     fn obtain(&self, request: GrantRequest) -> Attempt<'_>;
 }
@@ -123,6 +154,14 @@ impl<G: Grant> AnyGrant for G {
 
     fn endpoint(&self) -> Option<&TokenEndpoint> {
         Grant::endpoint(self)
+    }
+
+    fn is_for_users(&self) -> bool {
+        Grant::is_for_users(self)
+    }
+
+    fn parameters(&self) -> TokenParameters {
+        Grant::parameters(self)
     }
 
     fn seed(&self) -> Option<TokenSet> {

@@ -1,18 +1,25 @@
 //! What decides: use the kept token, join a flight, or start one.
 
+pub(crate) mod account;
 pub(crate) mod cache;
+mod custody;
 mod decision;
+mod fleet;
 pub(crate) mod guard;
 pub(crate) mod landing;
 pub(crate) mod record;
 pub(crate) mod refresh;
 mod refusal;
+mod rescue;
 pub(crate) mod saver;
+pub(crate) mod session;
 pub(crate) mod slot;
 mod takeoff;
+mod tenancy;
+mod transaction;
+pub(crate) mod vault;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -25,8 +32,8 @@ use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::keeper::cache::Cache;
 use crate::keeper::decision::Decision;
-use crate::keeper::record::Record;
 use crate::keeper::slot::Slot;
+use crate::keeper::vault::Vault;
 use crate::schedule::Margins;
 use crate::telemetry::Telemetry;
 
@@ -43,12 +50,13 @@ pub(crate) struct Keeper {
     pub(crate) jitter: Jitter,
     pub(crate) settings: Settings,
     pub(crate) telemetry: Telemetry,
-    pub(crate) record: Arc<Record>,
+    /// Where the tokens outlive the process, if they do.
+    pub(crate) vault: Option<Arc<Vault>>,
     /// The slot of the requests that ask for nothing in particular: found without a look-up.
     pub(crate) primary: Arc<Slot>,
     pub(crate) cache: Cache,
     pub(crate) flights: watch::Sender<usize>,
-    pub(crate) is_shut_down: AtomicBool,
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 /// What a user can set about refreshing.
@@ -129,17 +137,19 @@ impl Keeper {
         demand: &Demand,
     ) -> Result<Served, Error> {
         let began = self.clock.now();
+        let mut superseded = None;
         for _ in 0..MOST_ABORTED_FLIGHTS {
             let waited = self.clock.now().waited_since(began);
             let left = demand.within.saturating_sub(waited);
-            let (flight, fallback, patience) = match self.decide(slot, demand) {
+            let (flight, fallback, patience, ask_again) = match self.decide(slot, demand) {
                 Decision::Use(served) => return Ok(served),
                 Decision::Fail(error) => return Err(error),
                 Decision::Join {
                     flight,
                     fallback,
                     patience,
-                } => (flight, fallback, patience.min(left)),
+                    ask_again,
+                } => (flight, fallback, patience.min(left), ask_again),
             };
             let outcome = tokio::select! {
                 biased;
@@ -150,7 +160,12 @@ impl Keeper {
                 ))),
             };
             let now = self.clock.now();
+            let fallback = fallback.filter(|token| !token.standing.is_withdrawn());
             match (outcome, fallback) {
+                // It has only looked into the store; and what it has found may be what was wanted.
+                (Some(Ok(_)), _) if ask_again => {}
+                // The user signed in again while the flight was under way.
+                (Some(Err(error)), None) if error.is_outdated() => superseded = Some(error),
                 (Some(Ok(token)), _) => {
                     let token = token.issued().clone();
                     note_if_too_short(&token, demand, now);
@@ -167,19 +182,22 @@ impl Keeper {
                 (None, _) => {}
             }
         }
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            "the runtime that should get the token is being shut down",
-        ))
+        Err(superseded.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Unavailable,
+                "the runtime that should get the token is being shut down",
+            )
+        }))
     }
 
     /// Starts no more flights; returns when those under way have landed and the newest refresh
     /// token is safe, or after 10 s.
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
-        self.is_shut_down.store(true, Ordering::Release);
+        self.closing.send_replace(true);
         let landed = async {
             let _ = self.flights.subscribe().wait_for(|count| *count == 0).await;
-            self.record.until_saved(&self.clock, &self.telemetry).await;
+            let record = &self.primary.account.record;
+            record.until_saved(&self.clock, &self.telemetry).await;
         };
         tokio::select! {
             biased;
@@ -188,6 +206,27 @@ impl Keeper {
                 ErrorKind::Timeout,
                 "a token request or the saving of a refresh token was still under way after 10 s",
             )),
+        }
+    }
+}
+
+impl Keeper {
+    /// Whether no more flights are to start.
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Returns after `pause`, or sooner if the source is being shut down: then there is no time to
+    /// lose.
+    pub(crate) async fn pause_or_closing(&self, pause: Duration) {
+        if self.is_closing() {
+            return self.clock.sleep(pause).await;
+        }
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => {}
+            () = self.clock.sleep(pause) => {}
         }
     }
 }

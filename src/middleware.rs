@@ -28,6 +28,7 @@ use crate::origin::same_origin;
 use crate::path::InvalidPath;
 use crate::refuser::Refuser;
 use crate::source::TokenSource;
+use crate::subject::Subject;
 
 /// Gives each request the access token of a [`TokenSource`], and heals a 401 by one refresh and
 /// one resend.
@@ -96,6 +97,15 @@ impl BearerTokenMiddleware {
     /// A middleware with settings.
     pub fn builder(source: impl Into<TokenSource>) -> BearerTokenMiddlewareBuilder {
         BearerTokenMiddlewareBuilder::new(source.into())
+    }
+
+    /// The same middleware for the tokens of this user.
+    #[must_use]
+    pub fn for_subject(&self, subject: &Subject) -> Self {
+        Self {
+            source: self.source.for_subject(subject),
+            destinations: self.destinations.clone(),
+        }
     }
 
     /// Where its tokens come from.
@@ -249,8 +259,9 @@ impl Middleware for BearerTokenMiddleware {
                 Err(error) => return Err(error.into_middleware()),
             }
             let keeper = self.source.keeper();
-            let narrowed = options.map(|options| self.source.slot(&options.parameters));
-            let slot = narrowed.as_ref().unwrap_or(&keeper.primary);
+            let place = self.source.place(extensions.get(), options);
+            let place = place.map_err(Error::into_middleware)?;
+            let slot = place.as_ref().unwrap_or(&keeper.primary);
             let deadline = Deadline::of(&request, &keeper.clock);
             let kept = Kept::of(&request);
             let ready = match options {

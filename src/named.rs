@@ -4,16 +4,19 @@ mod builder;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use http::Method;
-use reqwest::Url;
-use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
+use reqwest::{Client, Url};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, RequestBuilder};
 
 pub use crate::named::builder::NamedClientBuilder;
 
 use crate::error::{Error, ErrorKind};
+use crate::middleware::BearerTokenMiddleware;
 use crate::path::{InvalidPath, join};
 use crate::source::TokenSource;
+use crate::subject::Subject;
 
 /// Where a request goes whose path could not be joined: nowhere. The middleware of this crate turns
 /// it into the error that goes along.
@@ -40,7 +43,30 @@ pub struct NamedClient {
     name: String,
     base_url: Url,
     source: TokenSource,
+    chain: Arc<Chain>,
     client: ClientWithMiddleware,
+}
+
+/// What a client is assembled from: the handle for a user has the same parts.
+struct Chain {
+    http: Client,
+    before: Vec<Arc<dyn Middleware>>,
+    bearer: BearerTokenMiddleware,
+    after: Vec<Arc<dyn Middleware>>,
+}
+
+impl Chain {
+    fn assemble(&self, bearer: BearerTokenMiddleware) -> ClientWithMiddleware {
+        let mut chain = ClientBuilder::new(self.http.clone());
+        for middleware in &self.before {
+            chain = chain.with_arc(middleware.clone());
+        }
+        chain = chain.with(bearer);
+        for middleware in &self.after {
+            chain = chain.with_arc(middleware.clone());
+        }
+        chain.build()
+    }
 }
 
 impl NamedClient {
@@ -69,6 +95,18 @@ impl NamedClient {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same client for the tokens of this user, whatever becomes of a request on its way:
+    /// `RequestBuilder::build`, which drops extensions, changes nothing about it. Shares the
+    /// connections and all else with this one.
+    #[must_use]
+    pub fn for_subject(&self, subject: &Subject) -> Self {
+        Self {
+            source: self.source.for_subject(subject),
+            client: self.chain.assemble(self.chain.bearer.for_subject(subject)),
+            ..self.clone()
+        }
     }
 
     /// What relative paths are joined to.

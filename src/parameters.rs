@@ -3,6 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Scopes, resources, audiences and extra parameters.
+type Parts = (
+    Vec<String>,
+    Vec<String>,
+    Vec<String>,
+    BTreeMap<String, String>,
+);
+
 /// What a token request asks for besides the grant itself.
 ///
 /// Part of the key that an access token is cached under: two requests with equal parameters share
@@ -83,6 +91,29 @@ impl TokenParameters {
             scope: first(&self.scope, &defaults.scope),
             resource: first(&self.resource, &defaults.resource),
             audience: first(&self.audience, &defaults.audience),
+            extra,
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> Parts {
+        (self.scope, self.resource, self.audience, self.extra)
+    }
+
+    /// What [`into_parts`](Self::into_parts) took apart, or somebody who writes records by hand.
+    pub(crate) fn from_parts(
+        mut scope: Vec<String>,
+        mut resource: Vec<String>,
+        mut audience: Vec<String>,
+        extra: BTreeMap<String, String>,
+    ) -> Self {
+        for values in [&mut scope, &mut resource, &mut audience] {
+            values.sort_unstable();
+            values.dedup();
+        }
+        Self {
+            scope,
+            resource,
+            audience,
             extra,
         }
     }

@@ -245,6 +245,11 @@ pub(crate) fn attempt_pause(attempts: u32, draw: f64) -> Duration {
     spread(doubled(Duration::from_millis(200), attempts, longest), draw)
 }
 
+/// The pause before the next look at a record whose lease another process has (F3): 50 to 250 ms.
+pub(crate) fn lease_poll_pause(draw: f64) -> Duration {
+    Duration::from_millis(50) + Duration::from_millis(200).mul_f64(draw)
+}
+
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     let factor = 2_u32.saturating_pow(times);
     first.saturating_mul(factor).min(longest)

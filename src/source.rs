@@ -1,11 +1,13 @@
 //! The tokens of one API, as the user sees them.
 
 mod builder;
+mod users;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use crate::source::builder::TokenSourceBuilder;
+pub use crate::source::users::{TokenDates, UserStatus};
 
 use crate::access_token::AccessToken;
 use crate::ambient::Ambient;
@@ -14,10 +16,12 @@ use crate::error::{Error, ErrorKind};
 use crate::grant::Grant;
 use crate::keeper::slot::Slot;
 use crate::keeper::{Demand, Keeper};
+use crate::key::Wanted;
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
 use crate::refuser::Refuser;
 use crate::schedule::Age;
+use crate::subject::Subject;
 use http::{HeaderMap, StatusCode};
 
 type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
@@ -45,12 +49,48 @@ type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 pub struct TokenSource {
     keeper: Arc<Keeper>,
     refuses: Option<Refuses>,
+    /// Whose tokens this handle is for, unless a request says otherwise.
+    subject: Option<Subject>,
+    /// What its requests ask for, unless they ask for something themselves.
+    parameters: Arc<TokenParameters>,
 }
 
 impl TokenSource {
     /// A source for this grant, with settings.
     pub fn builder(grant: impl Grant) -> TokenSourceBuilder {
         TokenSourceBuilder::new(Arc::new(grant))
+    }
+
+    /// A handle for the tokens of this user. It shares everything with the source; what it is given
+    /// to, such as a client, needs no subject from elsewhere. A source for the application itself
+    /// has no use for it, and its tokens stay the application's.
+    #[must_use]
+    pub fn for_subject(&self, subject: &Subject) -> Self {
+        Self {
+            subject: Some(subject.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// A handle whose requests ask for tokens with these parameters, in place of the grant's own.
+    /// It shares everything with the source: so the clients of two APIs, each with a resource of
+    /// its own, live on one sign-in.
+    ///
+    /// ```
+    /// # fn clients(users: reqwest_bearer::TokenSource) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::{NamedClient, TokenParameters};
+    ///
+    /// let for_orders = users.with_parameters(TokenParameters::new().resource("https://orders.example.com"));
+    /// let orders = NamedClient::new("orders", "https://orders.example.com/v1", for_orders)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_parameters(&self, parameters: TokenParameters) -> Self {
+        Self {
+            parameters: Arc::new(parameters.or(&self.parameters)),
+            ..self.clone()
+        }
     }
 
     /// The name that events and log lines call it by.
@@ -78,9 +118,10 @@ impl TokenSource {
             ));
         }
         self.check_reentry()?;
-        let slot = self.slot(&options.parameters);
+        let slot = self.place(None, Some(options))?;
+        let slot = slot.as_ref().unwrap_or(&self.keeper.primary);
         let demand = self.demand(Some(options));
-        let served = self.keeper.token(&slot, &demand).await?;
+        let served = self.keeper.token(slot, &demand).await?;
         Ok(AccessToken::new(served.token))
     }
 
@@ -89,28 +130,57 @@ impl TokenSource {
     pub fn refuse(&self, token: &AccessToken) {
         let issued = token.issued();
         // A place that is gone is not made again: that might cost another token its own.
-        if let Some(slot) = self.known_slot(&issued.parameters) {
+        if let Some(slot) = self.keeper.known_slot(issued.key.as_wanted()) {
             self.keeper
                 .refuse(&slot, issued.generation, &Refuser::ByHand, false);
         }
     }
 
+    /// Takes the tokens of this application, or of this user, for refused: the next call of each
+    /// kind gets a new one. For when you know what no API has said yet, such as that the user has
+    /// been given a new role. Without a token it does nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSubject`] if the source is for users and it is unknown which one is meant.
+    pub fn invalidate(&self) -> Result<(), Error> {
+        let keeper = &self.keeper;
+        let primary = self.primary()?;
+        for slot in primary.account.slots(primary.clone()) {
+            if let Some(token) = slot.present() {
+                keeper.refuse(&slot, token.generation, &Refuser::ByHand, false);
+            }
+        }
+        Ok(())
+    }
+
     /// Gets the first token ahead of the first call, so that a wrong secret is found at start and
-    /// the first request does not wait. Does nothing if there is a usable token.
+    /// the first request does not wait. Does nothing if there is a usable token. Of a source for
+    /// users, without a user, it finds the token endpoint, so that a wrong issuer is found.
     ///
     /// # Errors
     /// As [`TokenSource::token`].
     pub async fn warm_up(&self) -> Result<(), Error> {
-        self.token().await.map(drop)
+        match self.subject() {
+            None if self.keeper.grant.is_for_users() => match self.keeper.grant.endpoint() {
+                Some(endpoint) => endpoint.locate().await,
+                None => Ok(()),
+            },
+            _ => self.token().await.map(drop),
+        }
     }
 
-    /// How the token stands that requests without options get. Asks nobody.
+    /// How the token stands that requests without options get, in this process. Asks nobody; of
+    /// a user, [`status_of`](Self::status_of) tells what the store has.
     #[must_use]
     pub fn status(&self) -> TokenStatus {
         let keeper = &self.keeper;
         let now = keeper.clock.now();
-        let present = keeper.primary.present();
-        let ledger = keeper.primary.ledger();
+        let slot = match self.primary() {
+            Ok(slot) => slot,
+            Err(error) => return TokenStatus::of_nobody(error),
+        };
+        let present = slot.present();
+        let ledger = slot.ledger();
         let failure = ledger
             .dry
             .standing(now.monotonic)
@@ -142,13 +212,55 @@ impl TokenSource {
         &self.keeper
     }
 
-    /// The place of the token with these parameters.
-    pub(crate) fn slot(&self, parameters: &TokenParameters) -> Arc<Slot> {
-        if parameters.is_empty() {
-            return self.keeper.primary.clone();
+    pub(crate) fn new(keeper: Arc<Keeper>, refuses: Option<Refuses>) -> Self {
+        Self {
+            keeper,
+            refuses,
+            subject: None,
+            parameters: Arc::default(),
         }
-        let now = self.keeper.clock.now();
-        self.keeper.cache.find_or_insert(parameters, now)
+    }
+
+    /// The place of the token for a request; `None` if it is the application's primary one, which
+    /// needs no look-up. `explicit` is the subject that the request itself names: it beats the
+    /// handle's, and that one the task's (F1).
+    pub(crate) fn place(
+        &self,
+        explicit: Option<&Subject>,
+        options: Option<&TokenOptions>,
+    ) -> Result<Option<Arc<Slot>>, Error> {
+        let own = options.map(|options| &options.parameters);
+        let merged = match own {
+            Some(own) if !own.is_empty() && !self.parameters.is_empty() => {
+                Some(own.or(&self.parameters))
+            }
+            _ => None,
+        };
+        let parameters = match (&merged, own) {
+            (Some(merged), _) => merged,
+            (None, Some(own)) if !own.is_empty() => own,
+            (None, _) => &*self.parameters,
+        };
+        if !self.keeper.grant.is_for_users() {
+            return Ok((!parameters.is_empty()).then(|| {
+                self.keeper.slot(Wanted {
+                    subject: None,
+                    parameters,
+                })
+            }));
+        }
+        let ambient;
+        let subject = match explicit.or(self.subject.as_ref()) {
+            Some(subject) => subject,
+            None => {
+                ambient = Subject::current().ok_or_else(no_subject)?;
+                &ambient
+            }
+        };
+        Ok(Some(self.keeper.slot(Wanted {
+            subject: Some(subject),
+            parameters,
+        })))
     }
 
     pub(crate) fn demand(&self, options: Option<&TokenOptions>) -> Demand {
@@ -183,13 +295,22 @@ impl TokenSource {
         }
     }
 
-    fn known_slot(&self, parameters: &TokenParameters) -> Option<Arc<Slot>> {
-        if parameters.is_empty() {
-            return Some(self.keeper.primary.clone());
-        }
-        let now = self.keeper.clock.now();
-        self.keeper.cache.find(parameters, now)
+    fn subject(&self) -> Option<Subject> {
+        self.subject.clone().or_else(Subject::current)
     }
+
+    fn primary(&self) -> Result<Arc<Slot>, Error> {
+        let slot = self.place(None, None)?;
+        Ok(slot.unwrap_or_else(|| self.keeper.primary.clone()))
+    }
+}
+
+fn no_subject() -> Error {
+    Error::new(
+        ErrorKind::NoSubject,
+        "the tokens are users' tokens, and nobody says for which user the request is: give it a \
+         `Subject` as an extension, take a handle by `for_subject`, or run it in `Subject::scope`",
+    )
 }
 
 impl<G: Grant> From<G> for TokenSource {
@@ -225,6 +346,16 @@ pub struct TokenStatus {
 }
 
 impl TokenStatus {
+    fn of_nobody(error: Error) -> Self {
+        Self {
+            usable: false,
+            refused: false,
+            expires_at: None,
+            refreshing: false,
+            failure: Some(error),
+        }
+    }
+
     /// Whether there is a token that has not expired.
     #[must_use]
     pub fn is_usable(&self) -> bool {

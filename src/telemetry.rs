@@ -82,18 +82,44 @@ pub enum Event {
         /// The scopes that were granted.
         granted: String,
     },
-    /// The hook for new refresh tokens failed: the newest one is in memory only, and the hook is
-    /// tried again.
+    /// The store, or the hook for new refresh tokens, failed to take a new one: it is in memory
+    /// only, and is offered again, 1 s to 60 s apart.
     #[non_exhaustive]
     RefreshTokenUnsaved {
         /// The name of the token source.
         source: Arc<str>,
     },
-    /// The hook for new refresh tokens succeeded after it had failed.
+    /// The store, or the hook for new refresh tokens, has taken the newest one after it had failed.
     #[non_exhaustive]
     RefreshTokenSaved {
         /// The name of the token source.
         source: Arc<str>,
+    },
+    /// A call of the store failed.
+    #[non_exhaustive]
+    StoreFailed {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What went wrong.
+        error: Error,
+    },
+    /// A record of the store cannot be read: it is damaged, written by another version of this
+    /// crate, or encrypted with a key that is not known. It counts as absent.
+    #[non_exhaustive]
+    RecordUnreadable {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The authorization server did not revoke a token of somebody who signed out. The token is
+    /// forgotten all the same.
+    #[non_exhaustive]
+    RevocationFailed {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What went wrong.
+        error: Error,
     },
 }
 
@@ -184,6 +210,42 @@ impl Telemetry {
         );
         self.tell(|| Event::RefreshTokenSaved {
             source: self.source.clone(),
+        });
+    }
+
+    pub(crate) fn store_failed(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(source = &*self.source, kind = ?error.kind(), %error, "the store failed");
+        self.tell(|| Event::StoreFailed {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
+    pub(crate) fn record_unreadable(&self, problem: &str) {
+        #[cfg(feature = "tracing")]
+        tracing::error!(
+            source = &*self.source,
+            problem,
+            "a record of the store cannot be read and counts as absent"
+        );
+        self.tell(|| Event::RecordUnreadable {
+            source: self.source.clone(),
+            problem: problem.to_owned(),
+        });
+    }
+
+    pub(crate) fn revocation_failed(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            kind = ?error.kind(),
+            %error,
+            "a token was forgotten and not revoked"
+        );
+        self.tell(|| Event::RevocationFailed {
+            source: self.source.clone(),
+            error: error.clone(),
         });
     }
 

@@ -28,6 +28,9 @@ const LEVELS: [&[&str]; 9] = [
         "flight",
     ],
     &[
+        "key",
+        "kept",
+        "id_token",
         "token",
         "token_set",
         "access_token",

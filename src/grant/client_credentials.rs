@@ -78,6 +78,10 @@ impl Grant for ClientCredentials {
         Some(&self.endpoint)
     }
 
+    fn parameters(&self) -> TokenParameters {
+        self.parameters.clone()
+    }
+
     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {
         let parameters = request.parameters().or(&self.parameters);
         let request = TokenRequest::new("client_credentials").parameters(&parameters);

@@ -1,4 +1,4 @@
-//! A user's token, renewed with a refresh token (RFC 6749 section 6).
+//! Users' tokens, renewed with refresh tokens (RFC 6749 section 6).
 
 use crate::endpoint::{TokenEndpoint, TokenRequest};
 use crate::error::Error;
@@ -8,18 +8,33 @@ use crate::secret::Secret;
 use crate::token::TokenResponse;
 use crate::token_set::TokenSet;
 
-/// The refresh token grant, for the tokens of one user.
+/// The refresh token grant: for all the users of a program, or for a single one.
 ///
-/// The token source keeps the refresh token that each answer brings and hands it to the next
-/// request; what is given here is only the start.
+/// [`for_users`](Self::for_users) is what a web back end wants: each user
+/// [signs in](crate::TokenSource::sign_in), and the tokens live in a
+/// [`TokenStore`](crate::TokenStore). [`new`](Self::new) and
+/// [`from_token_set`](Self::from_token_set) are for one user whose tokens are kept elsewhere: what
+/// is given there is only the start, and the token source keeps the refresh token that each answer
+/// brings in memory.
 #[derive(Clone, Debug)]
 pub struct RefreshTokenGrant {
     endpoint: TokenEndpoint,
-    seed: TokenSet,
+    /// `None`: the tokens of many users, each of whom signs in.
+    seed: Option<TokenSet>,
     parameters: TokenParameters,
 }
 
 impl RefreshTokenGrant {
+    /// For every user who [signs in](crate::TokenSource::sign_in); a request says for whom it is.
+    #[must_use]
+    pub fn for_users(endpoint: TokenEndpoint) -> Self {
+        Self {
+            endpoint,
+            seed: None,
+            parameters: TokenParameters::new(),
+        }
+    }
+
     /// Starts with a refresh token; the first use spends it.
     #[must_use]
     pub fn new(endpoint: TokenEndpoint, refresh_token: impl Into<Secret>) -> Self {
@@ -31,7 +46,7 @@ impl RefreshTokenGrant {
     pub fn from_token_set(endpoint: TokenEndpoint, tokens: TokenSet) -> Self {
         Self {
             endpoint,
-            seed: tokens,
+            seed: Some(tokens),
             parameters: TokenParameters::new(),
         }
     }
@@ -63,14 +78,22 @@ impl Grant for RefreshTokenGrant {
         Some(&self.endpoint)
     }
 
+    fn is_for_users(&self) -> bool {
+        self.seed.is_none()
+    }
+
+    fn parameters(&self) -> TokenParameters {
+        self.parameters.clone()
+    }
+
     fn seed(&self) -> Option<TokenSet> {
-        Some(self.seed.clone())
+        self.seed.clone()
     }
 
     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {
         // Never the seed's: by now it may have been spent, and servers take a second use for theft.
         let Some(refresh_token) = request.refresh_token() else {
-            return Err(Error::sign_in_required("there is no refresh token"));
+            return Err(Error::sign_in_required("there is no refresh token").without_asking());
         };
         let parameters = request.parameters().or(&self.parameters);
         let request = TokenRequest::new("refresh_token")

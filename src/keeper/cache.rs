@@ -1,4 +1,4 @@
-//! The tokens of this process by what narrows them: bounded, and read without a lock.
+//! The tokens of this process by their keys: bounded, and read without a lock.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use papaya::HashMap;
 
 use crate::clock::Moment;
 use crate::keeper::slot::Slot;
-use crate::parameters::TokenParameters;
+use crate::key::{TokenKey, Wanted};
 
 /// An idle key leaves this many seconds after its token's expiry (F9).
 const IDLE_SECONDS: u64 = 60 * 60;
@@ -14,7 +14,7 @@ const IDLE_SECONDS: u64 = 60 * 60;
 /// The slots of one source, besides the one that most requests use.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    slots: HashMap<Arc<TokenParameters>, Arc<Slot>>,
+    slots: HashMap<Arc<TokenKey>, Arc<Slot>>,
     capacity: usize,
 }
 
@@ -26,34 +26,36 @@ impl Cache {
         }
     }
 
-    pub(crate) fn find(&self, parameters: &TokenParameters, now: Moment) -> Option<Arc<Slot>> {
-        let slot = self.slots.pin().get(parameters).cloned()?;
+    pub(crate) fn find(&self, wanted: Wanted<'_>, now: Moment) -> Option<Arc<Slot>> {
+        let slot = self.slots.pin().get(&wanted).cloned()?;
         slot.touch(now);
         Some(slot)
     }
 
-    pub(crate) fn find_or_insert(&self, parameters: &TokenParameters, now: Moment) -> Arc<Slot> {
-        if let Some(slot) = self.find(parameters, now) {
-            return slot;
-        }
+    /// Puts `slot` in its place, or returns the one that is there already.
+    pub(crate) fn insert(&self, slot: Arc<Slot>, now: Moment) -> Arc<Slot> {
         if self.slots.len() >= self.capacity {
             self.make_room(now);
         }
-        let slot = Arc::new(Slot::new(parameters.clone()));
         slot.touch(now);
         let map = self.slots.pin();
-        map.get_or_insert(slot.parameters.clone(), slot.clone())
-            .clone()
+        map.get_or_insert(slot.key.clone(), slot.clone()).clone()
+    }
+
+    pub(crate) fn remove(&self, key: &TokenKey) {
+        self.slots.pin().remove(&key.as_wanted());
     }
 
     /// Drops what nobody will miss, then the least recently used, a sixteenth of the capacity at
     /// once: so that the walk through all of them is paid for by many insertions. A slot with a
-    /// flight under way stays, since its callers and its outcome belong to it.
+    /// flight under way stays, since its callers and its outcome belong to it; so does a user's
+    /// primary one while there are others, since it leads to them when the user signs out.
     fn make_room(&self, now: Moment) {
         let map = self.slots.pin();
         let mut by_use = Vec::with_capacity(map.len());
-        for (parameters, slot) in &map {
-            if slot.ledger().flight().is_some() {
+        for (key, slot) in &map {
+            let leads = key.parameters.is_empty() && slot.account.is_narrowed();
+            if leads || slot.ledger().flight().is_some() {
                 continue;
             }
             let idle = now.monotonic.as_secs().saturating_sub(slot.last_used());
@@ -62,16 +64,16 @@ impl Cache {
                 .as_ref()
                 .is_none_or(|token| !token.is_usable(now));
             if expired && idle >= IDLE_SECONDS {
-                map.remove(parameters);
+                map.remove(key);
             } else {
-                by_use.push((slot.last_used(), parameters.clone()));
+                by_use.push((slot.last_used(), key.clone()));
             }
         }
         let room = (self.capacity / 16).max(1);
         let surplus = (map.len() + room).saturating_sub(self.capacity);
         by_use.sort_unstable_by_key(|(last_used, _)| *last_used);
-        for (_, parameters) in by_use.iter().take(surplus) {
-            map.remove(parameters);
+        for (_, key) in by_use.iter().take(surplus) {
+            map.remove(key);
         }
     }
 }
@@ -81,7 +83,12 @@ mod tests {
     use super::Cache;
     use crate::clock::Moment;
     use crate::flight;
+    use crate::keeper::account::Account;
+    use crate::keeper::record::Record;
+    use crate::keeper::slot::Slot;
+    use crate::key::{TokenKey, Wanted};
     use crate::parameters::TokenParameters;
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn at(seconds: u64) -> Moment {
@@ -95,34 +102,49 @@ mod tests {
         TokenParameters::new().scope(format!("s{number}"))
     }
 
+    impl Cache {
+        fn slot(&self, parameters: &TokenParameters, now: u64) -> Arc<Slot> {
+            self.find_scope(parameters, now).unwrap_or_else(|| {
+                let key = TokenKey {
+                    subject: None,
+                    parameters: Arc::new(parameters.clone()),
+                };
+                let account = Account::new(Record::default(), None);
+                self.insert(Arc::new(Slot::new(key, account)), at(now))
+            })
+        }
+
+        fn find_scope(&self, parameters: &TokenParameters, now: u64) -> Option<Arc<Slot>> {
+            let wanted = Wanted {
+                subject: None,
+                parameters,
+            };
+            self.find(wanted, at(now))
+        }
+    }
+
     #[test]
     fn the_cache_is_bounded_and_the_least_recently_used_go_first_but_none_in_flight() {
         // F9
         let cache = Cache::new(32);
-        let flying = cache.find_or_insert(&scope(0), at(0));
+        let flying = cache.slot(&scope(0), 0);
         let (_landing, flight) = flight::begin();
         flying.ledger().flight = Some(flight);
         for number in 1..1000 {
-            cache.find_or_insert(&scope(number), at(number));
+            cache.slot(&scope(number), number);
             assert!(cache.slots.len() <= 32, "at {number}");
         }
-        assert!(cache.find(&scope(0), at(1000)).is_some());
-        assert!(cache.find(&scope(1), at(1000)).is_none());
-        assert!(cache.find(&scope(999), at(1000)).is_some());
+        assert!(cache.find_scope(&scope(0), 1000).is_some());
+        assert!(cache.find_scope(&scope(1), 1000).is_none());
+        assert!(cache.find_scope(&scope(999), 1000).is_some());
     }
 
     #[test]
     fn equal_parameters_have_one_slot() {
         // D8
         let cache = Cache::new(32);
-        let one = cache.find_or_insert(&scope(1), at(0));
-        assert!(std::sync::Arc::ptr_eq(
-            &one,
-            &cache.find_or_insert(&scope(1), at(0))
-        ));
-        assert!(!std::sync::Arc::ptr_eq(
-            &one,
-            &cache.find_or_insert(&scope(2), at(0))
-        ));
+        let one = cache.slot(&scope(1), 0);
+        assert!(Arc::ptr_eq(&one, &cache.slot(&scope(1), 0)));
+        assert!(!Arc::ptr_eq(&one, &cache.slot(&scope(2), 0)));
     }
 }

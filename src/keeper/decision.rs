@@ -36,6 +36,8 @@ pub(crate) enum Decision {
         /// What serves if the flight fails or takes longer than `patience`.
         fallback: Option<Arc<Issued>>,
         patience: Duration,
+        /// The flight only looks into the store, and the call wants more than that.
+        ask_again: bool,
     },
 }
 
@@ -49,7 +51,8 @@ impl Keeper {
             let will_do = demand.is_plain() && !token.standing.is_refused();
             let age = token.age(now);
             let ready = age == Age::Fresh || (age == Age::Soft && !demand.only_try);
-            (will_do && ready).then_some((token, age))
+            let known = !token.is_to_be_checked(now);
+            (will_do && ready && known).then_some((token, age))
         };
         let mut ledger = match content() {
             Some((token, Age::Fresh)) => return Decision::Use(Served::as_wanted(token)),
@@ -84,7 +87,7 @@ impl Keeper {
             return decision;
         }
         match token.age(now) {
-            Age::Fresh | Age::Expired => Decision::Use(Served::as_wanted(token)),
+            Age::Fresh | Age::Expired => self.checked(call, &mut ledger, token),
             Age::Soft => self.soft(call, &mut ledger, token),
             Age::Hard => self.hard(call, &mut ledger, token),
         }
@@ -110,7 +113,7 @@ impl Keeper {
     /// The caller asked for a new one. It does not take another: the error is what it wants then.
     fn asked_for(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger) -> Decision {
         if ledger.flight().is_none()
-            && let Err(error) = self.may_spend(ledger, call.now)
+            && let Err(error) = self.may_spend(call, ledger)
         {
             return Decision::Fail(error);
         }
@@ -175,7 +178,7 @@ impl Keeper {
             return None;
         }
         if ledger.flight().is_none() {
-            self.may_spend(ledger, call.now).ok()?;
+            self.may_spend(call, ledger).ok()?;
         }
         let (reason, fallback) = (RefreshReason::Caller, Some(token.clone()));
         let patience = call.demand.within.min(until_exit(token, call.now));
@@ -185,9 +188,9 @@ impl Keeper {
     /// B3: one flight behind the callers' backs. Who has one try only waits for it (B9), but not
     /// into the hard window: a server that hangs would keep it until there is no good token left.
     fn soft(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger, token: Arc<Issued>) -> Decision {
-        let is_due = ledger.ahead.is_due(call.now.monotonic) && self.may_go_ahead(ledger, call.now);
+        let is_due = ledger.ahead.is_due(call.now.monotonic) && self.may_go_ahead(call, ledger);
         if ledger.flight().is_none() && !is_due {
-            return Decision::Use(Served::as_wanted(token));
+            return self.checked(call, ledger, token);
         }
         let (reason, fallback) = (RefreshReason::Soft, Some(token.clone()));
         let patience = call.demand.within.min(token.plan.until_hard(call.now));
@@ -203,9 +206,9 @@ impl Keeper {
     fn hard(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger, token: Arc<Issued>) -> Decision {
         let ahead = &ledger.ahead;
         let is_due = (ahead.is_due(call.now.monotonic) || !ahead.tried_in_hard_window)
-            && self.may_go_ahead(ledger, call.now);
+            && self.may_go_ahead(call, ledger);
         if ledger.flight().is_none() && !is_due {
-            return Decision::Use(Served::as_wanted(token));
+            return self.checked(call, ledger, token);
         }
         let patience = if call.demand.only_try {
             call.demand.within
@@ -217,17 +220,45 @@ impl Keeper {
         self.join(call, ledger, RefreshReason::Hard, fallback, patience)
     }
 
+    /// A token that is good by its age, if nobody else has ended the session meanwhile: within the
+    /// time that was promised, the store has been asked.
+    fn checked(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        ledger: &mut Ledger,
+        token: Arc<Issued>,
+    ) -> Decision {
+        let Some(recheck) = token.recheck.filter(|recheck| recheck.is_due(call.now)) else {
+            return Decision::Use(Served::as_wanted(token));
+        };
+        let flight = match ledger.flight() {
+            Some(flight) => Ok(flight),
+            None => self.start_check(call.slot, ledger),
+        };
+        match flight {
+            Ok(flight) if recheck.is_overdue(call.now) => Decision::Join {
+                flight,
+                patience: call.demand.within.min(until_exit(&token, call.now)),
+                fallback: Some(token),
+                ask_again: false,
+            },
+            Ok(_) => Decision::Use(Served::as_wanted(token)),
+            Err(error) => Decision::Use(Served::instead(token, error)),
+        }
+    }
+
     /// Whether a token may be refreshed ahead of its expiry: not while the server asks us to wait,
     /// and not if that would risk the present token (E3).
-    fn may_go_ahead(&self, ledger: &Ledger, now: Moment) -> bool {
-        ledger.told_to_wait(now.monotonic).is_none() && !self.record.is_answer_lost()
+    fn may_go_ahead(&self, call: Call<'_>, ledger: &Ledger) -> bool {
+        ledger.told_to_wait(call.now.monotonic).is_none()
+            && !call.slot.account.record.is_answer_lost()
     }
 
     /// Whether a token request may be made although the present token would still do: not while a
     /// failed one is being waited out, and not if that would risk the present token (E3).
-    fn may_spend(&self, ledger: &Ledger, now: Moment) -> Result<(), Error> {
-        may_ask(ledger, now)?;
-        if self.record.is_answer_lost() {
+    fn may_spend(&self, call: Call<'_>, ledger: &Ledger) -> Result<(), Error> {
+        may_ask(ledger, call.now)?;
+        if call.slot.account.record.is_answer_lost() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 "the answer to the refresh token was lost; it is sent again when the access token has expired",
@@ -245,7 +276,9 @@ impl Keeper {
         fallback: Option<Arc<Issued>>,
         patience: Duration,
     ) -> Decision {
-        let flight = match ledger.flight() {
+        let under_way = ledger.flight();
+        let ask_again = under_way.is_some() && ledger.is_check;
+        let flight = match under_way {
             Some(flight) => runtime().map(|_| flight),
             None => self.start(call.slot, ledger, reason),
         };
@@ -254,6 +287,7 @@ impl Keeper {
                 flight,
                 fallback,
                 patience,
+                ask_again,
             },
             (Err(error), Some(token)) => Decision::Use(Served::instead(token, error)),
             (Err(error), None) => Decision::Fail(error),

@@ -5,28 +5,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
 
-use crate::access_token::{AccessToken, Brought, Issued, Standing};
+use crate::access_token::{AccessToken, Brought, Issued, Recheck, Standing};
 use crate::clock::{Due, Moment};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
-use crate::keeper::refresh::Arrival;
+use crate::keeper::refresh::{Answer, Arrival};
+use crate::keeper::session::since_epoch;
 use crate::keeper::slot::{Ledger, Outcome, Slot};
+use crate::kept::KeptToken;
+use crate::parameters::TokenParameters;
 use crate::schedule::{Age, Plan};
 use crate::telemetry::RefreshReason;
 use crate::token::{Lifetime, bearer_header};
 use crate::token_set::TokenSet;
 
 impl Keeper {
-    /// Publishes what arrived, or notes the failure. The flight is over when this returns.
+    /// Publishes what arrived, or notes the failure. The flight is over when this returns. What was
+    /// asked for in another `epoch` is nobody's any more.
     pub(crate) fn land(
         &self,
         slot: &Slot,
         reason: RefreshReason,
+        epoch: u64,
         arrival: Result<Arrival, Error>,
     ) -> Outcome {
-        let token = arrival.and_then(|arrival| self.issue(slot, arrival));
+        let token = arrival.and_then(|arrival| match arrival {
+            Arrival::Issued(answer) => self.issue(slot, answer),
+            Arrival::Kept(kept) => self.issue_kept(slot, &kept),
+        });
         let mut ledger = slot.ledger();
         let outcome = match token {
+            _ if slot.account.epoch() != epoch => Err(Error::outdated()),
             Ok(mut token) => {
                 if reason == RefreshReason::Refusal {
                     token.replaces_for = ledger.refusal.as_ref().map(|known| known.refuser.clone());
@@ -39,40 +48,103 @@ impl Keeper {
         outcome
     }
 
+    /// Publishes what the store says of the present token: another one, or that it is still the
+    /// same.
+    pub(crate) fn land_check(
+        &self,
+        slot: &Slot,
+        epoch: u64,
+        newer: Result<Option<KeptToken>, Error>,
+    ) -> Outcome {
+        let newer = newer.and_then(|newer| {
+            let issued = newer.map(|kept| self.issue_kept(slot, &kept));
+            issued.transpose()
+        });
+        let mut ledger = slot.ledger();
+        ledger.is_check = false;
+        ledger.flight = None;
+        if slot.account.epoch() != epoch {
+            return Err(match newer {
+                Err(error) => error,
+                Ok(_) => Error::outdated(),
+            });
+        }
+        let Some(present) = slot.present() else {
+            return Err(Error::outdated());
+        };
+        match newer {
+            Ok(Some(token)) => return Ok(self.publish(slot, &mut ledger, token)),
+            Err(error) if error.kind() == ErrorKind::SignInRequired => return Err(error),
+            // A store that is down is no reason to take a good token away (F4).
+            Ok(None) | Err(_) => {}
+        }
+        let mut token = (*present).clone();
+        self.set_fresh_until(&mut token);
+        Ok(publish(slot, token))
+    }
+
     /// Makes `set`, which the grant or the user brought along, the present token.
     pub(crate) fn adopt(&self, slot: &Slot, set: &TokenSet) -> Result<(), Error> {
         let Some(access_token) = set.access_token() else {
             return Ok(());
         };
-        let header = bearer_header(access_token)?;
         let now = self.clock.now();
-        let issued_at = set.issued_at().unwrap_or(now.system_time());
-        let age = now
-            .system_time()
-            .duration_since(issued_at)
-            .unwrap_or_default();
-        let mut asked = now;
-        asked.monotonic = asked.monotonic.saturating_sub(age);
-        asked.wall = asked.wall.saturating_sub(age);
-        let lifetime = match set.expires_at() {
-            Some(at) => Lifetime::Stated(at.duration_since(issued_at).unwrap_or_default()),
-            None => Lifetime::Unstated,
-        };
-        let draw = self.jitter.draw();
-        let plan = Plan::new(lifetime, None, asked, now, &self.settings.margins, draw);
-        let brought = Brought {
+        let issued_at = set.issued_at().map_or(now.wall, since_epoch);
+        let kept = KeptToken {
+            parameters: TokenParameters::new(),
+            access_token: access_token.clone(),
+            issued_at,
+            expires_at: set.expires_at().map(since_epoch),
+            refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
-            id_token: set.id_token().cloned(),
             members: set.members.clone(),
         };
-        slot.publish(Arc::new(self.issued(slot, header, plan, brought)));
+        let mut token = self.issue_kept(slot, &kept)?;
+        let mut brought = (*token.brought).clone();
+        brought.id_token = set.id_token().cloned();
+        token.brought = Arc::new(brought);
+        slot.publish(Arc::new(token));
         Ok(())
     }
 
-    fn issue(&self, slot: &Slot, arrival: Arrival) -> Result<Issued, Error> {
-        let Arrival { response, asked } = arrival;
+    /// The plan of a token that another process, or an earlier life of this one, had got.
+    pub(crate) fn plan_of(&self, kept: &KeptToken, now: Moment) -> Plan {
+        let age = now.wall.saturating_sub(kept.issued_at);
+        let asked = Moment {
+            monotonic: now.monotonic.saturating_sub(age),
+            wall: now.wall.saturating_sub(age),
+        };
+        let lifetime = match kept.expires_at {
+            Some(at) => Lifetime::Stated(at.saturating_sub(kept.issued_at)),
+            None => Lifetime::Unstated,
+        };
+        let refresh_in = kept.refresh_at.map(|at| at.saturating_sub(kept.issued_at));
+        let draw = self.jitter.draw();
+        Plan::new(
+            lifetime,
+            refresh_in,
+            asked,
+            now,
+            &self.settings.margins,
+            draw,
+        )
+    }
+
+    fn issue_kept(&self, slot: &Slot, kept: &KeptToken) -> Result<Issued, Error> {
+        let header = bearer_header(&kept.access_token)?;
+        let plan = self.plan_of(kept, self.clock.now());
+        let brought = Brought {
+            scope: kept.scope.clone(),
+            id_token: None,
+            members: kept.members.clone(),
+        };
+        Ok(self.issued(slot, header, plan, brought))
+    }
+
+    fn issue(&self, slot: &Slot, answer: Answer) -> Result<Issued, Error> {
+        let Answer { response, asked } = answer;
         let header = bearer_header(&response.access_token)?;
-        let asked_scope = response.asked_scope.or(slot.parameters.scope_text());
+        let asked_scope = response.asked_scope.or(slot.key.parameters.scope_text());
         self.note_scope(asked_scope.as_deref(), response.scope.as_deref());
         let plan = Plan::new(
             response.lifetime,
@@ -92,17 +164,35 @@ impl Keeper {
 
     /// A token that nobody has seen yet.
     fn issued(&self, slot: &Slot, header: HeaderValue, plan: Plan, brought: Brought) -> Issued {
-        let fresh_until = plan.fresh_until();
-        Issued {
+        let mut token = Issued {
             header,
             generation: next_generation(),
-            fresh_until: fresh_until.map_or(Due::Never, |moment| self.clock.due(moment)),
+            fresh_until: Due::Never,
+            recheck: None,
             plan,
-            parameters: slot.parameters.clone(),
+            key: slot.key.clone(),
             brought: Arc::new(brought),
             replaces_for: None,
             standing: Arc::new(Standing::default()),
-        }
+        };
+        self.set_fresh_until(&mut token);
+        token
+    }
+
+    /// Calls take it as it is until its plan, or the store, has to be asked.
+    fn set_fresh_until(&self, token: &mut Issued) {
+        let now = self.clock.now();
+        let vault = self.vault.as_ref().filter(|_| token.key.subject.is_some());
+        token.recheck = vault.map(|vault| Recheck {
+            behind: now.later(vault.notice_within / 2),
+            overdue: now.later(vault.notice_within),
+        });
+        let behind = token.recheck.map(|recheck| recheck.behind);
+        let until = match (token.plan.fresh_until(), behind) {
+            (Some(soft), Some(behind)) => Some(soft.earlier_of(behind)),
+            (soft, behind) => soft.or(behind),
+        };
+        token.fresh_until = until.map_or(Due::Never, |moment| self.clock.due(moment));
     }
 
     /// B7: what a refresh brought is kept in any case; the schedule counts it as failed if it is
@@ -160,6 +250,11 @@ impl Keeper {
     }
 
     fn note_failure(&self, slot: &Slot, ledger: &mut Ledger, error: Error) -> Error {
+        // Nobody has to be spared who was not asked; and a user may sign in at any moment, through
+        // another process.
+        if error.asked_nobody() && self.vault.is_some() {
+            return error;
+        }
         let now = self.clock.now();
         let floor = error.retry_after().map(|pause| now.monotonic + pause);
         let present = slot.present();

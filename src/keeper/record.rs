@@ -5,21 +5,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::MutexGuard as Turn;
 
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::id_token::subject_claim;
+use crate::keeper::rescue::Unsaved;
 use crate::keeper::saver::{RotationHook, Saver};
+use crate::keeper::vault::Found;
 use crate::secret::Secret;
+use crate::store::Version;
 use crate::telemetry::Telemetry;
 use crate::token::TokenResponse;
 
 /// Some servers refuse a dead refresh token without saying `invalid_grant` (F5).
 const UNSPECIFIC_REFUSALS: u32 = 3;
 
-/// What a grant key owns.
-#[derive(Debug)]
+/// What a grant key owns. With a store it is a copy of what the store has, which a flight takes
+/// along; without one it is all there is.
+#[derive(Debug, Default)]
 pub(crate) struct Record {
     queue: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-    saver: Arc<Saver>,
+    saver: Option<Arc<Saver>>,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +34,9 @@ struct State {
     dead: Option<Error>,
     unspecific_refusals: u32,
     answer_lost: bool,
+    /// What the store had when it was last asked or told.
+    version: Option<Version>,
+    unsaved: Option<Box<Unsaved>>,
 }
 
 impl Record {
@@ -44,7 +52,7 @@ impl Record {
                 id_token,
                 ..State::default()
             }),
-            saver: Arc::new(Saver::new(hook)),
+            saver: hook.map(|hook| Arc::new(Saver::new(hook))),
         }
     }
 
@@ -61,16 +69,13 @@ impl Record {
         if refresh_token.is_none() || turn.is_some() {
             return Ok(refresh_token);
         }
-        *turn = Some(self.queue.lock().await);
+        *turn = Some(self.turn().await);
         self.refresh_token()
     }
 
-    fn refresh_token(&self) -> Result<Option<Secret>, Error> {
-        let state = self.state();
-        match &state.dead {
-            Some(error) => Err(error.clone()),
-            None => Ok(state.refresh_token.clone()),
-        }
+    /// Waits until no other flight of this process is at the same grant key.
+    pub(crate) async fn turn(&self) -> Turn<'_, ()> {
+        self.queue.lock().await
     }
 
     /// Whether the refresh token was sent and no answer came. Sending it again might make the
@@ -108,13 +113,13 @@ impl Record {
             0
         };
         if ends {
-            state.dead = Some(error.clone());
+            state.dead = Some(error.clone().without_asking());
             error
         } else if state.unspecific_refusals >= UNSPECIFIC_REFUSALS {
             let dead = Error::sign_in_required(
                 "the authorization server refused the refresh token three times without saying why; the user has to sign in again",
             );
-            state.dead = Some(dead.clone());
+            state.dead = Some(dead.clone().without_asking());
             dead
         } else {
             error
@@ -123,24 +128,20 @@ impl Record {
 
     /// Keeps the refresh token and the id token that an answer brought, and fills in those of a
     /// refresh that it left out, which stay in force (RFC 6749 section 6, OpenID Connect Core
-    /// 12.2). Returns when the hook has taken a new refresh token, or has failed once.
-    pub(crate) async fn keep(
-        &self,
-        response: &mut TokenResponse,
-        clock: &Clock,
-        telemetry: &Telemetry,
-    ) {
-        self.take_over(response);
-        self.saver.save(clock, telemetry).await;
-    }
-
-    /// Returns when the hook has taken the newest refresh token.
-    pub(crate) async fn until_saved(&self, clock: &Clock, telemetry: &Telemetry) {
-        self.saver.until_saved(clock, telemetry).await;
-    }
-
-    fn take_over(&self, response: &mut TokenResponse) {
+    /// 12.2).
+    ///
+    /// # Errors
+    /// If the id token is about somebody else than the one before: then nothing of it is kept.
+    pub(crate) fn take_over(&self, response: &mut TokenResponse) -> Result<(), Error> {
         let mut state = self.state();
+        if is_about_another_user(state.id_token.as_ref(), response.id_token.as_ref()) {
+            // The refresh token is spent, and what came for it is not to be used.
+            state.answer_lost = state.refresh_token.is_some();
+            return Err(Error::protocol(
+                "the id token of a refresh is about another user than the one who signed in",
+            )
+            .delivery(Delivery::Unusable));
+        }
         state.answer_lost = false;
         state.unspecific_refusals = 0;
         if state.refresh_token.is_some() {
@@ -151,12 +152,117 @@ impl Record {
             && state.refresh_token.as_ref() != Some(refresh_token)
         {
             state.refresh_token = Some(refresh_token.clone());
-            self.saver.offer(refresh_token);
+            if let Some(saver) = &self.saver {
+                saver.offer(refresh_token);
+            }
         }
+        Ok(())
+    }
+
+    /// Returns when the hook has taken a new refresh token, or has failed once.
+    pub(crate) async fn save(&self, clock: &Clock, telemetry: &Telemetry) {
+        if let Some(saver) = &self.saver {
+            saver.save(clock, telemetry).await;
+        }
+    }
+
+    /// Returns when the hook has taken the newest refresh token.
+    pub(crate) async fn until_saved(&self, clock: &Clock, telemetry: &Telemetry) {
+        if let Some(saver) = &self.saver {
+            saver.until_saved(clock, telemetry).await;
+        }
+    }
+
+    /// Takes along what the store has. A death that was remembered counts as long as the record is
+    /// the same (F5).
+    pub(crate) fn resume(&self, found: &Found) {
+        let mut state = self.state();
+        if state.version != found.version {
+            state.dead = None;
+        }
+        state.version = found.version;
+        let kept = found.kept.as_ref();
+        if kept.is_some_and(|kept| kept.dead) && state.dead.is_none() {
+            state.dead = Some(
+                Error::sign_in_required(
+                    "the authorization server has ended the session; the user has to sign in again",
+                )
+                .without_asking(),
+            );
+        }
+        state.refresh_token = kept.and_then(|kept| kept.refresh_token.clone());
+        state.id_token = kept.and_then(|kept| kept.id_token.clone());
+        state.unspecific_refusals = kept.map_or(0, |kept| kept.unspecific_refusals);
+        state.answer_lost = kept.is_some_and(|kept| kept.away_since.is_some());
+    }
+
+    /// Leaves the tokens to the store: they are in this process no longer than a flight lasts.
+    pub(crate) fn rest(&self) {
+        let mut state = self.state();
+        state.refresh_token = None;
+        state.id_token = None;
+    }
+
+    /// What the store had when it was last asked or told; `None` if there was no record.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.state().version
+    }
+
+    /// The store has taken this version from us.
+    pub(crate) fn wrote(&self, version: Version) {
+        self.state().version = Some(version);
+    }
+
+    /// Nothing is known of it any more.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        *state = State {
+            unsaved: state.unsaved.take(),
+            ..State::default()
+        };
+    }
+
+    pub(crate) fn unspecific_refusals(&self) -> u32 {
+        self.state().unspecific_refusals
+    }
+
+    /// Why nobody need try, if the refresh token is dead.
+    pub(crate) fn death(&self) -> Option<Error> {
+        self.state().dead.clone()
+    }
+
+    /// The refresh token that is to be spent.
+    ///
+    /// # Errors
+    /// If it is known to be dead.
+    pub(crate) fn refresh_token(&self) -> Result<Option<Secret>, Error> {
+        let state = self.state();
+        match &state.dead {
+            Some(error) => Err(error.clone()),
+            None => Ok(state.refresh_token.clone()),
+        }
+    }
+
+    /// What the store has not taken yet. Whoever takes it out has the turn, and puts it back if the
+    /// store does not take it then either.
+    pub(crate) fn take_unsaved(&self) -> Option<Box<Unsaved>> {
+        self.state().unsaved.take()
+    }
+
+    pub(crate) fn put_unsaved(&self, unsaved: Box<Unsaved>) {
+        self.state().unsaved = Some(unsaved);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_about_another_user(before: Option<&Secret>, now: Option<&Secret>) -> bool {
+    let about = |id_token: Option<&Secret>| id_token.and_then(subject_claim);
+    match (about(before), about(now)) {
+        (Some(before), Some(now)) => before != now,
+        _ => false,
     }
 }
 

@@ -1,14 +1,15 @@
 //! What a flight does until it has an answer: the queue, the attempts, the pauses between them.
 
+use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::MutexGuard as Turn;
 
 use crate::clock::Moment;
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::grant::GrantRequest;
 use crate::keeper::Keeper;
+use crate::keeper::custody::Custody;
 use crate::keeper::slot::Slot;
+use crate::kept::KeptToken;
 use crate::schedule::attempt_pause;
 use crate::secret::Secret;
 use crate::telemetry::RefreshReason;
@@ -19,61 +20,97 @@ const MOST_REPETITIONS: u32 = 2;
 /// A longer `Retry-After` ends the flight, so that callers with short deadlines get an answer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What a flight brings.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// The answer to a token request.
+    Issued(Answer),
+    /// A token that another process had got, and that the store kept.
+    Kept(KeptToken),
+}
+
 /// A token set that has arrived.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct Answer {
     pub(crate) response: TokenResponse,
     /// The instant before the request was sent: the lifetime counts from here (B8).
     pub(crate) asked: Moment,
 }
 
 impl Keeper {
-    /// Gets a token set for `slot`, and keeps its refresh token.
+    /// Gets a token for `slot`, and keeps its refresh token.
     pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        reason: RefreshReason,
+    ) -> Result<Arrival, Error> {
+        match &self.vault {
+            Some(vault) => self.refresh_for_all(vault, slot, reason).await,
+            None => self.ask_alone(slot, reason).await,
+        }
+    }
+
+    /// Asks the authorization server with what this process alone has.
+    pub(crate) async fn ask_alone(
         &self,
         slot: &Slot,
         reason: RefreshReason,
     ) -> Result<Arrival, Error> {
-        // Held until the flight ends.
-        let mut turn = None;
+        self.ask(slot, reason, Custody::Own { turn: None }).await
+    }
+
+    /// Asks the authorization server, and brings what comes to where it is safe.
+    pub(crate) async fn ask<'flight>(
+        &self,
+        slot: &'flight Slot,
+        reason: RefreshReason,
+        mut custody: Custody<'flight>,
+    ) -> Result<Arrival, Error> {
         let mut budget = Budget(self.settings.refresh_timeout);
         let mut asked_again = false;
         loop {
-            let mut arrival = self.attempts(slot, reason, &mut turn, &mut budget).await?;
-            self.record
-                .keep(&mut arrival.response, &self.clock, &self.telemetry)
-                .await;
+            let mut answer = self
+                .attempts(slot, reason, &mut custody, &mut budget)
+                .await?;
+            custody
+                .keep(self, slot, &mut answer.response, answer.asked)
+                .await?;
             // Refused while this request was under way: what it brought may be dead as well, since
             // servers revoke whole grants (C2). Once is enough, or an API that refuses everything
             // would keep the flight in the air.
             let outdated = slot
                 .peek()
                 .as_ref()
-                .is_some_and(|token| token.standing.is_refused_since(arrival.asked));
+                .is_some_and(|token| token.standing.is_refused_since(answer.asked));
             if !outdated || asked_again {
-                return Ok(arrival);
+                return Ok(Arrival::Issued(answer));
             }
             asked_again = true;
         }
     }
 
     /// One attempt, and repetitions where they are safe.
-    async fn attempts<'keeper>(
-        &'keeper self,
-        slot: &Slot,
+    async fn attempts<'flight>(
+        &self,
+        slot: &'flight Slot,
         reason: RefreshReason,
-        turn: &mut Option<Turn<'keeper, ()>>,
+        custody: &mut Custody<'flight>,
         budget: &mut Budget,
-    ) -> Result<Arrival, Error> {
+    ) -> Result<Answer, Error> {
         let mut first_asked = None;
         let mut lost = None;
         let mut repetitions = 0;
         loop {
-            let refresh_token = self.record.to_spend(turn).await?;
+            let refresh_token = custody.to_spend(slot).await?;
             let first_asked = *first_asked.get_or_insert_with(|| self.clock.now());
-            let attempt = self.attempt(slot, reason, refresh_token.as_ref(), lost, budget);
-            let error = match attempt.await {
-                Ok(arrival) => return Ok(arrival),
+            let errand = Attempt {
+                slot,
+                reason,
+                refresh_token: refresh_token.as_ref(),
+                lost,
+            };
+            let error = match self.attempt(errand, custody, budget).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = attempt_pause(repetitions, self.jitter.draw())
@@ -87,25 +124,25 @@ impl Keeper {
                 && repetitions < MOST_REPETITIONS
                 && budget.spend(pause);
             if !safe {
-                return Err(match &refresh_token {
-                    Some(refresh_token) => self.record.failed(refresh_token, error),
-                    None => error,
-                });
+                return Err(custody.failed(slot, refresh_token.as_ref(), error).await);
             }
             repetitions += 1;
             self.clock.sleep(pause).await;
         }
     }
 
-    /// `lost`: when a request was sent with this very refresh token, whose answer did not come.
     async fn attempt(
         &self,
-        slot: &Slot,
-        reason: RefreshReason,
-        refresh_token: Option<&Secret>,
-        lost: Option<Moment>,
+        attempt: Attempt<'_>,
+        custody: &mut Custody<'_>,
         budget: &mut Budget,
-    ) -> Result<Arrival, Error> {
+    ) -> Result<Answer, Error> {
+        let Attempt {
+            slot,
+            reason,
+            refresh_token,
+            lost,
+        } = attempt;
         let limit = self.settings.attempt_timeout.min(budget.0);
         let endpoint = self.grant.endpoint();
         if let Some(endpoint) = endpoint {
@@ -136,9 +173,13 @@ impl Keeper {
             )
             .delivery(Delivery::Lost));
         }
-        let request = GrantRequest::new((*slot.parameters).clone(), refresh_token.cloned());
+        custody.before_sending(refresh_token.is_some()).await?;
+        let mut request = GrantRequest::new((*slot.key.parameters).clone(), refresh_token.cloned());
+        if let Some(subject) = &slot.key.subject {
+            request = request.for_subject(subject.clone());
+        }
         let asked = self.clock.now();
-        let away = self.record.away(refresh_token);
+        let away = slot.account.record.away(refresh_token);
         let answer = tokio::select! {
             biased;
             answer = self.grant.obtain(request) => answer,
@@ -152,8 +193,10 @@ impl Keeper {
         let duration = self.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.telemetry.token_request(reason, outcome, duration);
-        answer.map(|response| Arrival { response, asked })
+        if !matches!(&outcome, Err(error) if error.asked_nobody()) {
+            self.telemetry.token_request(reason, outcome, duration);
+        }
+        answer.map(|response| Answer { response, asked })
     }
 
     /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).
@@ -162,6 +205,15 @@ impl Keeper {
         let grace = self.settings.reuse_grace;
         grace.is_some_and(|grace| since < grace)
     }
+}
+
+/// One token request.
+struct Attempt<'attempt> {
+    slot: &'attempt Slot,
+    reason: RefreshReason,
+    refresh_token: Option<&'attempt Secret>,
+    /// When a request was sent with this very refresh token, whose answer did not come.
+    lost: Option<Moment>,
 }
 
 /// The time that a flight may still take, queues not counted (E2).
@@ -179,7 +231,8 @@ impl Budget {
 fn may_repeat(error: &Error, refresh_token_spent: bool, in_grace: bool) -> bool {
     match error.how_far() {
         // No setting mends itself within a second, such as a reqwest that was built without TLS.
-        _ if error.kind() == ErrorKind::Settings => false,
+        // A store that is down is waited for between flights.
+        _ if matches!(error.kind(), ErrorKind::Settings | ErrorKind::Store) => false,
         Delivery::NotSent | Delivery::TurnedAway => true,
         Delivery::Failed => !refresh_token_spent,
         // The server may have rotated already; a second use of the old one would look like theft.

@@ -48,7 +48,7 @@ impl fmt::Debug for RotationHook {
 /// Brings refresh tokens to safety.
 #[derive(Debug)]
 pub(crate) struct Saver {
-    hook: Option<RotationHook>,
+    hook: RotationHook,
     /// The newest refresh token that the hook has not taken.
     unsaved: watch::Sender<Option<Secret>>,
     /// One call of the hook at a time, so that an older token never overwrites a newer one.
@@ -58,7 +58,7 @@ pub(crate) struct Saver {
 }
 
 impl Saver {
-    pub(crate) fn new(hook: Option<RotationHook>) -> Self {
+    pub(crate) fn new(hook: RotationHook) -> Self {
         Self {
             hook,
             unsaved: watch::Sender::new(None),
@@ -69,9 +69,7 @@ impl Saver {
 
     /// There is a newer refresh token to be saved.
     pub(crate) fn offer(&self, refresh_token: &Secret) {
-        if self.hook.is_some() {
-            self.unsaved.send_replace(Some(refresh_token.clone()));
-        }
+        self.unsaved.send_replace(Some(refresh_token.clone()));
     }
 
     /// Returns when the hook has taken the newest refresh token, or has failed once: it is then
@@ -96,11 +94,10 @@ impl Saver {
     /// Hands the newest unsaved refresh token to the hook; says whether it is safe.
     async fn call_hook(&self, clock: &Clock) -> bool {
         let _turn = self.turn.lock().await;
-        let newest = self.unsaved.borrow().clone();
-        let (Some(newest), Some(hook)) = (newest, &self.hook) else {
+        let Some(newest) = self.unsaved.borrow().clone() else {
             return true;
         };
-        let call = AssertUnwindSafe(async { (hook.0)(newest.clone()).await }).catch_unwind();
+        let call = AssertUnwindSafe(async { (self.hook.0)(newest.clone()).await }).catch_unwind();
         let saved = tokio::select! {
             biased;
             saved = call => saved.unwrap_or(false),

@@ -11,8 +11,9 @@ use crate::back_off::BackOff;
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::flight::Flight;
+use crate::keeper::account::Account;
 use crate::keeper::guard::Guard;
-use crate::parameters::TokenParameters;
+use crate::key::TokenKey;
 use crate::refuser::Refuser;
 use crate::schedule::soft_pause;
 
@@ -22,7 +23,8 @@ pub(crate) type Outcome = Result<AccessToken, Error>;
 /// One key's token and history.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pub(crate) parameters: Arc<TokenParameters>,
+    pub(crate) key: Arc<TokenKey>,
+    pub(crate) account: Arc<Account>,
     present: ArcSwapOption<Issued>,
     ledger: Mutex<Ledger>,
     /// In seconds of the monotonic clock, for the cache.
@@ -30,9 +32,10 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(parameters: TokenParameters) -> Self {
+    pub(crate) fn new(key: TokenKey, account: Arc<Account>) -> Self {
         Self {
-            parameters: Arc::new(parameters),
+            key: Arc::new(key),
+            account,
             present: ArcSwapOption::empty(),
             ledger: Mutex::default(),
             last_used: AtomicU64::new(0),
@@ -50,6 +53,17 @@ impl Slot {
 
     pub(crate) fn publish(&self, token: Arc<Issued>) {
         self.present.store(Some(token));
+    }
+
+    /// Takes the token away, with all that was known of it. A flight that is under way stays
+    /// known, but what it brings belongs to another epoch.
+    pub(crate) fn clear(&self) {
+        let mut ledger = self.ledger();
+        if let Some(token) = self.present.swap(None) {
+            token.standing.withdraw();
+        }
+        ledger.forget_failures();
+        ledger.refusal = None;
     }
 
     /// The history. Held for a few instructions, never across an await; nothing in there panics,
@@ -81,6 +95,9 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) flight: Option<Flight<Outcome>>,
+    /// The flight under way asks the store and nobody else: who wants a new token asks again after
+    /// it.
+    pub(crate) is_check: bool,
     /// Failed refreshes of a token that is still good (B5).
     pub(crate) ahead: Ahead,
     /// Failed refreshes that left no usable token (B6).
@@ -163,12 +180,14 @@ impl Ahead {
 #[cfg(test)]
 mod tests {
     use super::Slot;
-    use crate::parameters::TokenParameters;
+    use crate::keeper::account::Account;
+    use crate::keeper::record::Record;
+    use crate::key::TokenKey;
 
     #[test]
     fn a_panic_under_the_lock_leaves_the_history_to_whoever_comes_next() {
         // A4: or there would be no refresh behind the callers' backs any more.
-        let slot = Slot::new(TokenParameters::new());
+        let slot = Slot::new(TokenKey::own(), Account::new(Record::default(), None));
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {
                 let _ledger = slot.ledger();

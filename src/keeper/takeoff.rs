@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
@@ -25,7 +24,7 @@ impl Keeper {
     ) -> Result<Flight<Outcome>, Error> {
         // Counted before it looks, so that of a shutdown and this flight one sees the other.
         let airborne = Airborne::start(self.clone());
-        if self.is_shut_down.load(Ordering::Acquire) {
+        if self.is_closing() {
             return Err(Error::new(
                 ErrorKind::ShutDown,
                 "the token source has been shut down",
@@ -34,10 +33,35 @@ impl Keeper {
         let runtime = runtime()?;
         let (landing, flight) = flight::begin();
         ledger.flight = Some(flight.clone());
-        let marks = Ambient::current().refreshing(self.id);
-        let work = airborne.fly(slot.clone(), reason, landing);
-        runtime.spawn(marks.scope(work));
+        ledger.is_check = false;
+        let epoch = slot.account.epoch();
+        let work = airborne.fly(slot.clone(), reason, epoch, landing);
+        runtime.spawn(self.marks(slot).scope(work));
         Ok(flight)
+    }
+
+    /// A flight that only looks whether the store still has what this process has.
+    pub(crate) fn start_check(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        ledger: &mut Ledger,
+    ) -> Result<Flight<Outcome>, Error> {
+        let airborne = Airborne::start(self.clone());
+        let runtime = runtime()?;
+        let (landing, flight) = flight::begin();
+        ledger.flight = Some(flight.clone());
+        ledger.is_check = true;
+        let epoch = slot.account.epoch();
+        runtime.spawn(airborne.check(slot.clone(), epoch, landing));
+        Ok(flight)
+    }
+
+    /// What the task of a flight carries: nothing of the caller who happened to start it but the
+    /// flights that are waiting for this one.
+    fn marks(&self, slot: &Slot) -> Ambient {
+        Ambient::current()
+            .refreshing(self.id)
+            .of_subject(slot.key.subject.clone())
     }
 }
 
@@ -48,16 +72,26 @@ pub(crate) fn runtime() -> Result<Handle, Error> {
     })
 }
 
-/// A flight in the air, counted for [`Keeper::shut_down`] until it is dropped.
-struct Airborne(Arc<Keeper>);
+/// Work in the air, counted for [`Keeper::shut_down`] until it is dropped.
+pub(crate) struct Airborne(Arc<Keeper>);
 
 impl Airborne {
-    fn start(keeper: Arc<Keeper>) -> Self {
+    pub(crate) fn start(keeper: Arc<Keeper>) -> Self {
         keeper.flights.send_modify(|count| *count += 1);
         Self(keeper)
     }
 
-    async fn fly(self, slot: Arc<Slot>, reason: RefreshReason, landing: Landing<Outcome>) {
+    pub(crate) fn keeper(&self) -> &Arc<Keeper> {
+        &self.0
+    }
+
+    async fn fly(
+        self,
+        slot: Arc<Slot>,
+        reason: RefreshReason,
+        epoch: u64,
+        landing: Landing<Outcome>,
+    ) {
         let keeper = &self.0;
         let work = keeper.refresh(&slot, reason);
         // Made here and not at the take-off, where a lock is held that a subscriber might ask for.
@@ -70,7 +104,16 @@ impl Airborne {
                 "the grant panicked while it got a token",
             ))
         });
-        landing.land(keeper.land(&slot, reason, arrival));
+        landing.land(keeper.land(&slot, reason, epoch, arrival));
+    }
+
+    async fn check(self, slot: Arc<Slot>, epoch: u64, landing: Landing<Outcome>) {
+        let keeper = &self.0;
+        let newer = match &keeper.vault {
+            Some(vault) => keeper.check(vault, &slot).await,
+            None => Ok(None),
+        };
+        landing.land(keeper.land_check(&slot, epoch, newer));
     }
 }
 

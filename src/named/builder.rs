@@ -8,7 +8,7 @@ use reqwest_middleware::Middleware;
 
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
-use crate::named::NamedClient;
+use crate::named::{Chain, NamedClient};
 use crate::origin::Origin;
 use crate::path::base_url;
 use crate::redirect::http_client;
@@ -123,19 +123,19 @@ impl NamedClientBuilder {
             Http::ToBuild(builder) => http_client(*builder)?,
             Http::Built(client) => client,
         };
-        let mut chain = reqwest_middleware::ClientBuilder::new(http);
-        for middleware in self.before {
-            chain = chain.with_arc(middleware);
-        }
-        chain = chain.with(bearer.build()?);
-        for middleware in self.after {
-            chain = chain.with_arc(middleware);
-        }
+        let bearer = bearer.build()?;
+        let chain = Chain {
+            http,
+            before: self.before,
+            bearer: bearer.clone(),
+            after: self.after,
+        };
         Ok(NamedClient {
             name: self.name,
             base_url,
             source: self.source,
-            client: chain.build(),
+            client: chain.assemble(bearer),
+            chain: Arc::new(chain),
         })
     }
 }

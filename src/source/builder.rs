@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -15,15 +15,18 @@ use crate::clock::TestClock;
 use crate::error::Error;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
+use crate::keeper::account::Account;
 use crate::keeper::cache::Cache;
 use crate::keeper::record::Record;
 use crate::keeper::saver::RotationHook;
 use crate::keeper::slot::Slot;
+use crate::keeper::vault::Vault;
 use crate::keeper::{Keeper, Settings};
-use crate::parameters::TokenParameters;
+use crate::key::TokenKey;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
 use crate::source::{Refuses, TokenSource};
+use crate::store::{MemoryStore, SharedStore, TokenStore};
 use crate::telemetry::{Event, Hook, Telemetry};
 
 static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
@@ -36,6 +39,9 @@ pub struct TokenSourceBuilder {
     name: Option<String>,
     settings: Settings,
     cache_capacity: usize,
+    store: Option<SharedStore>,
+    session_timeout: Duration,
+    notice_within: Duration,
     clock: Clock,
     jitter: Jitter,
     hooks: Hooks,
@@ -61,6 +67,9 @@ impl TokenSourceBuilder {
                 reuse_grace: None,
             },
             cache_capacity: 10_000,
+            store: None,
+            session_timeout: Duration::from_secs(30 * 24 * 60 * 60),
+            notice_within: Duration::from_secs(60),
             clock: Clock::system(),
             jitter: Jitter::Random,
             hooks: Hooks::default(),
@@ -167,8 +176,34 @@ impl TokenSourceBuilder {
         self
     }
 
-    /// How many tokens for other scopes, resources, audiences and parameters are kept; the least
-    /// recently used go first. Default: 10,000.
+    /// Where the tokens outlive the process, or are shared with other processes. For a grant for
+    /// users it has their sessions; for any other grant it is where a hundred replicas share one
+    /// token. Default: the memory of this process.
+    pub fn store(mut self, store: impl TokenStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// How long a session stays that nobody uses, if the authorization server does not tell how
+    /// long the refresh token lives. Default: 30 days.
+    pub fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout;
+        self
+    }
+
+    /// Within which time this process notices that another one has signed a user out, or in again,
+    /// although the token that it has is still good. Halfway the store is asked behind the calls;
+    /// a call that comes later than this waits for the answer, at most 2 s. Default: 60 s.
+    /// (A user whose last call was at 8:00:00 is looked up behind the call of 8:00:40; one who
+    /// comes at 9:00:00, before that call goes out.)
+    pub fn notice_within(mut self, time: Duration) -> Self {
+        self.notice_within = time;
+        self
+    }
+
+    /// How many tokens are kept ready in this process, for other users, scopes, resources, audiences
+    /// and parameters; the least recently used go first. No session is lost by that: the store has
+    /// it. Default: 10,000.
     pub fn cache_capacity(mut self, tokens: usize) -> Self {
         self.cache_capacity = tokens;
         self
@@ -200,10 +235,12 @@ impl TokenSourceBuilder {
             ("wait_at_most", self.settings.wait_at_most),
             ("attempt_timeout", self.settings.attempt_timeout),
             ("refresh_timeout", self.settings.refresh_timeout),
+            ("session_timeout", self.session_timeout),
+            ("notice_within", self.notice_within),
         ] {
             if duration.is_zero() {
                 return Err(Error::settings(format!(
-                    "{name} is zero, so no token could ever come; give it a duration"
+                    "{name} is zero, which cannot work; give it a duration"
                 )));
             }
         }
@@ -222,6 +259,23 @@ impl TokenSourceBuilder {
             ));
         }
         let seed = self.grant.seed();
+        if self.store.is_some()
+            && seed
+                .as_ref()
+                .is_some_and(|seed| seed.refresh_token.is_some())
+        {
+            return Err(Error::settings(
+                "the grant brings a refresh token of its own, and the store may have a newer one; use \
+                 `RefreshTokenGrant::for_users` and sign the user in",
+            ));
+        }
+        let has_store = self.store.is_some() || self.grant.is_for_users();
+        if has_store && self.hooks.on_new_refresh_token.is_some() {
+            return Err(Error::settings(
+                "refresh tokens go into the store, so nobody would call the hook; leave out \
+                 `on_new_refresh_token`",
+            ));
+        }
         let source = self.unchecked();
         if let Some(seed) = seed {
             let keeper = source.keeper();
@@ -253,27 +307,42 @@ impl TokenSourceBuilder {
             grant,
             hook: self.hooks.on_event,
         };
-        let keeper = Keeper {
+        let store = match self.store {
+            Some(store) => Some(store),
+            None if self.grant.is_for_users() => {
+                let memory: SharedStore = Arc::new(MemoryStore::with(self.clock.clone()));
+                Some(memory)
+            }
+            None => None,
+        };
+        let vault = store.map(|store| {
+            Arc::new(Vault {
+                store,
+                clock: self.clock.clone(),
+                telemetry: telemetry.clone(),
+                session_timeout: self.session_timeout,
+                notice_within: self.notice_within,
+            })
+        });
+        let record = Record::new(refresh_token, id_token, self.hooks.on_new_refresh_token);
+        let mut keeper = Keeper {
             id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
             grant: self.grant,
             clock: self.clock,
             jitter: self.jitter,
             settings: self.settings,
             telemetry,
-            record: Arc::new(Record::new(
-                refresh_token,
-                id_token,
-                self.hooks.on_new_refresh_token,
-            )),
-            primary: Arc::new(Slot::new(TokenParameters::new())),
+            vault,
+            primary: Arc::new(Slot::new(TokenKey::own(), Account::new(record, None))),
             cache: Cache::new(self.cache_capacity),
             flights: watch::Sender::new(0),
-            is_shut_down: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
         };
-        TokenSource {
-            keeper: Arc::new(keeper),
-            refuses: self.hooks.refuses,
+        if let Some(store_key) = keeper.store_key(None) {
+            let account = Account::new(Record::default(), Some(store_key));
+            keeper.primary = Arc::new(Slot::new(TokenKey::own(), account));
         }
+        TokenSource::new(Arc::new(keeper), self.hooks.refuses)
     }
 }
 

@@ -1,0 +1,134 @@
+//! What one grant key owns in this process: its refresh token, and the places of its access tokens.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::keeper::Keeper;
+use crate::keeper::record::Record;
+use crate::keeper::slot::Slot;
+use crate::key::{TokenKey, Wanted};
+use crate::parameters::TokenParameters;
+use crate::store::StoreKey;
+
+/// One grant key: the application's own, or a user's.
+pub(crate) struct Account {
+    pub(crate) record: Record,
+    /// What its record is called in the store, if the source has one.
+    pub(crate) store_key: Option<StoreKey>,
+    /// Counts how often its tokens have been taken away: by a sign-out, or by another sign-in.
+    epoch: AtomicU64,
+    /// The places of its tokens for other scopes and resources; the cache may have dropped some.
+    narrowed: Mutex<Vec<Weak<Slot>>>,
+}
+
+impl Account {
+    pub(crate) fn new(record: Record, store_key: Option<StoreKey>) -> Arc<Self> {
+        Arc::new(Self {
+            record,
+            store_key,
+            epoch: AtomicU64::new(0),
+            narrowed: Mutex::default(),
+        })
+    }
+
+    /// A flight that began in another epoch brings what nobody may have any more.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether a place other than the primary one is alive.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.narrowed().iter().any(|slot| slot.strong_count() > 0)
+    }
+
+    /// The places of all its tokens that this process knows; `primary` is the one that it cannot
+    /// know by itself.
+    pub(crate) fn slots(&self, primary: Arc<Slot>) -> Vec<Arc<Slot>> {
+        let narrowed = self.narrowed();
+        let others = narrowed.iter().filter_map(Weak::upgrade);
+        [primary].into_iter().chain(others).collect()
+    }
+
+    /// What is under way from now on belongs to another epoch.
+    pub(crate) fn begin_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn remember(&self, slot: &Arc<Slot>) {
+        let mut narrowed = self.narrowed();
+        narrowed.retain(|slot| slot.strong_count() > 0);
+        narrowed.push(Arc::downgrade(slot));
+    }
+
+    fn narrowed(&self) -> MutexGuard<'_, Vec<Weak<Slot>>> {
+        let narrowed = self.narrowed.lock();
+        narrowed.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the places, which show their account in turn.
+        formatter
+            .debug_struct("Account")
+            .field("record", &self.record)
+            .field("epoch", &self.epoch())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Keeper {
+    /// The place of the token that is wanted, made if there is none.
+    pub(crate) fn slot(&self, wanted: Wanted<'_>) -> Arc<Slot> {
+        if let Some(known) = self.known_slot(wanted) {
+            return known;
+        }
+        if wanted.parameters.is_empty() {
+            return self
+                .cache
+                .insert(self.new_primary(wanted), self.clock.now());
+        }
+        loop {
+            let primary = self.primary_of(wanted);
+            let key = TokenKey {
+                subject: wanted.subject.cloned(),
+                parameters: Arc::new(wanted.parameters.clone()),
+            };
+            let slot = Arc::new(Slot::new(key, primary.account.clone()));
+            primary.account.remember(&slot);
+            let slot = self.cache.insert(slot, self.clock.now());
+            // The cache never drops the primary place of an account with others; but it may have
+            // done so a moment ago, when it had none.
+            if Arc::ptr_eq(&self.primary_of(wanted).account, &slot.account) {
+                return slot;
+            }
+            self.cache.remove(&slot.key);
+        }
+    }
+
+    /// The place of the token that is wanted, if there is one.
+    pub(crate) fn known_slot(&self, wanted: Wanted<'_>) -> Option<Arc<Slot>> {
+        if wanted.subject.is_none() && wanted.parameters.is_empty() {
+            return Some(self.primary.clone());
+        }
+        self.cache.find(wanted, self.clock.now())
+    }
+
+    /// The place of the token that requests without options get, for the same subject.
+    pub(crate) fn primary_of(&self, wanted: Wanted<'_>) -> Arc<Slot> {
+        self.slot(Wanted {
+            parameters: &TokenParameters::new(),
+            ..wanted
+        })
+    }
+
+    fn new_primary(&self, wanted: Wanted<'_>) -> Arc<Slot> {
+        let key = TokenKey {
+            subject: wanted.subject.cloned(),
+            parameters: self.primary.key.parameters.clone(),
+        };
+        let store_key = self.store_key(wanted.subject);
+        Arc::new(Slot::new(key, Account::new(Record::default(), store_key)))
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a flight has its refresh token from, and where it brings what comes for it.
+
+use tokio::sync::MutexGuard as Turn;
+
+use crate::clock::Moment;
+use crate::error::{Error, ErrorKind};
+use crate::keeper::Keeper;
+use crate::keeper::slot::Slot;
+use crate::keeper::transaction::Transaction;
+use crate::secret::Secret;
+use crate::token::TokenResponse;
+
+/// One flight's hold on the refresh token of its grant key.
+pub(crate) enum Custody<'flight> {
+    /// In the memory of this process. The turn is held until the flight ends.
+    Own { turn: Option<Turn<'flight, ()>> },
+    /// In a store, under its lease.
+    Stored(Transaction<'flight>),
+}
+
+impl<'flight> Custody<'flight> {
+    /// The refresh token to spend, if there is one, when nobody else spends it.
+    pub(crate) async fn to_spend(&mut self, slot: &'flight Slot) -> Result<Option<Secret>, Error> {
+        match self {
+            Self::Own { turn } => slot.account.record.to_spend(turn).await,
+            Self::Stored(_) => slot.account.record.refresh_token(),
+        }
+    }
+
+    /// # Errors
+    /// If nothing may be sent any more.
+    pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
+        match self {
+            Self::Own { .. } => Ok(()),
+            Self::Stored(transaction) => transaction.before_sending(spends).await,
+        }
+    }
+
+    /// The flight gives up: what it has learned of the refresh token is kept.
+    pub(crate) async fn failed(
+        &mut self,
+        slot: &Slot,
+        refresh_token: Option<&Secret>,
+        error: Error,
+    ) -> Error {
+        let Some(refresh_token) = refresh_token else {
+            return error;
+        };
+        // Those are no answers of the authorization server.
+        if error.is_outdated() || error.kind() == ErrorKind::Store {
+            return error;
+        }
+        let error = slot.account.record.failed(refresh_token, error);
+        match self {
+            Self::Own { .. } => error,
+            Self::Stored(transaction) => transaction.failed(error).await,
+        }
+    }
+
+    /// Brings what arrived to where it is safe, before anybody sees it (F2).
+    ///
+    /// # Errors
+    /// If it must not be used: it is somebody else's, or the tokens have been taken away meanwhile.
+    pub(crate) async fn keep(
+        &mut self,
+        keeper: &Keeper,
+        slot: &Slot,
+        response: &mut TokenResponse,
+        asked: Moment,
+    ) -> Result<(), Error> {
+        let record = &slot.account.record;
+        record.take_over(response)?;
+        match self {
+            Self::Own { .. } => {
+                record.save(&keeper.clock, &keeper.telemetry).await;
+                Ok(())
+            }
+            Self::Stored(transaction) => transaction.keep(response, asked).await,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! One refresh for all the processes that share a store: look, take the lease, look again, ask (F3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::keeper::Keeper;
+use crate::keeper::custody::Custody;
+use crate::keeper::refresh::Arrival;
+use crate::keeper::slot::Slot;
+use crate::keeper::tenancy::Tenancy;
+use crate::keeper::transaction::Transaction;
+use crate::keeper::vault::{Found, Vault};
+use crate::kept::{Kept, KeptToken};
+use crate::key::TokenKey;
+use crate::parameters::TokenParameters;
+use crate::schedule::{Age, lease_poll_pause};
+use crate::store::StoreKey;
+use crate::telemetry::RefreshReason;
+
+/// How often a flight begins anew because the record was changed under its hands.
+const MOST_CONFLICTS: u32 = 5;
+/// How much longer than one refresh the others are waited for: a lease that nobody renews.
+const LEASE_GRACE: Duration = Duration::from_secs(10);
+
+/// What one flight is to bring.
+#[derive(Clone, Copy)]
+struct Errand<'flight> {
+    slot: &'flight Arc<Slot>,
+    key: StoreKey,
+    reason: RefreshReason,
+    began: Moment,
+}
+
+impl Keeper {
+    /// Gets a token for `slot` from the store, or from the authorization server for all who share
+    /// the store.
+    pub(crate) async fn refresh_for_all(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        slot: &Arc<Slot>,
+        reason: RefreshReason,
+    ) -> Result<Arrival, Error> {
+        let Some(key) = slot.account.store_key else {
+            return self.ask_alone(slot, reason).await;
+        };
+        let errand = Errand {
+            slot,
+            key,
+            reason,
+            began: self.clock.now(),
+        };
+        let _turn = slot.account.record.turn().await;
+        let outcome = self.go(vault, errand).await;
+        slot.account.record.rest();
+        outcome
+    }
+
+    /// Looks whether the record of `slot` still is what it was (F-bound: see `Issued::recheck`).
+    pub(crate) async fn check(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        slot: &Arc<Slot>,
+    ) -> Result<Option<KeptToken>, Error> {
+        let Some(key) = slot.account.store_key else {
+            return Ok(None);
+        };
+        let _turn = slot.account.record.turn().await;
+        let found = vault.load(&key).await?;
+        self.still_there(slot, &found)?;
+        let newer = self.newer_token(&found, slot, RefreshReason::Soft, self.clock.now());
+        slot.account.record.resume(&found);
+        slot.account.record.rest();
+        if let (Some(mut kept), Some(version)) = (found.kept, found.version)
+            && vault.is_to_be_touched(&kept)
+        {
+            let touched = crate::store::Version::random()?;
+            // If it fails, or somebody else writes, there will be another occasion.
+            if let Ok(true) = vault.save(&key, &mut kept, Some(version), touched).await {
+                slot.account.record.wrote(touched);
+            }
+        }
+        Ok(newer)
+    }
+
+    /// What shapes a token of this key, whatever source it came through: the grant's own settings
+    /// included.
+    pub(crate) fn shared_parameters(&self, key: &TokenKey) -> TokenParameters {
+        key.parameters.or(&self.grant.parameters())
+    }
+
+    async fn go(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        errand: Errand<'_>,
+    ) -> Result<Arrival, Error> {
+        if !self.save_unsaved(errand.slot).await {
+            return Err(Error::store(
+                "the newest refresh token is not in the store yet, so it is not spent",
+            ));
+        }
+        let mut conflicts = 0;
+        loop {
+            let found = match vault.load(&errand.key).await {
+                Ok(found) => found,
+                Err(error) => return self.without_store(errand, error).await,
+            };
+            if let Some(outcome) = self.settled(&found, errand) {
+                return outcome;
+            }
+            let tenancy = match Tenancy::take(vault, errand.key).await {
+                Ok(Some(tenancy)) => tenancy,
+                Ok(None) => {
+                    self.wait_for_the_other(errand).await?;
+                    continue;
+                }
+                Err(error) => return self.without_store(errand, error).await,
+            };
+            let work = self.go_with_lease(vault, errand, tenancy.clone());
+            let outcome = tenancy.while_renewing(work).await;
+            tenancy.end().await;
+            match outcome {
+                Err(error) if error.is_outdated() && conflicts < MOST_CONFLICTS => conflicts += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn go_with_lease(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        errand: Errand<'_>,
+        tenancy: Arc<Tenancy>,
+    ) -> Result<Arrival, Error> {
+        let found = match vault.load(&errand.key).await {
+            Ok(found) => found,
+            Err(error) => return self.without_store(errand, error).await,
+        };
+        if let Some(outcome) = self.settled(&found, errand) {
+            return outcome;
+        }
+        let held_back = found
+            .kept
+            .as_ref()
+            .and_then(|kept| self.held_back(kept, errand));
+        let Errand {
+            slot, key, reason, ..
+        } = errand;
+        let transaction = Transaction::new(self, vault, slot, key, tenancy, found);
+        if let Some(error) = held_back {
+            return Err(error);
+        }
+        self.ask(slot, reason, Custody::Stored(transaction)).await
+    }
+
+    /// What the record alone decides: there is a token that nobody here has used, the user is gone,
+    /// or the refresh token is known to be dead.
+    fn settled(&self, found: &Found, errand: Errand<'_>) -> Option<Result<Arrival, Error>> {
+        let Errand {
+            slot,
+            reason,
+            began,
+            ..
+        } = errand;
+        if let Err(gone) = self.still_there(slot, found) {
+            return Some(Err(gone));
+        }
+        if let Some(token) = self.newer_token(found, slot, reason, began) {
+            slot.account.record.resume(found);
+            return Some(Ok(Arrival::Kept(token)));
+        }
+        let record = &slot.account.record;
+        record.resume(found);
+        record.death().map(Err)
+    }
+
+    /// # Errors
+    /// If there was a record, and there is none any more: the user signed out, or the session ended.
+    fn still_there(&self, slot: &Slot, found: &Found) -> Result<(), Error> {
+        let was_there = slot.account.record.version().is_some();
+        if slot.key.subject.is_none() || found.kept.is_some() || !was_there {
+            return Ok(());
+        }
+        self.withdraw(slot);
+        Err(Error::sign_in_required(
+            "the session is gone: the user signed out, or did not use it for long",
+        )
+        .without_asking())
+    }
+
+    /// The store's token, if it is another and a later one than the present one, and does what the
+    /// flight is for.
+    fn newer_token(
+        &self,
+        found: &Found,
+        slot: &Slot,
+        reason: RefreshReason,
+        began: Moment,
+    ) -> Option<KeptToken> {
+        let now = self.clock.now();
+        let kept = found.kept.as_ref()?;
+        let token = kept.token(&self.shared_parameters(&slot.key))?;
+        if let Some(present) = slot.present() {
+            let same = present.is_text(&token.access_token);
+            if same || token.issued_at < present.plan.asked.wall {
+                return None;
+            }
+        }
+        let age = self.plan_of(token, now).age(now);
+        let serves = match reason {
+            RefreshReason::Caller => token.issued_at >= began.wall && age != Age::Expired,
+            RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
+            RefreshReason::None | RefreshReason::Expired | RefreshReason::Refusal => {
+                age != Age::Expired
+            }
+        };
+        serves.then(|| token.clone())
+    }
+
+    /// The refresh token was sent by somebody who wrote nothing of what came of it: another use
+    /// might end the access tokens that are still good (E3). Once an API has refused one of them,
+    /// there is nothing left to protect.
+    fn held_back(&self, kept: &Kept, errand: Errand<'_>) -> Option<Error> {
+        let now = self.clock.now().wall;
+        let away = now.saturating_sub(kept.away_since?);
+        let forgiven = self.settings.reuse_grace.is_some_and(|grace| away < grace);
+        let protects = kept.tokens.iter().any(|token| token.is_alive(now));
+        if forgiven || !protects || errand.reason == RefreshReason::Refusal {
+            return None;
+        }
+        Some(
+            Error::new(
+                ErrorKind::Unavailable,
+                "the answer to the refresh token was lost; it is sent again when the access token has expired",
+            )
+            .delivery(Delivery::Answered),
+        )
+    }
+
+    /// Another process has the lease: its token is taken as soon as it is there.
+    async fn wait_for_the_other(&self, errand: Errand<'_>) -> Result<(), Error> {
+        let waited = self.clock.now().waited_since(errand.began);
+        if waited > self.settings.refresh_timeout + LEASE_GRACE {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "another process is refreshing the token, and has not come to an end",
+            ));
+        }
+        let pause = lease_poll_pause(self.jitter.draw());
+        self.clock.sleep(pause).await;
+        Ok(())
+    }
+
+    /// F4: a second request for an application's own token does no harm; a refresh token that the
+    /// store cannot hear of is not spent.
+    async fn without_store(
+        self: &Arc<Self>,
+        errand: Errand<'_>,
+        error: Error,
+    ) -> Result<Arrival, Error> {
+        if self.grant.is_for_users() {
+            return Err(error);
+        }
+        errand.slot.account.record.rest();
+        self.ask_alone(errand.slot, errand.reason).await
+    }
+}

@@ -1,0 +1,188 @@
+//! A user's session from its beginning to its end: signed in, looked at, signed out (F10).
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::endpoint::TokenKind;
+use crate::error::{Error, ErrorKind};
+use crate::keeper::Keeper;
+use crate::keeper::slot::Slot;
+use crate::keeper::takeoff::Airborne;
+use crate::keeper::transaction::refresh_token_lifetime;
+use crate::keeper::vault::Vault;
+use crate::kept::{Kept, KeptToken};
+use crate::key::Wanted;
+use crate::parameters::TokenParameters;
+use crate::store::{StoreKey, Version};
+use crate::subject::Subject;
+use crate::token::bearer_header;
+use crate::token_set::TokenSet;
+
+/// How often a sign-in is written anew because somebody else was just writing.
+const MOST_CONFLICTS: u32 = 5;
+
+impl Keeper {
+    /// What the record of a subject is called in the store: the one place that makes such names.
+    pub(crate) fn store_key(&self, subject: Option<&Subject>) -> Option<StoreKey> {
+        self.vault.as_ref()?;
+        let server_and_client = self.grant.endpoint().map(|endpoint| endpoint.identity());
+        let whose = match subject {
+            Some(subject) => ["user", subject.as_str()],
+            None => ["application", ""],
+        };
+        let parts = [
+            server_and_client.as_deref().unwrap_or_default(),
+            self.grant.name(),
+        ];
+        Some(StoreKey::of(parts.into_iter().chain(whose)))
+    }
+
+    /// Writes what a sign-in brought in place of whatever was there.
+    pub(crate) async fn sign_in(&self, subject: &Subject, set: &TokenSet) -> Result<(), Error> {
+        let (vault, key) = self.user_record(subject)?;
+        let primary = self.primary_slot(subject);
+        if let Some(access_token) = set.access_token() {
+            bearer_header(access_token)?;
+        } else if set.refresh_token().is_none() {
+            return Err(Error::settings(
+                "the token set of a sign-in has neither an access token nor a refresh token",
+            ));
+        }
+        let mut kept = self.kept_of(set, &primary, vault.now());
+        let version = Version::random()?;
+        for _ in 0..MOST_CONFLICTS {
+            let found = vault.load(&key).await?;
+            if vault.save(&key, &mut kept, found.version, version).await? {
+                self.withdraw(&primary);
+                primary.account.record.wrote(version);
+                return self.adopt(&primary, set);
+            }
+        }
+        Err(Error::store(
+            "other processes keep changing the record of this user",
+        ))
+    }
+
+    /// Forgets the tokens of a user, and has them revoked.
+    pub(crate) async fn sign_out(&self, subject: &Subject) -> Result<(), Error> {
+        let (vault, key) = self.user_record(subject)?;
+        let primary = self.primary_slot(subject);
+        let removed = vault.remove(&key).await;
+        self.withdraw(&primary);
+        let unsaved = primary.account.record.take_unsaved();
+        let stored = removed?.kept;
+        // What the store has not taken yet is the newer one.
+        let newest = unsaved.map(|unsaved| unsaved.kept).or(stored);
+        match newest {
+            Some(kept) => self.revoke(&kept).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The record of a user, if there is one.
+    pub(crate) async fn record_of(&self, subject: &Subject) -> Result<Option<Kept>, Error> {
+        let (vault, key) = self.user_record(subject)?;
+        Ok(vault.load(&key).await?.kept)
+    }
+
+    /// Takes the tokens of a grant key away from this process.
+    pub(crate) fn withdraw(&self, slot: &Slot) {
+        let account = &slot.account;
+        // First, so that a flight which lands between the two finds out.
+        account.begin_epoch();
+        account.record.forget();
+        let primary = self.primary_of(slot.key.as_wanted());
+        for slot in account.slots(primary) {
+            slot.clear();
+        }
+    }
+
+    /// Revokes the refresh token and then the access tokens (RFC 7009); the first error counts.
+    pub(crate) async fn revoke(&self, kept: &Kept) -> Result<(), Error> {
+        let Some(endpoint) = self.grant.endpoint() else {
+            return Ok(());
+        };
+        let now = self.clock.now().wall;
+        let refresh_token = kept.refresh_token.iter();
+        let alive = kept.tokens.iter().filter(|token| token.is_alive(now));
+        let tokens = refresh_token
+            .map(|token| (token, TokenKind::RefreshToken))
+            .chain(alive.map(|token| (&token.access_token, TokenKind::AccessToken)));
+        let mut outcome = Ok(());
+        for (token, kind) in tokens {
+            let answer = endpoint.revoke(token, kind).await;
+            // A server that cannot revoke is no failure of this sign-out.
+            let Err(error) = answer.or_else(only_if_it_could_be_tried) else {
+                continue;
+            };
+            self.telemetry.revocation_failed(&error);
+            if outcome.is_ok() {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    /// Revokes what came for a user who has signed out meanwhile, from a task of its own.
+    pub(crate) fn revoke_behind(self: &Arc<Self>, kept: Kept) {
+        let airborne = Airborne::start(self.clone());
+        tokio::spawn(async move {
+            // Told by an event, if it fails: there is nobody else who could be told.
+            let _ = airborne.keeper().revoke(&kept).await;
+        });
+    }
+
+    fn user_record(&self, subject: &Subject) -> Result<(&Arc<Vault>, StoreKey), Error> {
+        let key = self.store_key(Some(subject));
+        match (&self.vault, key) {
+            (Some(vault), Some(key)) if self.grant.is_for_users() => Ok((vault, key)),
+            _ => Err(Error::settings(
+                "this token source is for the application itself; users sign in at one whose grant \
+                 is for users, such as `RefreshTokenGrant::for_users`",
+            )),
+        }
+    }
+
+    fn primary_slot(&self, subject: &Subject) -> Arc<Slot> {
+        self.slot(Wanted {
+            subject: Some(subject),
+            parameters: &TokenParameters::new(),
+        })
+    }
+
+    fn kept_of(&self, set: &TokenSet, primary: &Slot, now: Duration) -> Kept {
+        let issued_at = set.issued_at().map_or(now, since_epoch);
+        let token = set.access_token().map(|access_token| KeptToken {
+            parameters: self.shared_parameters(&primary.key),
+            access_token: access_token.clone(),
+            issued_at,
+            expires_at: set.expires_at().map(since_epoch),
+            refresh_at: None,
+            scope: set.scope().map(ToOwned::to_owned),
+            members: set.members.clone(),
+        });
+        let lifetime: Option<Duration> = refresh_token_lifetime(&set.members);
+        Kept {
+            refresh_token: set.refresh_token().cloned(),
+            id_token: set.id_token().cloned(),
+            tokens: token.into_iter().collect(),
+            ends_at: lifetime.and_then(|lifetime| issued_at.checked_add(lifetime)),
+            ..Kept::default()
+        }
+    }
+}
+
+/// Time since 1970; whatever was before counts as then.
+pub(crate) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// `Ok` if the server has no way to revoke a token (RFC 7009 is optional).
+fn only_if_it_could_be_tried(error: Error) -> Result<(), Error> {
+    if error.kind() == ErrorKind::Settings {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}

@@ -1,0 +1,100 @@
+//! The lease of one grant key while this process has it (F3).
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::Error;
+use crate::keeper::vault::Vault;
+use crate::store::{Lease, StoreKey};
+
+/// A process that is killed leaves its lease behind for this long ...
+const DURATION: Duration = Duration::from_secs(10);
+/// ... and one that lives renews it.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// Nothing is sent in the last moments of a lease that could not be renewed: its end by the store's
+/// clock may be near.
+const SAFE_FOR: Duration = Duration::from_secs(9);
+
+/// A lease that was taken.
+#[derive(Debug)]
+pub(crate) struct Tenancy {
+    vault: Arc<Vault>,
+    key: StoreKey,
+    lease: Lease,
+    /// When the store was last asked for it with success: from there its time runs.
+    renewed: Mutex<Moment>,
+    /// Whether the flight leaves it to those who bring its tokens to safety.
+    is_passed_on: AtomicBool,
+}
+
+impl Tenancy {
+    /// Takes the lease; `None` if somebody else has it.
+    pub(crate) async fn take(
+        vault: &Arc<Vault>,
+        key: StoreKey,
+    ) -> Result<Option<Arc<Self>>, Error> {
+        let lease = Lease::new(DURATION)?;
+        let asked = vault.clock.now();
+        let taken = vault.lease(&key, &lease).await?;
+        Ok(taken.then(|| {
+            Arc::new(Self {
+                vault: vault.clone(),
+                key,
+                lease,
+                renewed: Mutex::new(asked),
+                is_passed_on: AtomicBool::new(false),
+            })
+        }))
+    }
+
+    /// Does `work`, and renews the lease meanwhile.
+    pub(crate) async fn while_renewing<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let pause = self.vault.clock.sleep(RENEW_EVERY);
+            tokio::select! {
+                biased;
+                outcome = &mut work => return outcome,
+                () = pause => {}
+            }
+            tokio::select! {
+                biased;
+                outcome = &mut work => return outcome,
+                () = self.renew() => {}
+            }
+        }
+    }
+
+    /// Whether nobody else can have it. A process that was stopped may find that it has not.
+    pub(crate) fn is_ours(&self) -> bool {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.vault.clock.now().since(renewed) < SAFE_FOR
+    }
+
+    /// The lease outlives the flight.
+    pub(crate) fn pass_on(&self) {
+        self.is_passed_on.store(true, Ordering::Release);
+    }
+
+    /// Gives it back, unless it was passed on.
+    pub(crate) async fn end(&self) {
+        if !self.is_passed_on.load(Ordering::Acquire) {
+            self.give_back().await;
+        }
+    }
+
+    pub(crate) async fn give_back(&self) {
+        self.vault.release(&self.key, &self.lease).await;
+    }
+
+    async fn renew(&self) {
+        let asked = self.vault.clock.now();
+        if let Ok(true) = self.vault.lease(&self.key, &self.lease).await {
+            *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        }
+    }
+}

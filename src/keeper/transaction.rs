@@ -1,0 +1,216 @@
+//! Rotation as a transaction: a refresh token is marked before it is spent, and its successor is
+//! in the store before anybody sees the access token that came along (F2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Moment;
+use crate::error::Error;
+use crate::keeper::Keeper;
+use crate::keeper::rescue::Unsaved;
+use crate::keeper::slot::Slot;
+use crate::keeper::tenancy::Tenancy;
+use crate::keeper::vault::{Found, Vault};
+use crate::kept::{Kept, KeptToken};
+use crate::store::{StoreKey, Version};
+use crate::token::{Lifetime, TokenResponse};
+
+/// One flight's work on one record, under its lease. Each write expects the version that was read
+/// or written before; whoever comes late finds another one, and changes nothing.
+pub(crate) struct Transaction<'flight> {
+    pub(crate) keeper: &'flight Arc<Keeper>,
+    pub(crate) vault: &'flight Arc<Vault>,
+    pub(crate) slot: &'flight Arc<Slot>,
+    pub(crate) key: StoreKey,
+    pub(crate) tenancy: Arc<Tenancy>,
+    kept: Kept,
+    version: Option<Version>,
+}
+
+impl<'flight> Transaction<'flight> {
+    pub(crate) fn new(
+        keeper: &'flight Arc<Keeper>,
+        vault: &'flight Arc<Vault>,
+        slot: &'flight Arc<Slot>,
+        key: StoreKey,
+        tenancy: Arc<Tenancy>,
+        found: Found,
+    ) -> Self {
+        slot.account.record.resume(&found);
+        Self {
+            keeper,
+            vault,
+            slot,
+            key,
+            tenancy,
+            kept: found.kept.unwrap_or_default(),
+            version: found.version,
+        }
+    }
+
+    /// Marks a refresh token that is about to be spent: if this process ends before it has written
+    /// what came of it, the others know that it may be spent already (E3, F6).
+    pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
+        if spends && self.kept.away_since.is_none() {
+            self.kept.away_since = Some(self.vault.now());
+            if !self.write().await? {
+                return Err(Error::outdated());
+            }
+        }
+        // The last look before the request goes out: this process may have been stopped.
+        if !self.tenancy.is_ours() {
+            return Err(Error::outdated());
+        }
+        Ok(())
+    }
+
+    /// Writes what a flight that failed has learned. A lost answer leaves its mark.
+    pub(crate) async fn failed(&mut self, error: Error) -> Error {
+        if error.how_far().is_loss() {
+            return error;
+        }
+        let record = &self.slot.account.record;
+        if record.death().is_some() {
+            // Somebody may have been faster, or signed in again: theirs is used then (F5).
+            if let Ok(found) = self.vault.load(&self.key).await
+                && found.version != self.version
+            {
+                return Error::outdated();
+            }
+            self.kept.dead = true;
+        }
+        self.kept.away_since = None;
+        self.kept.unspecific_refusals = record.unspecific_refusals();
+        match self.write().await {
+            Ok(false) if self.kept.dead => Error::outdated(),
+            // The mark stays, and others wait longer than they would have to.
+            Ok(_) | Err(_) => error,
+        }
+    }
+
+    pub(crate) async fn keep(
+        &mut self,
+        response: &TokenResponse,
+        asked: Moment,
+    ) -> Result<(), Error> {
+        self.take_in(response, asked);
+        let version = Version::random()?;
+        let saved = self
+            .vault
+            .save(&self.key, &mut self.kept, self.version, version);
+        match saved.await {
+            Ok(true) => {
+                self.wrote(version);
+                Ok(())
+            }
+            Ok(false) => self.came_late(version).await,
+            Err(_) => {
+                self.leave_unsaved(version);
+                Ok(())
+            }
+        }
+    }
+
+    /// Another version was found: it is read, and never overwritten.
+    async fn came_late(&mut self, version: Version) -> Result<(), Error> {
+        match self.vault.load(&self.key).await {
+            Ok(found) if found.version == Some(version) => {
+                self.wrote(version);
+                Ok(())
+            }
+            Ok(Found { version: None, .. }) if self.slot.key.subject.is_some() => {
+                self.keeper.revoke_behind(self.kept.clone());
+                Err(Error::outdated())
+            }
+            Ok(_) => Err(Error::outdated()),
+            Err(_) => {
+                self.leave_unsaved(version);
+                Ok(())
+            }
+        }
+    }
+
+    /// The store did not take it: the token is served from memory, and the refresh token brought to
+    /// safety by others.
+    fn leave_unsaved(&mut self, version: Version) {
+        // Access tokens alone can be had again.
+        if self.kept.refresh_token.is_none() {
+            return;
+        }
+        self.tenancy.pass_on();
+        let unsaved = Unsaved {
+            kept: self.kept.clone(),
+            expected: self.version,
+            version,
+            tenancy: self.tenancy.clone(),
+        };
+        self.keeper.save_behind(self.slot, unsaved);
+    }
+
+    async fn write(&mut self) -> Result<bool, Error> {
+        let version = Version::random()?;
+        let saved = self
+            .vault
+            .save(&self.key, &mut self.kept, self.version, version);
+        let written = saved.await?;
+        if written {
+            self.wrote(version);
+        }
+        Ok(written)
+    }
+
+    fn wrote(&mut self, version: Version) {
+        self.version = Some(version);
+        self.slot.account.record.wrote(version);
+    }
+
+    fn take_in(&mut self, response: &TokenResponse, asked: Moment) {
+        let now = self.vault.now();
+        let kept = &mut self.kept;
+        if let Some(refresh_token) = &response.refresh_token {
+            kept.refresh_token = Some(refresh_token.clone());
+            kept.ends_at = None;
+        }
+        if let Some(left) = refresh_token_lifetime(&response.members) {
+            kept.ends_at = asked.wall.checked_add(left);
+        }
+        kept.id_token = response.id_token.clone();
+        kept.away_since = None;
+        kept.unspecific_refusals = 0;
+        kept.dead = false;
+        let expires_at = match response.lifetime {
+            Lifetime::Stated(lifetime) => asked.wall.checked_add(lifetime),
+            Lifetime::Unstated => None,
+            Lifetime::Spent => Some(asked.wall),
+        };
+        let token = KeptToken {
+            parameters: self.keeper.shared_parameters(&self.slot.key),
+            access_token: response.access_token.clone(),
+            issued_at: asked.wall,
+            expires_at,
+            refresh_at: response
+                .refresh_in
+                .and_then(|after| asked.wall.checked_add(after)),
+            scope: response.scope.clone(),
+            members: response.members.clone(),
+        };
+        kept.put(token, now);
+    }
+}
+
+/// How long the refresh token lives, where the server tells: nobody has standardised it.
+/// `refresh_token_expires_in` is GitHub's, Microsoft's and Google's name, `refresh_expires_in` is
+/// Keycloak's, with 0 for one that does not end.
+pub(crate) fn refresh_token_lifetime(members: &Map<String, Value>) -> Option<Duration> {
+    let names = ["refresh_token_expires_in", "refresh_expires_in"];
+    let stated = names.iter().find_map(|name| members.get(*name))?;
+    let seconds = match stated {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    let lifetime = Duration::try_from_secs_f64(seconds).ok()?;
+    (!lifetime.is_zero()).then_some(lifetime)
+}

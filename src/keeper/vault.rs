@@ -1,0 +1,143 @@
+//! The store as a token source uses it: every call bounded, every record understood or reported.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::kept::Kept;
+use crate::store::{Lease, SharedStore, StoreKey, StoredRecord, Version};
+use crate::telemetry::Telemetry;
+
+/// A store that does not answer within this time has failed (F11).
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A record that is not written that long is written anew, so that a session in use stays.
+const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where the tokens of one source outlive the process.
+pub(crate) struct Vault {
+    pub(crate) store: SharedStore,
+    pub(crate) clock: Clock,
+    pub(crate) telemetry: Telemetry,
+    /// A session that is not used that long leaves (F9).
+    pub(crate) session_timeout: Duration,
+    /// Within this time a process notices what others did to a session in use.
+    pub(crate) notice_within: Duration,
+}
+
+/// What is stored under a key. Whatever cannot be read counts as absent (F7), but its version is
+/// what replaces it.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) kept: Option<Kept>,
+    pub(crate) version: Option<Version>,
+}
+
+impl Vault {
+    pub(crate) async fn load(&self, key: &StoreKey) -> Result<Found, Error> {
+        let record = self.bounded(self.store.load(key)).await?;
+        Ok(self.understood(record))
+    }
+
+    /// Writes `kept` in place of the version that is `expected`; `None` says that there was
+    /// another one.
+    pub(crate) async fn save(
+        &self,
+        key: &StoreKey,
+        kept: &mut Kept,
+        expected: Option<Version>,
+        version: Version,
+    ) -> Result<bool, Error> {
+        let now = self.now();
+        kept.saved_at = now;
+        let record = StoredRecord::new(version, &**kept.to_bytes());
+        let keep_for = self.keep_for(kept, now);
+        self.bounded(self.store.save(key, record, expected, keep_for))
+            .await
+    }
+
+    pub(crate) async fn remove(&self, key: &StoreKey) -> Result<Found, Error> {
+        let record = self.bounded(self.store.remove(key)).await?;
+        Ok(self.understood(record))
+    }
+
+    pub(crate) async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
+        self.bounded(self.store.lease(key, lease)).await
+    }
+
+    /// Gives the lease back. If the store does not hear of it, it ends by itself.
+    pub(crate) async fn release(&self, key: &StoreKey, lease: &Lease) {
+        let _ = self.bounded(self.store.release(key, lease)).await;
+    }
+
+    /// Whether a session was written so long ago that it would leave although it is used.
+    pub(crate) fn is_to_be_touched(&self, kept: &Kept) -> bool {
+        let after = TOUCH_AFTER.min(self.session_timeout / 2);
+        self.now().saturating_sub(kept.saved_at) >= after
+    }
+
+    /// The wall clock's reading, since 1970.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now().wall
+    }
+
+    /// How long the record is of use (F9): a session as long as its refresh token, where the server
+    /// tells, otherwise until nobody has used it for long; without a refresh token as long as its
+    /// access tokens.
+    fn keep_for(&self, kept: &Kept, now: Duration) -> Duration {
+        let idle = now.saturating_add(self.session_timeout);
+        let until = match (&kept.refresh_token, kept.ends_at) {
+            (Some(_), Some(end)) => end,
+            (Some(_), None) => idle,
+            (None, _) => kept.last_expiry().unwrap_or(idle).min(idle),
+        };
+        until.saturating_sub(now).max(Duration::from_secs(1))
+    }
+
+    fn understood(&self, record: Option<StoredRecord>) -> Found {
+        let Some(record) = record else {
+            return Found::default();
+        };
+        let kept = record
+            .data()
+            .map_err(ToOwned::to_owned)
+            .and_then(|data| Kept::from_bytes(data).map_err(ToOwned::to_owned));
+        if let Err(problem) = &kept {
+            self.telemetry.record_unreadable(problem);
+        }
+        Found {
+            kept: kept.ok(),
+            version: Some(record.version()),
+        }
+    }
+
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let outcome = tokio::select! {
+            biased;
+            outcome = AssertUnwindSafe(call).catch_unwind() => outcome.unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Panicked, "the store panicked"))
+            }),
+            () = self.clock.sleep(STORE_TIMEOUT) => {
+                Err(Error::store("the store did not answer within 2 s"))
+            }
+        };
+        if let Err(error) = &outcome {
+            self.telemetry.store_failed(error);
+        }
+        outcome
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Vault")
+            .field("session_timeout", &self.session_timeout)
+            .field("notice_within", &self.notice_within)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,330 @@
+//! What a store keeps of one grant key: its refresh token and its access tokens, in points in time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::parameters::TokenParameters;
+use crate::secret::Secret;
+
+/// Stands in each record, so that another version of this crate knows whether it can read it.
+const FORMAT: u32 = 1;
+/// Access tokens for different scopes and resources that one record holds: more would make each
+/// save of a rotated refresh token slow. Those that end first go first.
+const MOST_TOKENS: usize = 32;
+
+/// One record. Times count from 1970, by the wall clock: machines share no other.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) id_token: Option<Secret>,
+    pub(crate) tokens: Vec<KeptToken>,
+    /// When the server ends the refresh token, where it tells (`refresh_token_expires_in`).
+    pub(crate) ends_at: Option<Duration>,
+    pub(crate) saved_at: Duration,
+    /// The refresh token was sent at this time, and nobody has written what came of it (E3).
+    pub(crate) away_since: Option<Duration>,
+    /// Refusals in a row that do not say why (F5).
+    pub(crate) unspecific_refusals: u32,
+    /// The server has said that the refresh token is dead (F5).
+    pub(crate) dead: bool,
+}
+
+/// One access token of a record.
+#[derive(Clone)]
+pub(crate) struct KeptToken {
+    /// What it was asked for with, the grant's own settings included: sources that share a store
+    /// have different ones.
+    pub(crate) parameters: TokenParameters,
+    pub(crate) access_token: Secret,
+    pub(crate) issued_at: Duration,
+    pub(crate) expires_at: Option<Duration>,
+    pub(crate) refresh_at: Option<Duration>,
+    pub(crate) scope: Option<String>,
+    pub(crate) members: Map<String, Value>,
+}
+
+impl Kept {
+    /// The access token that was asked for with these parameters.
+    pub(crate) fn token(&self, parameters: &TokenParameters) -> Option<&KeptToken> {
+        let mut tokens = self.tokens.iter();
+        tokens.find(|token| token.parameters == *parameters)
+    }
+
+    /// Puts `token` in place of the one with the same parameters, and drops those that have ended.
+    pub(crate) fn put(&mut self, token: KeptToken, now: Duration) {
+        self.tokens
+            .retain(|known| known.parameters != token.parameters && known.is_alive(now));
+        if self.tokens.len() >= MOST_TOKENS {
+            self.tokens
+                .sort_by_key(|known| known.expires_at.unwrap_or(Duration::MAX));
+            self.tokens.remove(0);
+        }
+        self.tokens.push(token);
+    }
+
+    /// Until when an access token is alive, as far as anybody knows.
+    pub(crate) fn last_expiry(&self) -> Option<Duration> {
+        let ends = self.tokens.iter().map(|token| token.expires_at);
+        ends.map(|end| end.unwrap_or(Duration::MAX)).max()
+    }
+
+    /// The record as a store keeps it.
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        // Nothing in there fails to serialise: the keys of all maps are texts.
+        Zeroizing::new(serde_json::to_vec(&self.as_wire()).unwrap_or_default())
+    }
+
+    /// The record that a store had kept.
+    ///
+    /// # Errors
+    /// What is wrong with it, without anything of it.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, &'static str> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+        }
+        let header: Header =
+            serde_json::from_slice(bytes).map_err(|_| "it is not a record of this crate")?;
+        if header.format != FORMAT {
+            return Err("it was written in another format, by another version of this crate");
+        }
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
+        Ok(wire.into_kept())
+    }
+
+    fn as_wire(&self) -> Wire {
+        let text = |secret: &Option<Secret>| secret.as_ref().map(WireSecret::of);
+        Wire {
+            format: FORMAT,
+            refresh_token: text(&self.refresh_token),
+            id_token: text(&self.id_token),
+            tokens: self.tokens.iter().map(WireToken::of).collect(),
+            ends_at: self.ends_at.map(millis),
+            saved_at: millis(self.saved_at),
+            away_since: self.away_since.map(millis),
+            unspecific_refusals: self.unspecific_refusals,
+            dead: self.dead,
+        }
+    }
+}
+
+impl KeptToken {
+    pub(crate) fn is_alive(&self, now: Duration) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Kept")
+            .field("refresh_token", &self.refresh_token)
+            .field("tokens", &self.tokens.len())
+            .field("dead", &self.dead)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KeptToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KeptToken")
+            .field("parameters", &self.parameters)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The JSON of a record. Times are milliseconds.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    format: u32,
+    refresh_token: Option<WireSecret>,
+    id_token: Option<WireSecret>,
+    tokens: Vec<WireToken>,
+    ends_at: Option<u64>,
+    saved_at: u64,
+    away_since: Option<u64>,
+    unspecific_refusals: u32,
+    dead: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireToken {
+    parameters: WireParameters,
+    access_token: WireSecret,
+    issued_at: u64,
+    expires_at: Option<u64>,
+    refresh_at: Option<u64>,
+    scope: Option<String>,
+    members: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireParameters {
+    scope: Vec<String>,
+    resource: Vec<String>,
+    audience: Vec<String>,
+    extra: BTreeMap<String, String>,
+}
+
+/// Wiped when it goes, as a [`Secret`] is.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct WireSecret(Zeroizing<String>);
+
+impl WireSecret {
+    fn of(secret: &Secret) -> Self {
+        Self(Zeroizing::new(secret.expose().to_owned()))
+    }
+
+    fn into_secret(mut self) -> Secret {
+        Secret::new(std::mem::take(&mut *self.0))
+    }
+}
+
+impl Wire {
+    fn into_kept(self) -> Kept {
+        Kept {
+            refresh_token: self.refresh_token.map(WireSecret::into_secret),
+            id_token: self.id_token.map(WireSecret::into_secret),
+            tokens: self.tokens.into_iter().map(WireToken::into_kept).collect(),
+            ends_at: self.ends_at.map(Duration::from_millis),
+            saved_at: Duration::from_millis(self.saved_at),
+            away_since: self.away_since.map(Duration::from_millis),
+            unspecific_refusals: self.unspecific_refusals,
+            dead: self.dead,
+        }
+    }
+}
+
+impl WireToken {
+    fn of(token: &KeptToken) -> Self {
+        let (scope, resource, audience, extra) = token.parameters.clone().into_parts();
+        Self {
+            parameters: WireParameters {
+                scope,
+                resource,
+                audience,
+                extra,
+            },
+            access_token: WireSecret::of(&token.access_token),
+            issued_at: millis(token.issued_at),
+            expires_at: token.expires_at.map(millis),
+            refresh_at: token.refresh_at.map(millis),
+            scope: token.scope.clone(),
+            members: token.members.clone(),
+        }
+    }
+
+    fn into_kept(self) -> KeptToken {
+        let WireParameters {
+            scope,
+            resource,
+            audience,
+            extra,
+        } = self.parameters;
+        KeptToken {
+            parameters: TokenParameters::from_parts(scope, resource, audience, extra),
+            access_token: self.access_token.into_secret(),
+            issued_at: Duration::from_millis(self.issued_at),
+            expires_at: self.expires_at.map(Duration::from_millis),
+            refresh_at: self.refresh_at.map(Duration::from_millis),
+            scope: self.scope,
+            members: self.members,
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, KeptToken, MOST_TOKENS};
+    use crate::parameters::TokenParameters;
+    use crate::secret::Secret;
+    use serde_json::{Map, json};
+    use std::time::Duration;
+
+    fn token(scope: &str, expires_at: Option<u64>) -> KeptToken {
+        KeptToken {
+            parameters: TokenParameters::new().scope(scope).extra("b", "a"),
+            access_token: Secret::new(format!("token-{scope}")),
+            issued_at: Duration::from_millis(1_500),
+            expires_at: expires_at.map(Duration::from_secs),
+            refresh_at: Some(Duration::from_secs(3)),
+            scope: Some("granted".to_owned()),
+            members: Map::from_iter([("member".to_owned(), json!({"a": [1]}))]),
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        // F2
+        let kept = Kept {
+            refresh_token: Some(Secret::new("r")),
+            id_token: Some(Secret::new("i")),
+            tokens: vec![token("a b", Some(4)), token("", None)],
+            ends_at: Some(Duration::from_secs(9)),
+            saved_at: Duration::from_secs(1),
+            away_since: Some(Duration::from_millis(7)),
+            unspecific_refusals: 2,
+            dead: true,
+        };
+        let bytes = kept.to_bytes();
+        let read = Kept::from_bytes(&bytes).unwrap();
+        assert_eq!(*read.to_bytes(), *bytes);
+        assert_eq!(read.refresh_token, kept.refresh_token);
+        let found = read.token(&TokenParameters::new().scope("b a").extra("b", "a"));
+        assert_eq!(found.unwrap().access_token.expose(), "token-a b");
+        assert!(read.token(&TokenParameters::new().scope("b a")).is_none());
+    }
+
+    #[test]
+    fn what_is_no_record_or_one_of_another_format_is_told_and_never_shown() {
+        // F7
+        let good = Kept::default().to_bytes();
+        let text = String::from_utf8(good.to_vec()).unwrap();
+        let newer = text.replace("\"format\":1", "\"format\":2");
+        let damaged = text.replace("\"tokens\":[]", "\"tokens\":\"canary\"");
+        for bad in [
+            "",
+            "canary",
+            "{}",
+            "[1]",
+            &text[..text.len() / 2],
+            &newer,
+            &damaged,
+        ] {
+            let problem = Kept::from_bytes(bad.as_bytes()).unwrap_err();
+            assert!(!problem.contains("canary"), "{problem}");
+        }
+        assert!(
+            Kept::from_bytes(newer.as_bytes())
+                .unwrap_err()
+                .contains("another format")
+        );
+    }
+
+    #[test]
+    fn a_record_holds_one_token_for_each_parameters_and_never_too_many() {
+        let mut kept = Kept::default();
+        let now = Duration::from_secs(10);
+        kept.put(token("dead", Some(9)), Duration::ZERO);
+        for number in 0..100_u64 {
+            kept.put(token(&format!("s{number}"), Some(1_000 - number)), now);
+            kept.put(token(&format!("s{number}"), Some(1_000 - number)), now);
+        }
+        assert_eq!(kept.tokens.len(), MOST_TOKENS);
+        assert!(kept.token(&token("dead", None).parameters).is_none());
+        assert!(kept.token(&token("s99", None).parameters).is_some());
+        assert_eq!(kept.last_expiry(), Some(Duration::from_secs(1_000)));
+    }
+}

@@ -1,0 +1,89 @@
+//! What an access token is cached under: everything that shapes it (D8).
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use papaya::Equivalent;
+
+use crate::parameters::TokenParameters;
+use crate::subject::Subject;
+
+/// Whose token, and narrowed to what.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TokenKey {
+    pub(crate) subject: Option<Subject>,
+    /// Shared by all the users who ask for nothing in particular.
+    pub(crate) parameters: Arc<TokenParameters>,
+}
+
+/// The same, to look a token up with.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Wanted<'call> {
+    pub(crate) subject: Option<&'call Subject>,
+    pub(crate) parameters: &'call TokenParameters,
+}
+
+impl TokenKey {
+    /// The key of the application's own token.
+    pub(crate) fn own() -> Self {
+        Self {
+            subject: None,
+            parameters: Arc::default(),
+        }
+    }
+
+    pub(crate) fn as_wanted(&self) -> Wanted<'_> {
+        Wanted {
+            subject: self.subject.as_ref(),
+            parameters: &self.parameters,
+        }
+    }
+}
+
+impl Hash for TokenKey {
+    /// As [`Wanted`] is hashed, or it would find nothing.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_wanted().hash(state);
+    }
+}
+
+impl Equivalent<Arc<TokenKey>> for Wanted<'_> {
+    fn equivalent(&self, key: &Arc<TokenKey>) -> bool {
+        self.subject == key.subject.as_ref() && *self.parameters == *key.parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TokenKey, Wanted};
+    use crate::parameters::TokenParameters;
+    use crate::subject::Subject;
+    use papaya::Equivalent;
+    use std::sync::Arc;
+
+    #[test]
+    fn whatever_shapes_a_token_tells_its_key_from_all_others() {
+        // D8
+        let subjects = [None, Subject::new("a").ok(), Subject::new("b").ok()];
+        let parameters = [
+            TokenParameters::new(),
+            TokenParameters::new().scope("a"),
+            TokenParameters::new().resource("a"),
+        ];
+        let mut keys = Vec::new();
+        for subject in &subjects {
+            for parameters in &parameters {
+                keys.push(Arc::new(TokenKey {
+                    subject: subject.clone(),
+                    parameters: Arc::new(parameters.clone()),
+                }));
+            }
+        }
+        for (i, one) in keys.iter().enumerate() {
+            for (j, other) in keys.iter().enumerate() {
+                let wanted: Wanted<'_> = one.as_wanted();
+                assert_eq!(wanted.equivalent(other), i == j, "{one:?} {other:?}");
+            }
+        }
+    }
+}
