@@ -57,6 +57,7 @@
 //! | `rustls` | https by rustls, with aws-lc-rs | 20 crates, some of it C |
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
+//! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -136,6 +137,8 @@ pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
 pub use source::{TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus};
+#[cfg(feature = "encryption")]
+pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};

@@ -10,10 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod key;
 mod memory;
 mod random;
 
+#[cfg(feature = "encryption")]
+pub use encrypted::{EncryptedStore, EncryptionKeys};
 pub use key::StoreKey;
 pub use memory::MemoryStore;
 pub use random::{Lease, Version};

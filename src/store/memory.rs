@@ -182,3 +182,33 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MemoryStore, SMALL};
+    use crate::clock::TestClock;
+    use crate::store::{Lease, StoreKey, StoredRecord, TokenStore as _, Version};
+    use std::time::Duration;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn what_has_had_its_time_does_not_pile_up() {
+        // F9
+        let clock = TestClock::new();
+        let store = MemoryStore::with_clock(&clock);
+        let lease = Lease::new(MINUTE).unwrap();
+        let record = StoredRecord::new(Version::random().unwrap(), "of a short session");
+        for user in 0..20 * SMALL {
+            let key = StoreKey::of([user.to_string().as_str()]);
+            assert!(store.lease(&key, &lease).await.unwrap());
+            let saved = store.save(&key, record.clone(), None, MINUTE);
+            assert!(saved.await.unwrap());
+            // Ten users at a time.
+            clock.advance(MINUTE / 10);
+            assert!(store.len() <= 10);
+            let entries = store.entries();
+            assert!(entries.records.len() + entries.leases.len() <= SMALL);
+        }
+    }
+}

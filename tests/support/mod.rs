@@ -15,6 +15,8 @@ pub(crate) mod api;
 pub(crate) mod authorization_server;
 pub(crate) mod http_server;
 pub(crate) mod issuer;
+pub(crate) mod login;
+pub(crate) mod store;
 pub(crate) mod unfinished_api;
 
 /// What should happen at once, or fails the test: not by the clock that a test sets, and far longer

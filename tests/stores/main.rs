@@ -1,0 +1,22 @@
+//! Every store that comes with the crate keeps the contract of `TokenStore`. A new store is a bench
+//! in a file of its own, and one line here.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod contract;
+mod encrypted;
+mod memory;
+
+use contract::hold;
+use encrypted::Encrypted;
+use memory::Memory;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_store_keeps_the_contract() {
+    hold(Memory::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_memory_store_keeps_the_contract() {
+    hold(Encrypted(Memory::default())).await;
+}
