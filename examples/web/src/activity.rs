@@ -23,6 +23,9 @@ struct Books {
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) token_requests: usize,
+    /// Token requests that brought one.
+    pub(crate) renewals: usize,
+    /// Tokens that the API refused although they were thought to be good.
     pub(crate) refusals: usize,
 }
 
@@ -38,7 +41,10 @@ impl Activity {
     pub(crate) fn note(&self, event: &Event) {
         let mut books = self.lock();
         match event {
-            Event::TokenRequest { .. } => books.counts.token_requests += 1,
+            Event::TokenRequest { outcome, .. } => {
+                books.counts.token_requests += 1;
+                books.counts.renewals += usize::from(outcome.is_ok());
+            }
             Event::TokenRefused { .. } => books.counts.refusals += 1,
             _ => {}
         }

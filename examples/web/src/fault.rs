@@ -1,31 +1,31 @@
 //! What went wrong with a request: a page that says so, or the way to the sign-in.
 
+use std::fmt;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use reqwest_bearer::{Error, ErrorKind};
+use reqwest_bearer::{Error, ErrorKind, reqwest_middleware};
 
 use crate::open_id::Failure;
-use crate::pages;
 
-/// Handlers return it with `?`.
-#[derive(Debug)]
+/// Handlers return it with `?`. The gate makes the answer, since it knows who asked and for what.
+#[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// Nobody is signed in, or their tokens can no longer be renewed. The gate makes a redirect of
-    /// it, since it knows where the browser wanted to go.
+    /// Nobody is signed in, or their tokens can no longer be renewed: the browser is sent to the
+    /// sign-in.
     SignInRequired,
+    /// A page says what is wrong.
     Page(Explanation),
 }
 
-/// Marks an answer that the gate turns into a redirect.
-#[derive(Clone, Copy)]
-pub(crate) struct SignInRequired;
-
 /// A page for people.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Explanation {
     pub(crate) status: StatusCode,
     pub(crate) title: &'static str,
     pub(crate) text: String,
+    /// For whoever runs the application.
+    pub(crate) detail: Option<String>,
     /// Where a button leads, and what stands on it.
     pub(crate) way_on: (&'static str, &'static str),
 }
@@ -36,6 +36,7 @@ impl Fault {
             status,
             title,
             text: text.into(),
+            detail: None,
             way_on: ("/", "Back to the start"),
         })
     }
@@ -51,10 +52,25 @@ impl Fault {
         }
     }
 
+    fn with_detail(self, detail: impl fmt::Display) -> Self {
+        match self {
+            Self::Page(explanation) => Self::Page(Explanation {
+                detail: Some(detail.to_string()),
+                ..explanation
+            }),
+            Self::SignInRequired => self,
+        }
+    }
+
     /// Something of ours that should not happen.
-    pub(crate) fn ours(problem: impl std::fmt::Display) -> Self {
+    pub(crate) fn ours(problem: impl fmt::Display) -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Self::page(status, "Something went wrong here", problem.to_string())
+        Self::page(
+            status,
+            "Something went wrong here",
+            "It was not your doing.",
+        )
+        .with_detail(problem)
     }
 }
 
@@ -63,76 +79,73 @@ impl From<Error> for Fault {
         if error.kind() == ErrorKind::SignInRequired {
             return Self::SignInRequired;
         }
-        if error.is_transient() {
-            let text = format!("You are still signed in, and nothing is lost. ({error})");
-            return Self::page(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The provider does not answer at the moment",
-                text,
-            );
-        }
-        Self::page(
-            StatusCode::BAD_GATEWAY,
-            "The call cannot be made",
-            error.to_string(),
-        )
+        let (status, title, text) = if error.is_transient() {
+            let title = "The provider does not answer";
+            (StatusCode::SERVICE_UNAVAILABLE, title, STILL_SIGNED_IN)
+        } else {
+            let title = "The call cannot be made";
+            (
+                StatusCode::BAD_GATEWAY,
+                title,
+                "Something has to be mended here first.",
+            )
+        };
+        Self::page(status, title, text).with_detail(error)
     }
 }
 
-impl From<reqwest_bearer::reqwest_middleware::Error> for Fault {
-    fn from(error: reqwest_bearer::reqwest_middleware::Error) -> Self {
+impl From<reqwest_middleware::Error> for Fault {
+    fn from(error: reqwest_middleware::Error) -> Self {
         match Error::find_in(&error) {
             Some(found) => found.clone().into(),
-            None => api_unreachable(&error),
+            None => api_unreachable(error),
         }
     }
 }
 
 impl From<reqwest::Error> for Fault {
     fn from(error: reqwest::Error) -> Self {
-        api_unreachable(&error)
+        api_unreachable(error)
     }
 }
 
-fn api_unreachable(error: &dyn std::error::Error) -> Fault {
-    let text = format!("You are still signed in, and nothing is lost. ({error})");
-    Fault::page(StatusCode::BAD_GATEWAY, "The API does not answer", text)
+const STILL_SIGNED_IN: &str = "You are still signed in. Try again in a while.";
+
+fn api_unreachable(error: impl fmt::Display) -> Fault {
+    let status = StatusCode::BAD_GATEWAY;
+    Fault::page(status, "The API does not answer", STILL_SIGNED_IN).with_detail(error)
 }
 
 impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
-        let (status, title, text) = match failure {
-            Failure::Provider(problem) => (
+        let page =
+            |status, title, text| Self::page(status, title, text).and_then("/sign-in", "Try again");
+        match failure {
+            Failure::Provider(problem) => page(
                 StatusCode::BAD_GATEWAY,
-                "The provider cannot sign anybody in at the moment",
-                format!("It {problem}."),
-            ),
-            Failure::Code => (
+                "The provider cannot sign you in",
+                "Nothing is wrong with what you did. Try again in a while.",
+            )
+            .with_detail(format!("It {problem}.")),
+            Failure::Code => page(
                 StatusCode::BAD_REQUEST,
                 "The sign-in took too long",
-                "The provider does not take its code any more.".to_owned(),
+                "The provider does not take its code any more.",
             ),
-            Failure::IdToken(problem) => (
+            Failure::IdToken(problem) => page(
                 StatusCode::BAD_GATEWAY,
                 "The provider's id token is not good",
-                format!("Nobody was signed in: {problem}."),
-            ),
-        };
-        Self::page(status, title, text).and_then("/sign-in", "Try again")
+                "So nobody was signed in.",
+            )
+            .with_detail(problem),
+        }
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        match self {
-            Self::SignInRequired => {
-                let mut answer = StatusCode::UNAUTHORIZED.into_response();
-                answer.extensions_mut().insert(SignInRequired);
-                answer
-            }
-            Self::Page(explanation) => {
-                (explanation.status, pages::fault(&explanation)).into_response()
-            }
-        }
+        let mut answer = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        answer.extensions_mut().insert(self);
+        answer
     }
 }

@@ -10,15 +10,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::application::{App, Application};
-use crate::fault::{Fault, SignInRequired};
+use crate::fault::Fault;
+use crate::pages;
 use crate::session::{SessionId, SignedIn, cookie};
 use crate::sign_in::path_of_sign_in;
 
 /// A middleware of axum for all pages.
 pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    if let Some(refusal) = refuse(&app, &request) {
-        return refusal;
-    }
+    let refusal = refuse(&app, &request);
     let wanted = path_to_come_back_to(&request);
     let session = cookie::read(request.headers(), &app.public);
     let signed_in = session.as_ref().and_then(|id| app.sessions.signed_in(id));
@@ -27,14 +26,21 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         signed_in: signed_in.clone(),
     });
 
-    let mut answer = match &signed_in {
+    let mut answer = match (refusal, &signed_in) {
+        (Some(refusal), _) => refusal,
         // From here on, each call of a named client goes out with the tokens of this session.
-        Some(signed_in) => signed_in.tokens_of.scope(next.run(request)).await,
-        None => next.run(request).await,
+        (None, Some(signed_in)) => signed_in.tokens_of.scope(next.run(request)).await,
+        (None, None) => next.run(request).await,
     };
 
-    if answer.extensions().get::<SignInRequired>().is_some() {
-        answer = send_to_sign_in(&app, signed_in, &wanted).await;
+    match answer.extensions_mut().remove() {
+        Some(Fault::SignInRequired) => answer = send_to_sign_in(&app, signed_in, &wanted).await,
+        Some(Fault::Page(explanation)) => {
+            let user = signed_in.as_ref().map(|signed_in| &signed_in.user);
+            let page = pages::fault(&explanation, user);
+            answer = (explanation.status, page).into_response();
+        }
+        None => {}
     }
     protect(&mut answer);
     answer

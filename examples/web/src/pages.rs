@@ -91,14 +91,17 @@ pub(crate) async fn not_found() -> Fault {
     )
 }
 
-pub(crate) fn fault(explanation: &Explanation) -> Markup {
+pub(crate) fn fault(explanation: &Explanation, user: Option<&User>) -> Markup {
     let (path, label) = explanation.way_on;
     page(
         explanation.title,
-        None,
+        user,
         html! {
             section.card {
                 p { (explanation.text) }
+                @if let Some(detail) = &explanation.detail {
+                    p.small { (detail) }
+                }
                 p { a.button href=(path) { (label) } }
             }
         },

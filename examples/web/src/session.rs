@@ -198,3 +198,94 @@ impl fmt::Debug for SessionId {
         formatter.write_str("[session id]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openidconnect::{Nonce, PkceCodeVerifier};
+    use reqwest_bearer::Subject;
+
+    use super::{
+        MOST_SIGN_INS, MOST_STRANGERS, PendingSignIn, SessionId, Sessions, SignedIn, User,
+    };
+
+    fn sign_in(state: &str) -> PendingSignIn {
+        PendingSignIn {
+            state: state.to_owned(),
+            nonce: Nonce::new("n".to_owned()),
+            code_verifier: PkceCodeVerifier::new("v".to_owned()),
+            next: "/".to_owned(),
+        }
+    }
+
+    fn signed_in() -> SignedIn {
+        let session = SessionId::new().unwrap();
+        SignedIn {
+            tokens_of: Subject::new(session.as_str()).unwrap(),
+            session,
+            user: User {
+                subject: "ada".to_owned(),
+                name: "Ada".to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_sign_in_is_taken_once_and_only_where_it_began() {
+        let sessions = Sessions::default();
+        let here = sessions.begin_sign_in(None, sign_in("a")).unwrap();
+        let elsewhere = sessions.begin_sign_in(None, sign_in("b")).unwrap();
+        assert_ne!(here, elsewhere);
+        assert!(sessions.take_sign_in(&elsewhere, "a").is_none());
+        assert!(sessions.take_sign_in(&here, "c").is_none());
+        assert!(sessions.take_sign_in(&here, "a").is_some());
+        assert!(sessions.take_sign_in(&here, "a").is_none());
+        assert!(sessions.signed_in(&here).is_none());
+    }
+
+    #[test]
+    fn an_id_from_before_the_sign_in_is_worth_nothing_after_it() {
+        let sessions = Sessions::default();
+        let planted = SessionId("planted".to_owned());
+        let before = sessions
+            .begin_sign_in(Some(&planted), sign_in("a"))
+            .unwrap();
+        assert_ne!(
+            before, planted,
+            "an id that nobody was given is not taken over"
+        );
+        let ada = signed_in();
+        sessions.sign_in(&before, ada.clone());
+        assert!(sessions.signed_in(&before).is_none());
+        assert!(sessions.signed_in(&ada.session).is_some());
+        sessions.end(&ada.session);
+        assert!(sessions.signed_in(&ada.session).is_none());
+    }
+
+    #[test]
+    fn beginning_sign_ins_without_end_fills_no_memory_and_signs_nobody_out() {
+        let sessions = Sessions::default();
+        let ada = signed_in();
+        let before = sessions.begin_sign_in(None, sign_in("a")).unwrap();
+        sessions.sign_in(&before, ada.clone());
+        let first = sessions.begin_sign_in(None, sign_in("0")).unwrap();
+        for number in 1..=MOST_SIGN_INS {
+            let state = number.to_string();
+            let again = sessions.begin_sign_in(Some(&first), sign_in(&state));
+            assert_eq!(again.unwrap(), first);
+        }
+        assert!(
+            sessions.take_sign_in(&first, "0").is_none(),
+            "the oldest gave way"
+        );
+        assert!(sessions.take_sign_in(&first, "1").is_some());
+        for _ in 0..MOST_STRANGERS {
+            sessions.begin_sign_in(None, sign_in("a")).unwrap();
+        }
+        assert!(
+            sessions.take_sign_in(&first, "2").is_none(),
+            "the oldest gave way"
+        );
+        assert_eq!(sessions.lock().len(), MOST_STRANGERS + 1);
+        assert!(sessions.signed_in(&ada.session).is_some());
+    }
+}

@@ -85,7 +85,7 @@ fn signed_in_page(
                         tr { th { (name) } td { (state) } }
                     }
                     tr { th { "Signed in as" } td { code { (user.subject) } } }
-                    tr { th { "Signed in at" } td { code { (app.open_id.issuer()) } } }
+                    tr { th { "Provider" } td { code { (app.open_id.issuer()) } } }
                 }
                 div.buttons {
                     a.button href="/orders" { "Call the API" }
@@ -94,7 +94,8 @@ fn signed_in_page(
                 }
                 p.small {
                     "Revoking takes the token away at the provider alone. This application still "
-                    "believes in it, until the next call is answered with 401."
+                    "believes in it, until the next call is answered with 401. Some providers end "
+                    "the whole sign-in with it; the next call then leads to a new one."
                 }
             }
             section.card {
@@ -140,7 +141,7 @@ fn tokens(status: &UserStatus, now: SystemTime) -> Vec<(&'static str, String)> {
     let mut rows: Vec<_> = access_tokens.collect();
     rows.push(("Refresh token", refresh_token));
     if status.is_sign_in_required() {
-        rows.push(("Provider", "has ended the session".to_owned()));
+        rows.push(("Session", "the provider has ended it".to_owned()));
     }
     rows
 }

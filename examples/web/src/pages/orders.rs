@@ -5,6 +5,8 @@ use maud::{Markup, html};
 use reqwest::Response;
 use serde_json::Value;
 
+use reqwest_bearer::{Error, ErrorKind};
+
 use crate::activity::Counts;
 use crate::application::App;
 use crate::fault::Fault;
@@ -21,6 +23,15 @@ pub(crate) async fn orders(
     let before = app.activity.counts();
     // Nothing here knows of tokens or of the user: the gate has said whose call this is.
     let answer = app.orders.get(&app.call).send().await?;
+    // A refusal that could not be healed says why. If it is that the user has to sign in again, the
+    // gate sends the browser there.
+    let reason = answer.extensions().get::<Error>().cloned();
+    if let Some(error) = reason
+        .as_ref()
+        .filter(|error| error.kind() == ErrorKind::SignInRequired)
+    {
+        return Err(error.clone().into());
+    }
     let status = answer.status();
     let url = answer.url().clone();
     let body = read_start(answer).await?;
@@ -37,6 +48,9 @@ pub(crate) async fn orders(
             section.card {
                 h2 { "With which token" }
                 p.how { (how(before, after)) }
+                @if let Some(reason) = reason {
+                    p { (reason) }
+                }
                 p.small {
                     "Token requests before this call: " span #before { (before.token_requests) }
                     ", after it: " span #after { (after.token_requests) } "."
@@ -53,7 +67,7 @@ pub(crate) async fn orders(
 /// By the counts of all users together: where several sign in at once, they mix.
 fn how(before: Counts, after: Counts) -> &'static str {
     let refused = after.refusals > before.refusals;
-    let renewed = after.token_requests > before.token_requests;
+    let renewed = after.renewals > before.renewals;
     match (refused, renewed) {
         (true, true) => {
             "The API refused the token with 401. A new one was fetched, and the call was sent once more."
