@@ -52,7 +52,8 @@ install_debian_packages() {
     local missing=() package
     command -v npm >/dev/null || missing+=(nodejs npm)
     # For the feature `native-tls` (OpenSSL), and for the C code below `rustls` (aws-lc).
-    for package in libssl-dev pkg-config gcc; do
+    # And the browser that signs in to the web example.
+    for package in libssl-dev pkg-config gcc chromium; do
         if debian_package_missing "$package"; then missing+=("$package"); fi
     done
     if ((${#missing[@]} == 0)); then

@@ -227,9 +227,8 @@ impl State {
         let mut book = self.book.lock().unwrap();
         let sent = seen.field("refresh_token").unwrap_or_default();
         let mut families = book.families.iter();
-        let known = families.find(|(_, family)| {
-            family.refresh_token == sent || family.spent.contains(&sent)
-        });
+        let known = families
+            .find(|(_, family)| family.refresh_token == sent || family.spent.contains(&sent));
         let Some((user, family)) = known else {
             return Reply::new(400).json(&json!({ "error": "invalid_grant" }));
         };

@@ -4,7 +4,9 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest_bearer::{Error, Lease, MemoryStore, StoreKey, StoredRecord, TestClock, TokenStore, Version};
+use reqwest_bearer::{
+    Error, Lease, MemoryStore, StoreKey, StoredRecord, TestClock, TokenStore, Version,
+};
 use tokio::sync::{Semaphore, watch};
 
 use super::soon;
@@ -84,7 +86,9 @@ impl FragileStore {
     /// Returns when so many calls of this kind have come.
     pub(crate) async fn until_calls(&self, of: Call, count: usize) {
         let mut counted = self.0.counted.subscribe();
-        soon(counted.wait_for(|_| self.calls(of) >= count)).await.unwrap();
+        soon(counted.wait_for(|_| self.calls(of) >= count))
+            .await
+            .unwrap();
     }
 
     /// Calls of this kind wait at the door from now on.
