@@ -138,6 +138,7 @@ impl Keeper {
     ) -> Result<Served, Error> {
         let began = self.clock.now();
         let mut superseded = None;
+        let mut asked_for_longer = false;
         for _ in 0..MOST_ABORTED_FLIGHTS {
             let waited = self.clock.now().waited_since(began);
             let left = demand.within.saturating_sub(waited);
@@ -168,7 +169,14 @@ impl Keeper {
                 (Some(Err(error)), None) if error.is_outdated() => superseded = Some(error),
                 (Some(Ok(token)), _) => {
                     let token = token.issued().clone();
-                    note_if_too_short(&token, demand, now);
+                    if is_too_short(&token, demand, now) {
+                        // Another process had got it; this call may still ask for a longer one.
+                        if token.plan.asked.wall < began.wall && !asked_for_longer {
+                            asked_for_longer = true;
+                            continue;
+                        }
+                        note_too_short(&token, demand);
+                    }
                     return Ok(Served::as_wanted(token));
                 }
                 (Some(Err(error)), Some(token)) if token.is_usable(now) => {
@@ -231,12 +239,18 @@ impl Keeper {
     }
 }
 
+fn is_too_short(token: &Issued, demand: &Demand, now: Moment) -> bool {
+    let remaining = token.plan.remaining(now);
+    let (Some(minimum), Some(remaining)) = (demand.minimum, remaining) else {
+        return false;
+    };
+    remaining < minimum
+}
+
 /// One refresh is made for a token that is too short-lived; what comes then is what the server has
 /// to give (B9).
-fn note_if_too_short(token: &Issued, demand: &Demand, now: Moment) {
-    if let (Some(minimum), Some(remaining)) = (demand.minimum, token.plan.remaining(now))
-        && remaining < minimum
-    {
+fn note_too_short(token: &Issued, demand: &Demand) {
+    if let Some(minimum) = demand.minimum {
         token.standing.cannot_last(minimum);
     }
 }

@@ -58,6 +58,7 @@
 //! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
+//! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -140,6 +141,8 @@ pub use source::{TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserS
 #[cfg(feature = "encryption")]
 pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
+#[cfg(feature = "redis")]
+pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;

@@ -14,13 +14,21 @@ use crate::error::Error;
 mod encrypted;
 mod key;
 mod memory;
+#[cfg(feature = "redis")]
+mod protection;
 mod random;
+#[cfg(feature = "redis")]
+mod redis;
 
 #[cfg(feature = "encryption")]
 pub use encrypted::{EncryptedStore, EncryptionKeys};
 pub use key::StoreKey;
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use protection::Protection;
 pub use random::{Lease, Version};
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreBuilder};
 
 /// A place where token sets outlive a process, or are shared by several.
 ///

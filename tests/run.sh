@@ -51,9 +51,10 @@ debian_package_missing() {
 install_debian_packages() {
     local missing=() package
     command -v npm >/dev/null || missing+=(nodejs npm)
-    # For the feature `native-tls` (OpenSSL), and for the C code below `rustls` (aws-lc).
-    # And the browser that signs in to the web example.
-    for package in libssl-dev pkg-config gcc chromium; do
+    # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), for the tests of
+    # the Redis store, each of which starts a server of its own, and the browser that signs in to the
+    # web example.
+    for package in libssl-dev pkg-config gcc redis-server chromium; do
         if debian_package_missing "$package"; then missing+=("$package"); fi
     done
     if ((${#missing[@]} == 0)); then
@@ -166,7 +167,7 @@ step 'the list of published files' compare_package_list
 step 'documentation without a warning' build_docs
 step 'each feature alone, TLS too' lint_each_feature_alone
 step 'the quickstart, which says whether it went as promised' cargo run --quiet --example quickstart
-step 'the tests, with the real authorization server' run_tests
+step 'the tests, with the real authorization server and Redis' run_tests
 
 printf '\n== how long it took\n'
 printf '%s\n' "${timings[@]}"

@@ -68,6 +68,7 @@ impl Keeper {
         let call = Call { slot, now, demand };
         let Some(token) = present.clone().filter(|token| token.is_usable(now)) else {
             let reason = match present {
+                _ if demand.new => RefreshReason::Caller,
                 Some(_) => RefreshReason::Expired,
                 None => RefreshReason::None,
             };

@@ -11,12 +11,12 @@ use crate::keeper::refresh::Arrival;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
-use crate::keeper::vault::{Found, Vault};
+use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken};
 use crate::key::TokenKey;
 use crate::parameters::TokenParameters;
 use crate::schedule::{Age, lease_poll_pause};
-use crate::store::StoreKey;
+use crate::store::{StoreKey, Version};
 use crate::telemetry::RefreshReason;
 
 /// How often a flight begins anew because the record was changed under its hands.
@@ -57,7 +57,8 @@ impl Keeper {
         outcome
     }
 
-    /// Looks whether the record of `slot` still is what it was (F-bound: see `Issued::recheck`).
+    /// Looks whether the record of `slot` still is what it was; the answer is another token, if
+    /// there is one.
     pub(crate) async fn check(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
@@ -75,9 +76,9 @@ impl Keeper {
         if let (Some(mut kept), Some(version)) = (found.kept, found.version)
             && vault.is_to_be_touched(&kept)
         {
-            let touched = crate::store::Version::random()?;
+            let touched = Version::random()?;
             // If it fails, or somebody else writes, there will be another occasion.
-            if let Ok(true) = vault.save(&key, &mut kept, Some(version), touched).await {
+            if let Ok(Saved::Yes) = vault.save(&key, &mut kept, Some(version), touched).await {
                 slot.account.record.wrote(touched);
             }
         }
@@ -151,7 +152,8 @@ impl Keeper {
         if let Some(error) = held_back {
             return Err(error);
         }
-        self.ask(slot, reason, Custody::Stored(transaction)).await
+        self.ask(slot, reason, Custody::Stored(Box::new(transaction)))
+            .await
     }
 
     /// What the record alone decides: there is a token that nobody here has used, the user is gone,
@@ -209,7 +211,7 @@ impl Keeper {
         }
         let age = self.plan_of(token, now).age(now);
         let serves = match reason {
-            RefreshReason::Caller => token.issued_at >= began.wall && age != Age::Expired,
+            RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
             RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
             RefreshReason::None | RefreshReason::Expired | RefreshReason::Refusal => {
                 age != Age::Expired

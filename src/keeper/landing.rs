@@ -35,7 +35,7 @@ impl Keeper {
         });
         let mut ledger = slot.ledger();
         let outcome = match token {
-            _ if slot.account.epoch() != epoch => Err(Error::outdated()),
+            token if slot.account.epoch() != epoch => Err(of_another_epoch(token)),
             Ok(mut token) => {
                 if reason == RefreshReason::Refusal {
                     token.replaces_for = ledger.refusal.as_ref().map(|known| known.refuser.clone());
@@ -64,10 +64,7 @@ impl Keeper {
         ledger.is_check = false;
         ledger.flight = None;
         if slot.account.epoch() != epoch {
-            return Err(match newer {
-                Err(error) => error,
-                Ok(_) => Error::outdated(),
-            });
+            return Err(of_another_epoch(newer));
         }
         let Some(present) = slot.present() else {
             return Err(Error::outdated());
@@ -267,6 +264,15 @@ impl Keeper {
         };
         ledger.floor = floor.map(|until| (until, error.clone()));
         error
+    }
+}
+
+/// What a flight ends with that began before the user signed in again or out: whatever it met is
+/// about tokens that are nobody's any more, unless it found out itself that they are.
+fn of_another_epoch<T>(arrival: Result<T, Error>) -> Error {
+    match arrival {
+        Err(gone) if gone.asked_nobody() => gone,
+        _ => Error::outdated(),
     }
 }
 

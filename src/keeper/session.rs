@@ -9,7 +9,7 @@ use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::transaction::refresh_token_lifetime;
-use crate::keeper::vault::Vault;
+use crate::keeper::vault::{Saved, Vault};
 use crate::kept::{Kept, KeptToken};
 use crate::key::Wanted;
 use crate::parameters::TokenParameters;
@@ -52,7 +52,8 @@ impl Keeper {
         let version = Version::random()?;
         for _ in 0..MOST_CONFLICTS {
             let found = vault.load(&key).await?;
-            if vault.save(&key, &mut kept, found.version, version).await? {
+            let saved = vault.save(&key, &mut kept, found.version, version).await?;
+            if matches!(saved, Saved::Yes) {
                 self.withdraw(&primary);
                 primary.account.record.wrote(version);
                 return self.adopt(&primary, set);

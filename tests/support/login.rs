@@ -77,8 +77,8 @@ impl Login {
     pub(crate) fn endpoint(&self) -> TokenEndpoint {
         let client = ClientAuthentication::client_secret_basic("client", "secret");
         TokenEndpoint::builder(client)
-            .token_url(&format!("{}/token", self.http.url()))
-            .revocation_url(&format!("{}/revoke", self.http.url()))
+            .token_url(format!("{}/token", self.http.url()))
+            .revocation_url(format!("{}/revoke", self.http.url()))
             .build()
             .unwrap()
     }

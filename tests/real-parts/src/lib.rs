@@ -1,9 +1,9 @@
-//! Starts the real authorization server of these tests, and drives what a browser would.
+//! Starts the real servers of these tests, and drives what a browser would.
 //!
-//! The server is npm's `oidc-provider` (see `provider/server.js`), a child process on a free port
-//! of loopback. Everything here panics with a plain message instead of returning errors, because
-//! only tests use it; above all it panics when the server is not installed, so that no test passes
-//! without the part that it is about.
+//! The authorization server is npm's `oidc-provider` (see `provider/server.js`), Redis is Debian's
+//! `redis-server`; both are child processes on free ports of loopback. Everything here panics with a
+//! plain message instead of returning errors, because only tests use it; above all it panics when a
+//! server is not installed, so that no test passes without the part that it is about.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,9 +14,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+mod redis_server;
 mod sign_in;
+mod slow_proxy;
 
+pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
+pub use slow_proxy::SlowProxy;
 
 /// The server starts in half a second; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,216 @@
+//! Records in Redis: the store that a fleet shares.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::store::protection::Kind;
+use crate::store::redis::connection::Connection;
+use crate::store::redis::records::Records;
+use crate::store::{
+    AnyStore, EncryptedStore, Lease, Protection, SharedStore, StoreKey, StoredRecord, TokenStore,
+    Version,
+};
+
+mod connection;
+mod records;
+mod report;
+mod scripts;
+
+/// Keeps records in a Redis server, version 6 or newer. Many processes can share it.
+///
+/// ```
+/// use reqwest_bearer::{EncryptionKeys, Protection, RedisStore};
+///
+/// # fn main() -> Result<(), reqwest_bearer::Error> {
+/// # let text = "2025-06:3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8=";
+/// // From the environment, for example.
+/// let keys: EncryptionKeys = text.parse()?;
+/// let store = RedisStore::open("redis://localhost/0", Protection::encrypted(keys))?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Opening asks for keys, or for the word that says [plain text](Protection::plain_text), and does
+/// not ask Redis: a server that is down is an error of each call. The one connection is made when it
+/// is first needed, and again whenever it broke. A command that it broke under is sent once more, so
+/// that a restart of Redis between two calls goes unnoticed. A call that gets no answer ends after
+/// 1.5 s with [`ErrorKind::Store`](crate::ErrorKind::Store). Clones share the connection.
+///
+/// # What is in Redis
+/// For each record `<prefix>{<digest>}:record`, and for a lease `<prefix>{<digest>}:lease`; neither
+/// has a user's or a session's id in it ([`StoreKey`]). Both have a time to live, so dead sessions
+/// leave by themselves. Something else under such a key is an
+/// [unreadable](StoredRecord::unreadable) record.
+///
+/// Redis has to keep what it was told: with a `maxmemory-policy` that evicts keys, users are signed
+/// out at random (`noeviction` is the default); without persistence, all of them by a restart. The
+/// protocols of Sentinel and of Redis Cluster are not spoken: give the address that leads to the
+/// master.
+#[derive(Clone)]
+pub struct RedisStore {
+    store: SharedStore,
+    prefix: Arc<str>,
+    is_encrypted: bool,
+}
+
+/// The settings of a [`RedisStore`].
+#[derive(Debug)]
+#[must_use]
+pub struct RedisStoreBuilder {
+    connection: Result<Connection, Error>,
+    protection: Protection,
+    prefix: String,
+}
+
+impl RedisStore {
+    /// The store at `redis://[user][:password@]host[:port][/database]`; with `rediss:` by TLS, which
+    /// needs the feature `rustls` or `native-tls`, but not both.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) for a URL that is none of these.
+    pub fn open(url: impl AsRef<str>, protection: Protection) -> Result<Self, Error> {
+        Self::builder(url, protection).build()
+    }
+
+    /// The same, with settings.
+    pub fn builder(url: impl AsRef<str>, protection: Protection) -> RedisStoreBuilder {
+        RedisStoreBuilder {
+            connection: Connection::to(url.as_ref()),
+            protection,
+            prefix: "reqwest-bearer:".to_owned(),
+        }
+    }
+}
+
+impl RedisStoreBuilder {
+    /// What the names of all keys begin with, to share a server with others. By default
+    /// `reqwest-bearer:`.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Builds the store. Asks nobody.
+    ///
+    /// # Errors
+    /// Those of [`RedisStore::open`].
+    pub fn build(self) -> Result<RedisStore, Error> {
+        let prefix: Arc<str> = self.prefix.as_str().into();
+        let records = Records::new(self.connection?, self.prefix);
+        let (store, is_encrypted): (SharedStore, bool) = match self.protection.into_kind() {
+            Kind::Encrypted(keys) => (Arc::new(EncryptedStore::new(records, keys)), true),
+            Kind::PlainText => (Arc::new(records), false),
+        };
+        Ok(RedisStore {
+            store,
+            prefix,
+            is_encrypted,
+        })
+    }
+}
+
+/// Without the URL, which may have a password in it.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RedisStore")
+            .field("key_prefix", &self.prefix)
+            .field("is_encrypted", &self.is_encrypted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TokenStore for RedisStore {
+    async fn load(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        AnyStore::load(&*self.store, key).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        AnyStore::save(&*self.store, key, record, expected, keep_for).await
+    }
+
+    async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        AnyStore::remove(&*self.store, key).await
+    }
+
+    async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
+        AnyStore::lease(&*self.store, key, lease).await
+    }
+
+    async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
+        AnyStore::release(&*self.store, key, lease).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RedisStore;
+    use crate::error::ErrorKind;
+    use crate::store::Protection;
+
+    #[test]
+    fn a_wrong_url_is_an_error_when_it_is_given_and_is_not_quoted() {
+        // F8, D6
+        for bad in [
+            "",
+            "s3cr3t",
+            "redis://",
+            "redis://:s3cr3t@",
+            "http://:s3cr3t@localhost",
+            "redis://:s3cr3t@localhost/one",
+            "redis://:s3cr3t@localhost:99999",
+            "redis://:s3cr3t@0.0.0.0",
+            "redis://localhost?protocol=s3cr3t",
+            "rediss://:s3cr3t@localhost/#insecure",
+            "rediss://:s3cr3t@localhost/#s3cr3t",
+        ] {
+            let error = RedisStore::open(bad, Protection::plain_text()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Settings, "{bad}");
+            assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_store_is_opened_without_a_runtime_and_shows_no_password() {
+        // D6
+        let url = "redis://user:s3cr3t@192.0.2.1:1/7";
+        let builder = RedisStore::builder(url, Protection::plain_text()).key_prefix("mine:");
+        assert!(!format!("{builder:?}").contains("s3cr3t"));
+        let store = builder.build().unwrap();
+        let shown = format!("{store:?}");
+        assert!(
+            shown.contains("mine:") && !shown.contains("s3cr3t"),
+            "{shown}"
+        );
+    }
+
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+    #[test]
+    fn tls_without_a_feature_for_it_says_which_one_to_switch_on() {
+        for url in [
+            "rediss://localhost",
+            "REDISS://localhost",
+            "valkeys://localhost",
+        ] {
+            let error = RedisStore::open(url, Protection::plain_text()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Settings);
+            assert!(error.to_string().contains("feature `rustls`"), "{error}");
+        }
+    }
+
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[test]
+    fn tls_is_there_with_one_of_its_features_and_refused_with_both() {
+        let opened = RedisStore::open("rediss://localhost", Protection::plain_text());
+        let both = cfg!(all(feature = "rustls", feature = "native-tls"));
+        assert_eq!(opened.is_err(), both);
+    }
+}

@@ -1,0 +1,159 @@
+//! Records and leases as keys of Redis, in the bytes that were given.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use crate::error::Error;
+use crate::store::redis::connection::{Answer, Connection};
+use crate::store::redis::scripts;
+use crate::store::{Lease, StoreKey, StoredRecord, TokenStore, Version};
+
+/// A hundred years. Redis adds the time to live to its clock and refuses what overflows.
+const LONGEST: u128 = 100 * 365 * 24 * 60 * 60 * 1_000;
+
+/// The store below its encryption.
+#[derive(Debug)]
+pub(super) struct Records {
+    connection: Connection,
+    prefix: String,
+}
+
+impl Records {
+    pub(super) fn new(connection: Connection, prefix: String) -> Self {
+        Self { connection, prefix }
+    }
+
+    /// The braces put the keys of one record into one slot of a cluster.
+    fn key(&self, key: &StoreKey, kind: &str) -> String {
+        format!("{}{{{key}}}:{kind}", self.prefix)
+    }
+
+    fn on_record(&self, script: &str, key: &StoreKey) -> Cmd {
+        eval(script, &self.key(key, "record"))
+    }
+
+    fn on_lease(&self, script: &str, key: &StoreKey) -> Cmd {
+        eval(script, &self.key(key, "lease"))
+    }
+}
+
+impl TokenStore for Records {
+    async fn load(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        let command = self.on_record(scripts::LOAD, key);
+        let answer = self.connection.ask(&command).await?;
+        record(answer.value)
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        let data = record.data().map_err(|_| {
+            Error::store("a record that could not be read was to be saved as it is")
+        })?;
+        let expected = expected.map(|version| version.to_string());
+        let mut command = self.on_record(scripts::SAVE, key);
+        command
+            .arg(expected.unwrap_or_default())
+            .arg(record.version().to_string())
+            .arg(data)
+            .arg(milliseconds(keep_for));
+        let answer: Answer<i64> = self.connection.ask(&command).await?;
+        match answer.value {
+            scripts::SAVED => Ok(true),
+            // Nobody else has this version, so the first sending had arrived after all.
+            scripts::THERE_ALREADY => Ok(answer.repeated),
+            scripts::CONFLICT => Ok(false),
+            other => Err(unknown_answer(other)),
+        }
+    }
+
+    async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        let command = self.on_record(scripts::REMOVE, key);
+        let answer = self.connection.ask(&command).await?;
+        let removed = record(answer.value)?;
+        if removed.is_none() && answer.repeated {
+            // "Nothing was there" would be a guess, and a refresh token would not be revoked.
+            return Err(Error::store(
+                "the connection to Redis broke, and what was removed before that is lost",
+            ));
+        }
+        Ok(removed)
+    }
+
+    async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
+        let mut command = self.on_lease(scripts::LEASE, key);
+        command
+            .arg(lease.owner())
+            .arg(milliseconds(lease.duration()));
+        let answer: Answer<bool> = self.connection.ask(&command).await?;
+        Ok(answer.value)
+    }
+
+    async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
+        let mut command = self.on_lease(scripts::RELEASE, key);
+        command.arg(lease.owner());
+        let _: Answer<i64> = self.connection.ask(&command).await?;
+        Ok(())
+    }
+}
+
+fn eval(script: &str, key: &str) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(script).arg(1).arg(key);
+    command
+}
+
+/// The answer of [`scripts::LOAD`] and [`scripts::REMOVE`].
+fn record(answer: Option<Vec<Vec<u8>>>) -> Result<Option<StoredRecord>, Error> {
+    let Some(parts) = answer else {
+        return Ok(None);
+    };
+    let mut parts = parts.into_iter();
+    let version = parts.next().unwrap_or_default();
+    let version: Version = String::from_utf8_lossy(&version).parse()?;
+    Ok(Some(match parts.next() {
+        Some(data) => StoredRecord::new(version, data),
+        None => StoredRecord::unreadable(version, "what is in Redis is no record of this crate"),
+    }))
+}
+
+/// Redis refuses a time to live of nothing.
+fn milliseconds(time: Duration) -> u64 {
+    let bounded = time.as_millis().clamp(1, LONGEST);
+    u64::try_from(bounded).unwrap_or(u64::MAX)
+}
+
+fn unknown_answer(answer: i64) -> Error {
+    Error::store(format!(
+        "Redis answered {answer}, which no script of ours does"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::milliseconds;
+
+    #[test]
+    fn a_time_to_live_is_at_least_a_millisecond_and_at_most_a_century() {
+        // F9
+        for (time, expected) in [
+            (Duration::ZERO, 1),
+            (Duration::from_nanos(999_999), 1),
+            (Duration::from_nanos(1_999_999), 1),
+            (Duration::from_millis(2), 2),
+            (Duration::from_secs(30 * 24 * 3_600), 2_592_000_000),
+            (Duration::from_millis(3_153_600_000_000), 3_153_600_000_000),
+            (Duration::from_millis(3_153_600_000_001), 3_153_600_000_000),
+            (Duration::MAX, 3_153_600_000_000),
+        ] {
+            assert_eq!(milliseconds(time), expected, "{time:?}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Starts a real Redis for one test, stops it in every way that servers stop, and starts it again.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use redis::FromRedisValue;
+
+/// It starts in some 20 ms; a loaded machine may take many times that.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often is looked whether something has happened.
+const PACE: Duration = Duration::from_millis(5);
+
+/// Between this and Redis: it ends Redis when its standard input is closed, which happens even when
+/// the test process is killed.
+const SHELL: &str =
+    r#"redis-server "$@" >redis.log 2>&1 & echo $!; read -r _; kill -9 $!; wait 2>&-"#;
+
+/// A Redis of one's own on a free port of loopback. It ends with this.
+///
+/// Panics, with a plain message, when `redis-server` is not installed or does not start.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    folder: PathBuf,
+    settings: Vec<String>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    shell: Child,
+    pid: u32,
+}
+
+impl RedisServer {
+    /// Starts a server that forgets everything when it stops.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server that has each write on its disk before it answers, and starts again with it.
+    pub async fn start_persistent() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await
+    }
+
+    /// Starts a server with further settings, e.g. `["--requirepass", "s3cr3t"]`.
+    pub async fn start_with(settings: &[&str]) -> Self {
+        assert!(
+            Command::new("redis-server")
+                .arg("--version")
+                .stdout(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success()),
+            "the Redis server of this test is not installed: run tests/run.sh, \
+             or install Debian's package redis-server"
+        );
+        let port = free_port();
+        let folder = format!("real-parts-redis-{}-{port}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        let mut server = Self {
+            port,
+            folder,
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            running: None,
+        };
+        server.start_again().await;
+        server
+    }
+
+    /// The URL for clients, without a password.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// Where it listens: the same address for all its life.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Kills it, as a crash or an administrator in a hurry does.
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts it again at the same address: empty, or, if it is persistent, with what it had.
+    /// Returns when it answers.
+    pub async fn start_again(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        let mut shell = Command::new("sh")
+            .args(["-c", SHELL, "sh", "--bind", "127.0.0.1", "--save", ""])
+            .args(["--port", &self.port.to_string()])
+            .args(&self.settings)
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("there is a shell");
+        let mut line = String::new();
+        let stdout = shell.stdout.take().expect("standard output was asked for");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the shell says which process it has started");
+        let pid = line.trim().parse().expect("the id of a process");
+        let running = self.running.insert(Running { shell, pid });
+        running.until_ready(self.port).await;
+    }
+
+    /// Stops its process where it is (SIGSTOP): connections stay open and nothing is answered.
+    pub async fn pause(&self) {
+        self.running().signal("STOP");
+        self.running().until_state(|state| state == 'T').await;
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub async fn resume(&self) {
+        self.running().signal("CONT");
+        self.running().until_state(|state| state != 'T').await;
+    }
+
+    /// Asks it by a connection of its own, e.g. `ask(&["PTTL", key])`, past everything under test.
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).expect("a URL of Redis");
+        let mut connection = client
+            .get_multiplexed_async_connection()
+            .await
+            .expect("Redis is up");
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let answer = command.query_async(&mut connection).await;
+        answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.stop();
+        // What cannot be removed is in the folder for what may be removed.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Running {
+    async fn until_ready(&self, port: u16) {
+        let client = redis::Client::open(("127.0.0.1", port)).expect("an address");
+        let ready = async {
+            loop {
+                assert!(
+                    !matches!(self.state(), None | Some('Z')),
+                    "redis-server ended at once; redis.log in its folder says why"
+                );
+                if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
+                    let pong = redis::cmd("PING").query_async::<()>(&mut connection).await;
+                    // A server that wants a password is up, too; one that still loads is not.
+                    if pong.is_ok() || pong.is_err_and(|error| error.code() == Some("NOAUTH")) {
+                        return;
+                    }
+                }
+                tokio::time::sleep(PACE).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, ready)
+            .await
+            .expect("redis-server did not answer within a minute");
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.pid);
+        let status = Command::new("sh").args(["-c", &command]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{command}");
+    }
+
+    async fn until_state(&self, is_wanted: impl Fn(char) -> bool) {
+        let reached = async {
+            while !self.state().is_some_and(&is_wanted) {
+                tokio::time::sleep(PACE).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, reached)
+            .await
+            .expect("redis-server did not take a signal within a minute");
+    }
+
+    /// The letter of Linux for what the process does: `T` stopped, `Z` ended.
+    fn state(&self) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        // After the name, which is in parentheses.
+        stat.rsplit(") ").next()?.chars().next()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// A port that nobody has now. Somebody could take it before Redis does; then the test fails.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    listener.local_addr().expect("it is bound").port()
+}

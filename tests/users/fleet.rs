@@ -1,0 +1,369 @@
+//! F3: many processes, one store.
+
+use std::time::Duration;
+
+use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSource};
+use tokio::task::JoinSet;
+
+use crate::support::soon;
+use crate::support::store::Call;
+use crate::{World, kind, token};
+
+async fn all(world: &World, processes: &[TokenSource], user: &str) -> Vec<String> {
+    let mut calls = JoinSet::new();
+    for process in processes {
+        let (process, subject) = (process.clone(), crate::subject(user));
+        calls.spawn(async move { token(&process, &subject).await.unwrap() });
+    }
+    // Whoever has not got the lease looks again after some moments.
+    let mut tokens = Vec::new();
+    while tokens.len() < processes.len() {
+        tokio::select! {
+            biased;
+            Some(token) = calls.join_next() => tokens.push(token.unwrap()),
+            () = world.clock.until_timers(1) => {
+                world.clock.advance(Duration::from_millis(10));
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    tokens
+}
+
+#[tokio::test]
+async fn at_one_expiry_any_number_of_processes_make_one_token_request() {
+    // F3, A1
+    let world = World::new().await;
+    let processes: Vec<_> = (0..8).map(|_| world.process()).collect();
+    world.sign_in(&processes[0], "alice").await;
+    for round in 2..5 {
+        world.advance(601);
+        let tokens = soon(all(&world, &processes, "alice")).await;
+        assert_eq!(tokens, vec![format!("access-alice-{round}"); 8]);
+        assert_eq!(world.login.token_requests(), round - 1);
+    }
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn at_the_soft_edge_one_process_refreshes_and_the_others_take_its_token() {
+    // F3
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    token(&other, &alice).await.unwrap();
+    world.advance(500);
+    token(&one, &alice).await.unwrap();
+    world.login.until_requests(1).await;
+    soon(async {
+        while token(&one, &alice).await.unwrap() != "access-alice-2" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(async {
+        while token(&other, &alice).await.unwrap() != "access-alice-2" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.login.token_requests(), 1);
+    assert_eq!(world.reasons(), [RefreshReason::Soft]);
+}
+
+#[tokio::test]
+async fn a_token_that_an_api_refused_is_looked_for_in_the_store_before_it_is_asked_for() {
+    // F3, C1
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    let clients = [&one, &other].map(|process| world.client(process).for_subject(&alice));
+    for client in &clients {
+        assert_eq!(client.get("x").send().await.unwrap().status(), 200);
+    }
+    world.login.end("access-alice-1");
+    for client in &clients {
+        assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    }
+    assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_forced_refresh_takes_what_another_process_asked_for_later() {
+    // F3
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    world.login.hold();
+    let forced = |process: &TokenSource| {
+        let process = process.for_subject(&alice);
+        tokio::spawn(async move {
+            let options = TokenOptions::new().force_refresh();
+            process
+                .token_with(&options)
+                .await
+                .unwrap()
+                .expose()
+                .to_owned()
+        })
+    };
+    let first = forced(&one);
+    world.login.until_held(1).await;
+    let second = forced(&other);
+    // It waits for the lease.
+    world.store.until_calls(Call::Lease, 2).await;
+    world.clock.until_timers(2).await;
+    world.login.release();
+    assert_eq!(soon(first).await.unwrap(), "access-alice-2");
+    world.clock.advance(Duration::from_millis(250));
+    let second = soon(second).await.unwrap();
+    assert!(
+        ["access-alice-2", "access-alice-3"].contains(&&*second),
+        "{second}"
+    );
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn an_application_s_token_is_shared_by_all_replicas() {
+    // F3: a hundred replicas make one token request.
+    let world = World::new().await;
+    let server = crate::support::authorization_server::AuthorizationServer::start().await;
+    let replicas: Vec<_> = (0..100)
+        .map(|_| {
+            TokenSource::builder(server.client_credentials())
+                .store(world.store.clone())
+                .clock(&world.clock)
+                .jitter(0.0)
+                .build()
+                .unwrap()
+        })
+        .collect();
+    let mut calls = JoinSet::new();
+    for replica in &replicas {
+        let replica = replica.clone();
+        calls.spawn(async move { replica.token().await.unwrap().expose().to_owned() });
+    }
+    let mut tokens = Vec::new();
+    soon(async {
+        while tokens.len() < 100 {
+            tokio::select! {
+                biased;
+                Some(token) = calls.join_next() => tokens.push(token.unwrap()),
+                () = world.clock.until_timers(1) => {
+                    world.clock.advance(Duration::from_millis(10));
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(tokens, vec!["access-1"; 100]);
+    assert_eq!(server.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn sources_that_share_a_store_share_a_token_only_if_they_ask_for_the_same() {
+    // D8
+    let world = World::new().await;
+    let server = crate::support::authorization_server::AuthorizationServer::start().await;
+    let source = |scope: &str| {
+        TokenSource::builder(server.client_credentials().scope(scope))
+            .store(world.store.clone())
+            .clock(&world.clock)
+            .build()
+            .unwrap()
+    };
+    let mut tokens = Vec::new();
+    for scope in ["a", "b", "a", "b a", "a b"] {
+        tokens.push(source(scope).token().await.unwrap().expose().to_owned());
+    }
+    assert_eq!(
+        tokens,
+        ["access-1", "access-2", "access-1", "access-3", "access-3"]
+    );
+}
+
+#[tokio::test]
+async fn a_holder_that_died_is_waited_for_until_its_lease_has_ended() {
+    // F3, F6
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let key = world.store.last_key();
+    world.advance(601);
+    let of_the_dead = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_the_dead);
+    assert!(taken.await.unwrap());
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move {
+            users
+                .for_subject(&alice)
+                .token()
+                .await
+                .unwrap()
+                .expose()
+                .to_owned()
+        }
+    });
+    let mut waited = Duration::ZERO;
+    let step = Duration::from_millis(50);
+    while !waiting.is_finished() {
+        if world.login.token_requests() == 0 {
+            world.clock.until_timers(1).await;
+            world.clock.advance(step);
+            waited += step;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(waiting.await.unwrap(), "access-alice-2");
+    assert!(
+        waited >= Duration::from_secs(10) && waited < Duration::from_secs(12),
+        "{waited:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_late_writer_is_fenced_off_and_its_tokens_are_not_used() {
+    // F3
+    let world = World::new().await;
+    let users = world.process();
+    world.login.keep_refresh_tokens();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let stopped = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move {
+            users
+                .for_subject(&alice)
+                .token()
+                .await
+                .unwrap()
+                .expose()
+                .to_owned()
+        }
+    });
+    world.login.until_held(1).await;
+    // It is stopped, as by SIGSTOP: its lease ends, and another process goes on. To tell the two
+    // apart, the other one brings a session of its own.
+    let other = world.process();
+    world.sign_in(&other, "alice").await;
+    let theirs = token(&other, &alice).await.unwrap();
+    world.login.release();
+    assert_eq!(soon(stopped).await.unwrap(), theirs);
+    assert_eq!(token(&users, &alice).await.unwrap(), theirs);
+    assert_eq!(token(&world.process(), &alice).await.unwrap(), theirs);
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_before_it_sent_sends_nothing() {
+    // F3: a holder that cannot renew does not send.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    // Stopped between the taking of the lease and the sending.
+    world.store.hold(Call::Save);
+    let stopped = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move {
+            users
+                .for_subject(&alice)
+                .token()
+                .await
+                .unwrap()
+                .expose()
+                .to_owned()
+        }
+    });
+    world.store.until_held(1).await;
+    // Only the wall clock goes on, as on a machine that is suspended.
+    world.clock.suspend(Duration::from_secs(11));
+    let leases = world.store.calls(Call::Lease);
+    world.store.release();
+    assert_eq!(soon(stopped).await.unwrap(), "access-alice-2");
+    assert!(
+        world.store.calls(Call::Lease) > leases,
+        "it takes the lease anew"
+    );
+    assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_sign_out_by_another_process_is_noticed_within_a_minute() {
+    // F-bound: F3, F10
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    token(&other, &alice).await.unwrap();
+    soon(one.sign_out(&alice)).await.unwrap();
+    // Up to half a minute nobody asks, then somebody asks behind the calls.
+    world.advance(29);
+    assert!(token(&other, &alice).await.is_ok());
+    let loads = world.store.calls(Call::Load);
+    world.advance(1);
+    assert!(token(&other, &alice).await.is_ok());
+    soon(async {
+        while token(&other, &alice).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(world.store.calls(Call::Load) > loads);
+    assert_eq!(kind(&other, &alice).await, ErrorKind::SignInRequired);
+    assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn whoever_comes_after_a_minute_is_not_given_a_token_of_one_who_signed_out() {
+    // F10
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    token(&other, &alice).await.unwrap();
+    soon(one.sign_out(&alice)).await.unwrap();
+    world.advance(60);
+    assert_eq!(kind(&other, &alice).await, ErrorKind::SignInRequired);
+}
+
+#[tokio::test]
+async fn a_new_sign_in_by_another_process_is_noticed_too() {
+    // F10
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    token(&other, &alice).await.unwrap();
+    world.sign_in(&one, "alice").await;
+    world.advance(60);
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_call_whose_session_ends_meanwhile_ends_with_the_api_s_answer_and_the_reason() {
+    // F10, C8: never with the next user's token.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    let client = world.client(&other).for_subject(&alice);
+    assert_eq!(client.get("x").send().await.unwrap().status(), 200);
+    world.api.hold();
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("x").send().await.unwrap() }
+    });
+    world.api.until_held(1).await;
+    world.api.release();
+    call.await.unwrap();
+    soon(one.sign_out(&alice)).await.unwrap();
+    world.sign_in(&one, "bob").await;
+    let answer = soon(client.get("x").send()).await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let reason = answer.extensions().get::<reqwest_bearer::Error>().unwrap();
+    assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+    let error = soon(client.get("x").send()).await.unwrap_err();
+    let reason = reqwest_bearer::Error::find_in(&error).unwrap();
+    assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+}

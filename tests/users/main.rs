@@ -1,0 +1,110 @@
+//! F: users and stores, as a program sees them: several token sources stand for several processes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail it"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fleet;
+mod outage;
+mod records;
+mod sessions;
+mod subjects;
+mod transactions;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest_bearer::{
+    Error, ErrorKind, Event, NamedClient, RefreshReason, Subject, TestClock, TokenSource,
+};
+use support::api::Api;
+use support::login::Login;
+use support::store::FragileStore;
+
+/// A login server, an API that takes its tokens, one store, and a clock.
+struct World {
+    clock: TestClock,
+    login: Login,
+    api: Api,
+    store: FragileStore,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let clock = TestClock::new();
+        let login = Login::start().await;
+        let owners = login.owners();
+        let api = Api::that_takes(move |token| owners(token).is_some()).await;
+        Self {
+            store: FragileStore::new(&clock),
+            clock,
+            login,
+            api,
+            events: Arc::default(),
+        }
+    }
+
+    /// A token source as one process has it.
+    fn process(&self) -> TokenSource {
+        self.builder().build().unwrap()
+    }
+
+    fn builder(&self) -> reqwest_bearer::TokenSourceBuilder {
+        let events = self.events.clone();
+        TokenSource::builder(self.login.grant())
+            .store(self.store.clone())
+            .clock(&self.clock)
+            .jitter(0.0)
+            .on_event(move |event| events.lock().unwrap().push(event.clone()))
+    }
+
+    fn client(&self, source: &TokenSource) -> NamedClient {
+        self.api.client(source)
+    }
+
+    /// Signs the user in; the subject is the user's name.
+    async fn sign_in(&self, source: &TokenSource, user: &str) -> Subject {
+        let subject = subject(user);
+        let tokens = self.login.sign_in(user, self.clock.system_time());
+        source.sign_in(&subject, tokens).await.unwrap();
+        subject
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Why token requests were made, so far.
+    fn reasons(&self) -> Vec<RefreshReason> {
+        let events = self.events.lock().unwrap();
+        let reasons = events.iter().filter_map(|event| match event {
+            Event::TokenRequest { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        reasons.collect()
+    }
+
+    fn count_events(&self, counts: impl Fn(&Event) -> bool) -> usize {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| counts(event)).count()
+    }
+}
+
+fn subject(id: &str) -> Subject {
+    Subject::new(id).unwrap()
+}
+
+async fn token(source: &TokenSource, subject: &Subject) -> Result<String, Error> {
+    let token = support::soon(source.for_subject(subject).token()).await?;
+    Ok(token.expose().to_owned())
+}
+
+async fn kind(source: &TokenSource, subject: &Subject) -> ErrorKind {
+    token(source, subject).await.unwrap_err().kind()
+}

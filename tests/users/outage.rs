@@ -1,0 +1,135 @@
+//! F4, F11, A4: a store that is down, hangs or panics.
+
+use std::time::Duration;
+
+use reqwest_bearer::{ErrorKind, Event, TokenSource};
+
+use crate::support::authorization_server::AuthorizationServer;
+use crate::support::soon;
+use crate::support::store::{Call, Mode};
+use crate::{World, token};
+
+fn store_failed(event: &Event) -> bool {
+    matches!(event, Event::StoreFailed { .. })
+}
+
+#[tokio::test]
+async fn without_the_store_a_user_s_access_token_serves_until_it_expires() {
+    // F4
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.be(Mode::Down);
+    for _ in 0..599 {
+        world.advance(1);
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    }
+    world.advance(1);
+    let error = token(&users, &alice).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.is_transient() && error.retry_at().is_some());
+    assert_eq!(world.login.token_requests(), 0, "no refresh token is spent");
+    assert!(world.count_events(store_failed) > 0);
+    world.store.be(Mode::Well);
+    world.advance(5);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_not_spent_if_only_the_writing_fails() {
+    // F4, F2
+    for call in [Call::Save, Call::Lease] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(601);
+        world.store.be(Mode::Failing(call));
+        let error = token(&users, &alice).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store, "{call:?}");
+        assert_eq!(world.login.token_requests(), 0, "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_store_an_application_gets_its_own_token() {
+    // F4
+    let world = World::new().await;
+    let server = AuthorizationServer::start().await;
+    let source = TokenSource::builder(server.client_credentials())
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .build()
+        .unwrap();
+    for mode in [
+        Mode::Down,
+        Mode::Failing(Call::Load),
+        Mode::Failing(Call::Lease),
+        Mode::Failing(Call::Save),
+        Mode::Panicking(Call::Load),
+        Mode::Panicking(Call::Lease),
+        Mode::Panicking(Call::Save),
+    ] {
+        world.store.be(mode);
+        assert!(soon(source.token()).await.is_ok(), "{mode:?}");
+        world.advance(601);
+    }
+    assert_eq!(server.token_requests(), 7);
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_has_two_seconds() {
+    // F11
+    let world = World::new().await;
+    let server = AuthorizationServer::start().await;
+    let source = TokenSource::builder(server.client_credentials())
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .build()
+        .unwrap();
+    world.store.be(Mode::Hanging);
+    let waiting = tokio::spawn(async move { source.token().await });
+    world.store.until_calls(Call::Load, 1).await;
+    // The wait of the caller, and that of the flight for the store.
+    world.clock.until_timers(2).await;
+    world.clock.advance(Duration::from_millis(1_999));
+    tokio::task::yield_now().await;
+    assert_eq!(server.token_requests(), 0);
+    world.clock.advance(Duration::from_millis(1));
+    assert!(soon(waiting).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_store_that_panics_costs_an_error_and_locks_nothing() {
+    // A4
+    for call in [Call::Load, Call::Save, Call::Lease, Call::Release] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(601);
+        world.store.be(Mode::Panicking(call));
+        let outcome = token(&users, &alice).await;
+        assert_eq!(outcome.is_ok(), call == Call::Release, "{call:?}");
+        if let Err(error) = outcome {
+            assert_eq!(error.kind(), ErrorKind::Panicked, "{call:?}");
+        }
+        world.store.be(Mode::Well);
+        world.advance(12);
+        assert!(token(&users, &alice).await.is_ok(), "{call:?}");
+        assert!(!world.login.is_dead("alice"));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_when_others_are_looked_for_takes_no_good_token_away() {
+    // F4, F11
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.be(Mode::Down);
+    world.advance(61);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    // And the next call does not wait for it again.
+    let calls = world.store.all_calls().len();
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    assert_eq!(world.store.all_calls().len(), calls);
+}

@@ -1,0 +1,457 @@
+//! F9, F10: signed in, looked at, signed out.
+
+use std::time::Duration;
+
+use reqwest_bearer::{ErrorKind, Event, TokenSet};
+
+use crate::support::authorization_server::Answer;
+use crate::support::http_server::Reply;
+use crate::support::login::id_token;
+use crate::support::soon;
+use crate::support::store::{Call, Mode};
+use crate::{World, kind, subject, token};
+
+const DAY: u64 = 24 * 60 * 60;
+
+#[tokio::test]
+async fn a_user_signs_in_calls_is_refreshed_and_signs_out() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = subject("alice");
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    assert!(users.status_of(&alice).await.unwrap().is_none());
+    world.sign_in(&users, "alice").await;
+    let first = token(&users, &alice).await.unwrap();
+    assert_eq!(
+        world.login.token_requests(),
+        0,
+        "the sign-in's own token serves"
+    );
+    world.advance(601);
+    let second = token(&users, &alice).await.unwrap();
+    assert_ne!(first, second);
+    world.advance(601);
+    token(&users, &alice).await.unwrap();
+    assert_eq!(
+        world.login.token_requests(),
+        2,
+        "the rotated refresh token was kept"
+    );
+    let (refresh, access) = (
+        world.login.refresh_token("alice"),
+        token(&users, &alice).await.unwrap(),
+    );
+    soon(users.sign_out(&alice)).await.unwrap();
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        world.login.revocations(),
+        [
+            (refresh, text("refresh_token")),
+            (access, text("access_token"))
+        ]
+    );
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    assert!(users.status_of(&alice).await.unwrap().is_none());
+    assert!(world.store.memory().is_empty());
+    // Signing out once more has nothing to do.
+    users.sign_out(&alice).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_status_says_which_tokens_there_are_and_when_they_end_and_never_what_they_are() {
+    // F10, D6
+    let world = World::new().await;
+    let users = world.process();
+    world.login.member("refresh_token_expires_in", 3600.into());
+    let alice = world.sign_in(&users, "alice").await;
+    let now = world.clock.system_time();
+    let options = reqwest_bearer::TokenOptions::new().scope("more");
+    let narrowed = users.for_subject(&alice);
+    soon(narrowed.token_with(&options)).await.unwrap();
+    let status = users.status_of(&alice).await.unwrap().unwrap();
+    assert!(status.has_refresh_token());
+    assert!(!status.is_sign_in_required());
+    assert_eq!(status.ends_at(), Some(now + Duration::from_secs(3600)));
+    let tokens = status.access_tokens();
+    assert_eq!(tokens.len(), 2);
+    for token in tokens {
+        assert_eq!(token.issued_at(), now);
+        assert_eq!(token.expires_at(), Some(now + Duration::from_secs(600)));
+    }
+    assert!(
+        tokens
+            .iter()
+            .any(|token| token.parameters().scope_text().as_deref() == Some("more"))
+    );
+    let shown = format!("{status:?} {users:?}");
+    assert!(!shown.contains("access-") && !shown.contains("refresh-") && !shown.contains("alice"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_does_not_keep_a_user_signed_in() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let dead_end = reqwest_bearer::TokenEndpoint::builder(
+        reqwest_bearer::ClientAuthentication::none("client"),
+    )
+    .token_url("http://127.0.0.1:9/token")
+    .revocation_url("http://127.0.0.1:9/revoke")
+    .build()
+    .unwrap();
+    let events = world.events.clone();
+    let cut_off = reqwest_bearer::TokenSource::builder(
+        reqwest_bearer::RefreshTokenGrant::for_users(dead_end),
+    )
+    .store(world.store.clone())
+    .clock(&world.clock)
+    .on_event(move |event| events.lock().unwrap().push(event.clone()))
+    .build()
+    .unwrap();
+    cut_off
+        .sign_in(&alice, TokenSet::new("a").with_refresh_token("r"))
+        .await
+        .unwrap();
+    let error = soon(cut_off.sign_out(&alice)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let failed = |event: &Event| matches!(event, Event::RevocationFailed { .. });
+    assert_eq!(world.count_events(failed), 2);
+    assert_eq!(kind(&cut_off, &alice).await, ErrorKind::SignInRequired);
+    // Another client's record of the same subject is another record (D8).
+    assert!(users.status_of(&alice).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_at_the_sign_out_is_an_error_and_the_next_try_succeeds() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.be(Mode::Down);
+    let error = users.sign_out(&alice).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.is_transient());
+    assert!(world.login.revocations().is_empty());
+    world.store.be(Mode::Well);
+    users.sign_out(&alice).await.unwrap();
+    assert_eq!(world.login.revocations().len(), 2);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_stored_is_an_error_and_leaves_the_earlier_one() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let first = token(&users, &alice).await.unwrap();
+    world.store.be(Mode::Failing(Call::Save));
+    let tokens = TokenSet::new("second").with_refresh_token("r");
+    let error = users.sign_in(&alice, tokens.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert_eq!(token(&users, &alice).await.unwrap(), first);
+    world.store.be(Mode::Well);
+    users.sign_in(&alice, tokens).await.unwrap();
+    assert_eq!(token(&users, &alice).await.unwrap(), "second");
+}
+
+#[tokio::test]
+async fn a_token_set_that_cannot_serve_is_no_sign_in() {
+    // F10, D7
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let before = token(&users, &alice).await.unwrap();
+    let bad = TokenSet::new("a b").with_refresh_token("r");
+    assert_eq!(
+        users.sign_in(&alice, bad).await.unwrap_err().kind(),
+        ErrorKind::Protocol
+    );
+    assert_eq!(token(&users, &alice).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_session_without_a_refresh_token_ends_with_its_access_token() {
+    // F9, F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = subject("alice");
+    let now = world.clock.system_time();
+    let tokens = TokenSet::new("only")
+        .with_issued_at(now)
+        .with_expires_at(now + Duration::from_secs(600));
+    users.sign_in(&alice, tokens).await.unwrap();
+    assert_eq!(token(&users, &alice).await.unwrap(), "only");
+    world.advance(599);
+    assert_eq!(token(&users, &alice).await.unwrap(), "only");
+    world.advance(1);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    assert!(world.store.memory().is_empty());
+    assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_flight_that_lands_after_the_sign_out_brings_nothing_back() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    soon(users.sign_out(&alice)).await.unwrap();
+    world.login.release();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    users.shutdown().await.unwrap();
+    assert!(world.store.memory().is_empty());
+    // The access token had expired, so one was revoked at the sign-out; then what the flight brought.
+    let revoked: Vec<_> = world
+        .login
+        .revocations()
+        .into_iter()
+        .map(|(token, _)| token)
+        .collect();
+    assert!(
+        revoked.contains(&"refresh-alice-1".to_owned()),
+        "{revoked:?}"
+    );
+    assert!(world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn what_a_flight_brings_after_the_sign_out_is_revoked() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    // The record goes without a word to the server, as by another process whose server is down.
+    let key = world.store.last_key();
+    reqwest_bearer::TokenStore::remove(world.store.memory(), &key)
+        .await
+        .unwrap();
+    world.login.release();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    users.shutdown().await.unwrap();
+    let revoked: Vec<_> = world
+        .login
+        .revocations()
+        .into_iter()
+        .map(|(token, _)| token)
+        .collect();
+    assert_eq!(revoked, ["refresh-alice-2", "access-alice-2"]);
+    assert!(world.store.memory().is_empty());
+}
+
+#[tokio::test]
+async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.sign_in(&users, "alice").await;
+    let now = token(&users, &alice).await.unwrap();
+    assert_eq!(now, "access-alice-2");
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
+async fn an_id_token_about_somebody_else_is_refused_with_all_that_came_along() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = subject("alice");
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    users
+        .sign_in(&alice, tokens.with_id_token(id_token("alice")))
+        .await
+        .unwrap();
+    world.login.id_tokens_about("alice");
+    world.advance(601);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    world.login.id_tokens_about("mallory");
+    world.advance(601);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::Protocol);
+    let status = users.status_of(&alice).await.unwrap().unwrap();
+    assert_eq!(status.access_tokens().len(), 1, "what came is not kept");
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_is_a_redirect_to_the_sign_in_and_asks_the_server_once() {
+    // F5, F10, E8
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.login.end_family("alice");
+    world.advance(601);
+    for _ in 0..3 {
+        let error = token(&users, &alice).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SignInRequired);
+        assert!(!error.is_transient());
+        world.advance(60);
+    }
+    assert_eq!(world.login.token_requests(), 1);
+    // Nor does another process ask: the record says it.
+    assert_eq!(
+        kind(&world.process(), &alice).await,
+        ErrorKind::SignInRequired
+    );
+    assert_eq!(world.login.token_requests(), 1);
+    let status = users.status_of(&alice).await.unwrap().unwrap();
+    assert!(status.is_sign_in_required());
+    // And a new sign-in through that one counts here at once.
+    world.sign_in(&world.process(), "alice").await;
+    assert!(token(&users, &alice).await.is_ok());
+}
+
+#[tokio::test]
+async fn three_refusals_without_a_reason_end_a_session_and_two_do_not_across_processes() {
+    // F5
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(601);
+    let vague = || Answer::Reply(Reply::new(400));
+    for round in 1..=3 {
+        world.login.then(vague());
+        // A process of its own each time: the count is in the record.
+        let error = token(&world.process(), &alice).await.unwrap_err();
+        let expected = if round == 3 {
+            ErrorKind::SignInRequired
+        } else {
+            ErrorKind::Rejected
+        };
+        assert_eq!(error.kind(), expected, "round {round}: {error}");
+    }
+    assert_eq!(
+        kind(&world.process(), &alice).await,
+        ErrorKind::SignInRequired
+    );
+    assert_eq!(world.login.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn invalidated_tokens_are_replaced_at_the_next_call() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let bob = world.sign_in(&users, "bob").await;
+    let options = reqwest_bearer::TokenOptions::new().scope("more");
+    let handle = users.for_subject(&alice);
+    let more = soon(handle.token_with(&options)).await.unwrap();
+    let before = [
+        token(&users, &alice).await.unwrap(),
+        token(&users, &bob).await.unwrap(),
+    ];
+    handle.invalidate().unwrap();
+    assert_ne!(token(&users, &alice).await.unwrap(), before[0]);
+    assert_ne!(
+        soon(handle.token_with(&options)).await.unwrap().expose(),
+        more.expose()
+    );
+    assert_eq!(token(&users, &bob).await.unwrap(), before[1]);
+}
+
+#[tokio::test]
+async fn sessions_leave_after_thirty_days_without_use_and_not_before() {
+    // F9
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let bob = world.sign_in(&users, "bob").await;
+    world.advance(20 * DAY);
+    token(&users, &alice).await.unwrap();
+    world.advance(11 * DAY);
+    assert_eq!(kind(&users, &bob).await, ErrorKind::SignInRequired);
+    token(&users, &alice).await.unwrap();
+    assert_eq!(world.store.memory().len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_whose_token_never_ends_stays_as_long_as_it_is_used() {
+    // F9
+    let world = World::new().await;
+    let users = world.process();
+    let alice = subject("alice");
+    let tokens = TokenSet::new("for-ever").with_refresh_token("r");
+    users.sign_in(&alice, tokens).await.unwrap();
+    for _ in 0..60 {
+        world.advance(DAY);
+        assert_eq!(token(&users, &alice).await.unwrap(), "for-ever");
+    }
+    assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_the_server_ends_its_refresh_token() {
+    // F9
+    let world = World::new().await;
+    let users = world.process();
+    world
+        .login
+        .member("refresh_token_expires_in", "3600".into());
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    token(&users, &alice).await.unwrap();
+    world.advance(3599);
+    assert!(users.status_of(&alice).await.unwrap().is_some());
+    world.advance(1);
+    assert!(users.status_of(&alice).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn sessions_outlive_the_bounded_cache() {
+    // F9
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(16).build().unwrap();
+    for user in 0..100 {
+        world.sign_in(&users, &format!("user{user}")).await;
+    }
+    for user in 0..100 {
+        let name = format!("user{user}");
+        let access = token(&users, &subject(&name)).await.unwrap();
+        assert_eq!(world.login.owner(&access).as_deref(), Some(&*name));
+    }
+    assert_eq!(
+        world.login.token_requests(),
+        0,
+        "the store has their tokens"
+    );
+}
+
+#[tokio::test]
+async fn the_hot_path_never_asks_the_store() {
+    // F11
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users).for_subject(&alice);
+    let before = world.store.all_calls().len();
+    world.store.be(Mode::Hanging);
+    for _ in 0..100 {
+        assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    }
+    assert_eq!(world.store.all_calls().len(), before);
+}

@@ -1,0 +1,255 @@
+//! F1: whose tokens a request goes out with.
+
+use reqwest_bearer::{
+    ErrorKind, GrantFn, NamedClient, RefreshTokenGrant, Subject, TestClock, TokenOptions,
+    TokenParameters, TokenResponse, TokenSource,
+};
+use tokio::task::JoinSet;
+
+use crate::support::api::Api;
+use crate::support::soon;
+use crate::{World, subject, token};
+
+/// The subjects of the tokens that the API was sent, in order.
+fn owners(world: &World) -> Vec<String> {
+    let tokens = world.api.tokens();
+    let owners = tokens.iter().map(|token| world.login.owner(token).unwrap());
+    owners.collect()
+}
+
+async fn get(client: &NamedClient) {
+    let answer = soon(client.get("x").send()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn the_request_beats_the_handle_and_the_handle_beats_the_task() {
+    // F1
+    let world = World::new().await;
+    let users = world.process();
+    let client = world.client(&users);
+    let [task, handle, request] = ["task", "handle", "request"];
+    for user in [task, handle, request] {
+        world.sign_in(&users, user).await;
+    }
+    let of_handle = client.for_subject(&subject(handle));
+    subject(task)
+        .scope(async {
+            get(&client).await;
+            get(&of_handle).await;
+            let explicit = of_handle.get("x").with_extension(subject(request));
+            assert_eq!(explicit.send().await.unwrap().status(), 200);
+            // An inner scope hides the outer one, and only while it lasts.
+            subject(request).scope(get(&client)).await;
+            get(&client).await;
+        })
+        .await;
+    assert_eq!(owners(&world), [task, handle, request, request, task]);
+}
+
+#[tokio::test]
+async fn a_handle_survives_the_build_of_a_request() {
+    // F1: `build` drops the extensions, and `execute` has none.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users).for_subject(&alice);
+    let request = client.get("x").build().unwrap();
+    assert_eq!(client.inner().execute(request).await.unwrap().status(), 200);
+    assert_eq!(owners(&world), ["alice"]);
+}
+
+#[tokio::test]
+async fn without_a_subject_nothing_is_sent() {
+    // F1
+    let world = World::new().await;
+    let users = world.process();
+    world.sign_in(&users, "alice").await;
+    let client = world.client(&users);
+    let error = client.get("x").send().await.unwrap_err();
+    let error = reqwest_bearer::Error::find_in(&error).unwrap();
+    assert_eq!(error.kind(), ErrorKind::NoSubject);
+    assert!(!error.is_transient());
+    assert_eq!(
+        users.token().await.unwrap_err().kind(),
+        ErrorKind::NoSubject
+    );
+    assert_eq!(users.invalidate().unwrap_err().kind(), ErrorKind::NoSubject);
+    let failure = users.status().failure().map(reqwest_bearer::Error::kind);
+    assert_eq!(failure, Some(ErrorKind::NoSubject));
+    assert!(world.api.seen().is_empty());
+    assert_eq!(world.login.token_requests(), 0);
+    // Without a user there is nothing to be fetched ahead, which is no error.
+    users.warm_up().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spawned_task_inherits_no_subject() {
+    // F1
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users);
+    let outcome = alice
+        .scope(async { tokio::spawn(async move { client.get("x").send().await }).await })
+        .await;
+    let error = outcome.unwrap().unwrap_err();
+    let kind = reqwest_bearer::Error::find_in(&error).unwrap().kind();
+    assert_eq!(kind, ErrorKind::NoSubject);
+}
+
+#[tokio::test]
+async fn an_application_s_own_token_has_no_subject() {
+    // F1
+    let clock = TestClock::new();
+    let issuer = crate::support::issuer::Issuer::new();
+    let source = issuer.source(&clock);
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(&source);
+    subject("alice").scope(get(&client)).await;
+    get(&client.for_subject(&subject("bob"))).await;
+    get(&client).await;
+    assert_eq!(issuer.requests(), 1);
+    assert!(issuer.asked()[0].subject().is_none());
+    let tokens = world_tokens("alice");
+    let error = source.sign_in(&subject("alice"), tokens).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+}
+
+fn world_tokens(user: &str) -> reqwest_bearer::TokenSet {
+    reqwest_bearer::TokenSet::new(format!("access-{user}"))
+}
+
+#[tokio::test]
+async fn a_grant_of_one_s_own_is_told_the_subject_and_its_tokens_are_kept_apart() {
+    // F1, D8
+    let grant = GrantFn::for_users("on behalf of", |request| async move {
+        let user = request.subject().unwrap().as_str().to_owned();
+        Ok(TokenResponse::bearer(format!("token-of-{user}")))
+    });
+    let source = TokenSource::from(grant);
+    for user in ["alice", "bob", "alice"] {
+        assert_eq!(
+            token(&source, &subject(user)).await.unwrap(),
+            format!("token-of-{user}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_flight_carries_its_own_subject_and_not_that_of_the_task_that_started_it() {
+    // F1: a grant that calls an API on its way does so for the user whose token it gets.
+    let grant = GrantFn::for_users("looks around", |_| async {
+        let ambient = Subject::current().map(|subject| subject.as_str().to_owned());
+        Ok(TokenResponse::bearer(ambient.unwrap()))
+    });
+    let source = TokenSource::from(grant);
+    let of_bob = subject("alice")
+        .scope(token(&source, &subject("bob")))
+        .await;
+    assert_eq!(of_bob.unwrap(), "bob");
+}
+
+#[tokio::test]
+async fn several_resources_of_one_user_live_on_one_refresh_token() {
+    // A6, F1
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let for_orders = users.with_parameters(TokenParameters::new().resource("https://orders"));
+    let orders = NamedClient::new("orders", world.api.url(), for_orders).unwrap();
+    let options = TokenOptions::new().scope("billing");
+    let (one, two, three) = tokio::join!(
+        orders.get("x").with_extension(alice.clone()).send(),
+        world
+            .client(&users)
+            .get("x")
+            .with_extension(alice.clone())
+            .with_extension(options.clone())
+            .send(),
+        orders
+            .get("x")
+            .with_extension(alice.clone())
+            .with_extension(options)
+            .send(),
+    );
+    for answer in [one, two, three] {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert!(
+        !world.login.is_dead("alice"),
+        "a refresh token was sent twice"
+    );
+    let mut asked: Vec<_> = world.login.requests();
+    asked.sort_by_key(|request| (request.field("resource"), request.field("scope")));
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|request| (request.field("resource"), request.field("scope")))
+        .collect();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        asked,
+        [
+            (None, text("billing")),
+            (text("https://orders"), None),
+            (text("https://orders"), text("billing"))
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_users_at_once_never_meet_whatever_panics_among_them() {
+    // F1, D8
+    const USERS: usize = 1_000;
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(300).build().unwrap();
+    let client = world.client(&users);
+    for user in 0..USERS {
+        world.sign_in(&users, &format!("user{user}")).await;
+    }
+    let mut handlers = JoinSet::new();
+    for round in 0..3 {
+        for user in 0..USERS {
+            let client = client.clone();
+            handlers.spawn(async move {
+                let name = format!("user{user}");
+                let handler = async {
+                    // What the API is sent names the one who sends it.
+                    let answer = client.get(name.clone()).send().await.unwrap();
+                    assert_eq!(answer.status(), 200);
+                    assert!(user % 7 != round, "on purpose");
+                };
+                subject(&name).scope(handler).await;
+            });
+        }
+    }
+    let mut panicked = 0;
+    while let Some(outcome) = soon(handlers.join_next()).await {
+        panicked += usize::from(outcome.is_err());
+    }
+    assert!(panicked > USERS / 4, "{panicked}");
+    let seen = world.api.seen();
+    assert_eq!(seen.len(), 3 * USERS);
+    for request in seen {
+        let owner = world.login.owner(&request.token().unwrap()).unwrap();
+        assert_eq!(request.path, format!("/{owner}"));
+    }
+    // On the same threads, nobody's subject was left behind.
+    for _ in 0..100 {
+        let client = client.clone();
+        let sent = tokio::spawn(async move { client.get("x").send().await });
+        assert!(sent.await.unwrap().is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_source_for_users_takes_no_hook_and_one_with_a_store_no_seed() {
+    // F2
+    let world = World::new().await;
+    let hook = |_| async { Ok::<_, std::convert::Infallible>(()) };
+    let with_hook = TokenSource::builder(world.login.grant()).on_new_refresh_token(hook);
+    assert_eq!(with_hook.build().unwrap_err().kind(), ErrorKind::Settings);
+    let seeded = RefreshTokenGrant::new(world.login.endpoint(), "refresh");
+    let with_store = TokenSource::builder(seeded).store(world.store.clone());
+    assert_eq!(with_store.build().unwrap_err().kind(), ErrorKind::Settings);
+}

@@ -1,0 +1,341 @@
+//! F2, F5: a new refresh token is safe before anybody sees the access token that came along.
+
+use std::time::Duration;
+
+use reqwest_bearer::{ErrorKind, Event, TokenOptions};
+
+use crate::support::authorization_server::Answer;
+use crate::support::http_server::Reply;
+use crate::support::soon;
+use crate::support::store::{Call, Mode};
+use crate::{World, kind, token};
+
+fn unsaved(event: &Event) -> bool {
+    matches!(event, Event::RefreshTokenUnsaved { .. })
+}
+
+fn saved(event: &Event) -> bool {
+    matches!(event, Event::RefreshTokenSaved { .. })
+}
+
+#[tokio::test]
+async fn nobody_sees_an_access_token_before_its_refresh_token_is_in_the_store() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.hold(Call::Save);
+    world.login.release();
+    world.store.until_held(1).await;
+    assert!(!users.for_subject(&alice).status().is_usable());
+    assert!(!waiting.is_finished());
+    // What another process would find now is the old one, with the mark that it is away.
+    let stored = world.store.record(&world.store.last_key()).await.unwrap();
+    let stored = String::from_utf8(stored.data().unwrap().to_vec()).unwrap();
+    assert!(stored.contains("refresh-alice-1") && !stored.contains("\"away_since\":null"));
+    world.store.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    let stored = world.store.record(&world.store.last_key()).await.unwrap();
+    let stored = String::from_utf8(stored.data().unwrap().to_vec()).unwrap();
+    assert!(stored.contains("refresh-alice-2") && stored.contains("\"away_since\":null"));
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_take_the_new_token_is_tried_until_it_does() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    // Served from memory, with an event at once.
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    assert_eq!(world.count_events(unsaved), 1);
+    assert_eq!(world.count_events(saved), 0);
+    let saves = world.store.calls(Call::Save);
+    for attempt in 1..=3 {
+        // 1 s, 2 s, 4 s: the timers are the pause of the saver and that of the lease.
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1 << (attempt - 1)));
+        world.store.until_calls(Call::Save, saves + attempt).await;
+    }
+    world.store.be(Mode::Well);
+    // The next pause is 8 s, and the lease has been renewed in each of them.
+    let leases = world.store.calls(Call::Lease);
+    for _ in 0..8 {
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    world.store.until_calls(Call::Release, 1).await;
+    assert!(
+        world.store.calls(Call::Lease) > leases,
+        "the lease is renewed meanwhile"
+    );
+    users.shutdown().await.unwrap();
+    assert_eq!(world.count_events(saved), 1);
+    // And another process goes on with what was saved at last.
+    world.advance(601);
+    assert_eq!(
+        token(&world.process(), &alice).await.unwrap(),
+        "access-alice-3"
+    );
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn an_unsaved_refresh_token_is_not_spent_before_the_store_has_it() {
+    // F2, F4
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Down);
+    world.login.release();
+    waiting.await.unwrap().unwrap();
+    world.advance(601);
+    let error = token(&users, &alice).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.is_transient() && error.retry_at().is_some());
+    assert_eq!(world.login.token_requests(), 1);
+    // Back again: what is unsaved is saved first, and then spent.
+    world.store.be(Mode::Well);
+    world.advance(5);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_what_is_unsaved_and_tries_at_once() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    waiting.await.unwrap().unwrap();
+    world.store.be(Mode::Well);
+    // The clock stands still: nothing but the shutdown itself makes it hurry.
+    soon(users.shutdown()).await.unwrap();
+    assert_eq!(world.count_events(saved), 1);
+    let status = users.status_of(&alice).await.unwrap().unwrap();
+    assert!(status.has_refresh_token());
+    let stored = world.store.record(&world.store.last_key()).await.unwrap();
+    assert!(String::from_utf8_lossy(stored.data().unwrap()).contains("refresh-alice-2"));
+}
+
+#[tokio::test]
+async fn a_shutdown_gives_up_after_ten_seconds() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    waiting.await.unwrap().unwrap();
+    let closing = tokio::spawn({
+        let users = users.clone();
+        async move { users.shutdown().await }
+    });
+    let mut seconds = 0;
+    while !closing.is_finished() {
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1));
+        seconds += 1;
+        tokio::task::yield_now().await;
+        assert!(seconds < 60, "it does not give up");
+    }
+    assert_eq!(
+        closing.await.unwrap().unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+    assert!(seconds >= 10, "{seconds}");
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_server_is_compared_with_what_the_store_has_now() {
+    // F5
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    // Somebody without manners, who takes no lease, signs the user in anew.
+    world.sign_in(&world.process(), "alice").await;
+    world.login.then(Answer::Token);
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    assert_eq!(kind_or_none(&world).await, None);
+}
+
+async fn kind_or_none(world: &World) -> Option<ErrorKind> {
+    let outcome = token(&world.process(), &crate::subject("alice")).await;
+    outcome.err().map(|error| error.kind())
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_a_server_repeats_or_leaves_out_is_kept() {
+    // E6, F2
+    let world = World::new().await;
+    let users = world.process();
+    world.login.keep_refresh_tokens();
+    let alice = world.sign_in(&users, "alice").await;
+    for number in 2..5 {
+        world.advance(601);
+        let access = token(&world.process(), &alice).await.unwrap();
+        assert_eq!(access, format!("access-alice-{number}"));
+    }
+    let sent = world.login.requests();
+    assert!(
+        sent.iter()
+            .all(|request| request.field("refresh_token").as_deref() == Some("refresh-alice-1"))
+    );
+}
+
+#[tokio::test]
+async fn what_a_user_must_do_at_the_server_ends_no_session() {
+    // F5
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    let wants = serde_json::json!({ "error": "interaction_required" });
+    world
+        .login
+        .then(Answer::Reply(Reply::new(400).json(&wants)));
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    // B6: asked again after a pause, and not before.
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    assert_eq!(world.login.token_requests(), 1);
+    world.advance(31);
+    assert!(token(&users, &alice).await.is_ok());
+}
+
+#[tokio::test]
+async fn wrong_client_credentials_end_no_session() {
+    // F5
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    let wrong = serde_json::json!({ "error": "invalid_client" });
+    for _ in 0..4 {
+        world
+            .login
+            .then(Answer::Reply(Reply::new(401).json(&wrong)));
+        assert_eq!(kind(&users, &alice).await, ErrorKind::Rejected);
+        world.advance(31);
+    }
+    assert!(token(&users, &alice).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_remembered_in_the_record_until_the_access_tokens_have_expired() {
+    // E3, F6
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    // In the soft window the request is made, and its answer lost.
+    world.advance(500);
+    world.login.then(Answer::Cut);
+    assert!(token(&users, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    soon(async {
+        while users.for_subject(&alice).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Another process, which knows nothing of it, keeps its hands off while there is a good token ...
+    let other = world.process();
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-1");
+    let narrowed = TokenOptions::new().scope("more");
+    let error = soon(other.for_subject(&alice).token_with(&narrowed))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    world.advance(95);
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-1");
+    assert_eq!(world.login.token_requests(), 1);
+    // ... and tries when there is none any more. The server had never seen it.
+    world.advance(6);
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() {
+    // E3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    let with_grace = |seconds| {
+        world
+            .builder()
+            .reuse_grace(Duration::from_secs(seconds))
+            .build()
+            .unwrap()
+    };
+    world.advance(500);
+    world.login.then(Answer::Cut);
+    let first = world.process();
+    // The first call takes the token from the store, and the second one sees that it is old.
+    assert!(token(&first, &alice).await.is_ok());
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    soon(async {
+        while first.for_subject(&alice).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.advance(20);
+    let narrowed = TokenOptions::new().scope("more");
+    let too_late = with_grace(10);
+    let error = soon(too_late.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 1);
+    let in_time = with_grace(30);
+    assert!(
+        soon(in_time.for_subject(&alice).token_with(&narrowed))
+            .await
+            .is_ok()
+    );
+}
