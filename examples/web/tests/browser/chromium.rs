@@ -26,8 +26,8 @@ pub(crate) struct Chromium {
     events: VecDeque<Value>,
     commands_so_far: u64,
     session: Option<String>,
-    _process: Child,
-    _profile: TempDir,
+    process: Child,
+    profile: TempDir,
 }
 
 impl Chromium {
@@ -36,7 +36,8 @@ impl Chromium {
     /// # Panics
     /// If Chromium is not installed: no test passes without the part that it is about.
     pub(crate) async fn start() -> Self {
-        let profile = tempfile::tempdir().expect("there is a folder for temporary files");
+        let profile = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        let profile = profile.expect("cargo has made this folder");
         // It reads commands from descriptor 3 and writes answers to 4, and those are our pipes.
         let mut command = Command::new("sh");
         command
@@ -69,8 +70,8 @@ impl Chromium {
             events: VecDeque::new(),
             commands_so_far: 0,
             session: None,
-            _process: process,
-            _profile: profile,
+            process,
+            profile,
         };
         let tab = browser
             .command("Target.createTarget", json!({ "url": "about:blank" }))
@@ -80,6 +81,17 @@ impl Chromium {
         browser.session = session["sessionId"].as_str().map(str::to_owned);
         browser.command("Page.enable", json!({})).await;
         browser
+    }
+
+    /// Ends it, and with it everything that it has written.
+    pub(crate) async fn close(mut self) {
+        self.command("Browser.close", json!({})).await;
+        let ended = timeout(LIMIT, self.process.wait()).await;
+        ended
+            .expect("the browser does not end")
+            .expect("a child can be waited for");
+        // Not earlier, since its processes write there to the last.
+        self.profile.close().expect("the folder can be removed");
     }
 
     /// The answer to a command.

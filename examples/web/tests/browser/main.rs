@@ -241,6 +241,7 @@ async fn a_user_signs_in_calls_heals_a_revoked_token_outlives_another_and_signs_
     let session_ids = [before.value, cookie.value];
     world.expect_no_secret_anywhere(&session_ids).await;
     assert!(world.application.is_running());
+    world.tab.close().await;
 }
 
 /// F10: the tokens at the provider, and the session here.
@@ -366,6 +367,7 @@ async fn whatever_goes_wrong_is_a_clear_page_and_loses_nothing() {
     tab.expect(&["The provider cannot sign you in"]).await;
     tab.picture(&pictures, "6-no-sign-in").await;
     assert!(application.is_running());
+    tab.close().await;
 }
 
 #[tokio::test]
@@ -400,4 +402,5 @@ async fn with_nothing_installed_it_brings_a_provider_and_an_api_along() {
     tab.expect(&["You are signed out, and the provider has revoked your tokens"])
         .await;
     assert!(application.is_running());
+    tab.close().await;
 }

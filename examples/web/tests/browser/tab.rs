@@ -137,6 +137,11 @@ impl Tab {
         &self.pages
     }
 
+    /// Closes the browser.
+    pub(crate) async fn close(self) {
+        self.browser.close().await;
+    }
+
     async fn arrive(&mut self) {
         self.browser.event("Page.loadEventFired").await;
         if self.url().await.starts_with(&self.home) {
