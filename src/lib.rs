@@ -59,6 +59,7 @@
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
+//! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -138,6 +139,8 @@ pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
 pub use source::{TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus};
+#[cfg(feature = "file")]
+pub use store::FileStore;
 #[cfg(feature = "encryption")]
 pub use store::{EncryptedStore, EncryptionKeys};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};

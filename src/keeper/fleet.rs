@@ -261,7 +261,7 @@ impl Keeper {
         errand: Errand<'_>,
         error: Error,
     ) -> Result<Arrival, Error> {
-        if self.grant.is_for_users() {
+        if self.for_users {
             return Err(error);
         }
         errand.slot.account.record.rest();

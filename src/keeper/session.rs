@@ -136,7 +136,7 @@ impl Keeper {
     fn user_record(&self, subject: &Subject) -> Result<(&Arc<Vault>, StoreKey), Error> {
         let key = self.store_key(Some(subject));
         match (&self.vault, key) {
-            (Some(vault), Some(key)) if self.grant.is_for_users() => Ok((vault, key)),
+            (Some(vault), Some(key)) if self.for_users => Ok((vault, key)),
             _ => Err(Error::settings(
                 "this token source is for the application itself; users sign in at one whose grant \
                  is for users, such as `RefreshTokenGrant::for_users`",
