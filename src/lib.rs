@@ -61,6 +61,8 @@
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
+//! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
+//! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
 //! One of the first two, here or on `reqwest` itself, is what https needs.
