@@ -38,11 +38,12 @@
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
 //!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start.
-//! 4. Users: a source for each, from a [`RefreshTokenGrant`], which an [`AuthorizationCode`] may
-//!    have begun. Stores for many users are not in this version yet.
+//! 4. Users: a [`TokenSource`] from [`RefreshTokenGrant::for_users`], whose users
+//!    [sign in](TokenSource::sign_in) and [out](TokenSource::sign_out). A request goes out for a
+//!    [`Subject`]; the tokens live in a [`TokenStore`], which many processes may share.
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
-//! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]). A fixed token is
+//! 6. A [`Grant`] or a [`TokenStore`] of your own, as an `async fn` or a closure ([`GrantFn`]). A fixed token is
 //!    [`ConstantToken`], one that is rotated in a file [`TokenFile`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which authorization server
