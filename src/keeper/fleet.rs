@@ -268,3 +268,42 @@ impl Keeper {
         self.ask_alone(errand.slot, errand.reason).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::TestClock;
+    use crate::grant::GrantFn;
+    use crate::key::Wanted;
+    use crate::parameters::TokenParameters;
+    use crate::source::TokenSource;
+    use crate::subject::Subject;
+    use crate::token::TokenResponse;
+    use crate::token_set::TokenSet;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_refresh_token_is_in_the_process_no_longer_than_a_flight_lasts() {
+        // D6
+        let clock = TestClock::new();
+        let grant = GrantFn::for_users("rotates", |request| async move {
+            let spent = request.refresh_token().cloned().unwrap();
+            let token = TokenResponse::bearer("new").expires_in(Duration::from_secs(600));
+            Ok(token.refresh_token(format!("{}+", spent.expose())))
+        });
+        let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+        let subject = Subject::new("s").unwrap();
+        let tokens = TokenSet::from_refresh_token("r").with_id_token("i");
+        source.sign_in(&subject, tokens).await.unwrap();
+        let slot = source.keeper().slot(Wanted {
+            subject: Some(&subject),
+            parameters: &TokenParameters::new(),
+        });
+        let of_subject = source.for_subject(&subject);
+        for _ in 0..2 {
+            of_subject.token().await.unwrap();
+            let known = slot.account.record.refresh_token().unwrap();
+            assert!(known.is_none());
+            clock.advance(Duration::from_secs(601));
+        }
+    }
+}

@@ -114,9 +114,14 @@ async fn an_unsaved_refresh_token_is_not_spent_before_the_store_has_it() {
     world.login.release();
     waiting.await.unwrap().unwrap();
     world.advance(601);
-    let error = token(&users, &alice).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Store);
-    assert!(error.is_transient() && error.retry_at().is_some());
+    // Nor when the store can be read again: what it has is spent.
+    for mode in [Mode::Down, Mode::Failing(Call::Save)] {
+        world.store.be(mode);
+        let error = token(&users, &alice).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store, "{mode:?}");
+        assert!(error.is_transient() && error.retry_at().is_some());
+        world.advance(5);
+    }
     assert_eq!(world.login.token_requests(), 1);
     // Back again: what is unsaved is saved first, and then spent.
     world.store.be(Mode::Well);
@@ -205,6 +210,45 @@ async fn a_refusal_by_the_server_is_compared_with_what_the_store_has_now() {
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
     assert_eq!(kind_or_none(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_refusal_is_healed_with_the_token_of_whoever_was_faster() {
+    // F5, C1
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users).for_subject(&alice);
+    world.login.end("access-alice-1");
+    world.login.hold();
+    let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
+    world.login.until_held(1).await;
+    world.sign_in(&world.process(), "alice").await;
+    world.login.release();
+    assert_eq!(soon(call).await.unwrap(), 200);
+    assert_eq!(world.api.tokens(), ["access-alice-1", "access-alice-2"]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_holds_nobody_back_once_an_api_has_refused_the_access_token() {
+    // E3
+    let world = World::new().await;
+    let first = world.process();
+    let alice = world.sign_in(&first, "alice").await;
+    world.advance(500);
+    world.login.then(Answer::Cut);
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    soon(async {
+        while first.for_subject(&alice).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.login.end("access-alice-1");
+    let client = world.client(&world.process()).for_subject(&alice);
+    assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    assert_eq!(world.login.token_requests(), 2);
 }
 
 async fn kind_or_none(world: &World) -> Option<ErrorKind> {
