@@ -72,18 +72,11 @@ impl<'flight> Transaction<'flight> {
             return error;
         }
         let record = &self.slot.account.record;
-        if record.death().is_some() {
-            // Somebody may have been faster, or signed in again: theirs is used then (F5).
-            if let Ok(found) = self.vault.load(&self.key).await
-                && found.version != self.version
-            {
-                return Error::outdated();
-            }
-            self.kept.dead = true;
-        }
+        self.kept.dead = record.death().is_some();
         self.kept.away_since = None;
         self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
+            // Somebody was faster, or signed in again: theirs is read, and used (F5).
             Ok(false) if self.kept.dead => Error::outdated(),
             // The mark stays, and others wait longer than they would have to.
             Ok(_) | Err(_) => error,

@@ -251,6 +251,48 @@ async fn a_lost_answer_holds_nobody_back_once_an_api_has_refused_the_access_toke
     assert_eq!(world.login.token_requests(), 2);
 }
 
+#[tokio::test]
+async fn a_refresh_token_whose_record_changes_before_it_is_sent_is_not_sent() {
+    // F2, F3
+    let world = World::new().await;
+    let slow = world.process();
+    let alice = world.sign_in(&slow, "alice").await;
+    world.advance(601);
+    world.store.hold(Call::Save);
+    let waiting = tokio::spawn({
+        let (slow, alice) = (slow.clone(), alice.clone());
+        async move { token(&slow, &alice).await.unwrap() }
+    });
+    world.store.until_held(1).await;
+    let past_the_door = world.builder().store(world.store.memory().clone());
+    world
+        .sign_in(&past_the_door.build().unwrap(), "alice")
+        .await;
+    world.store.release();
+    assert_eq!(soon(waiting).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_the_server_turned_away_is_free_for_everybody() {
+    // E3
+    let world = World::new().await;
+    let first = world.process();
+    let alice = world.sign_in(&first, "alice").await;
+    world.login.then(Answer::Reply(
+        Reply::new(400).json(&serde_json::json!({ "error": "invalid_scope" })),
+    ));
+    let narrowed = TokenOptions::new().scope("more");
+    let refused = soon(first.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Rejected);
+    let other = world.process();
+    assert!(
+        soon(other.for_subject(&alice).token_with(&narrowed))
+            .await
+            .is_ok()
+    );
+}
+
 async fn kind_or_none(world: &World) -> Option<ErrorKind> {
     let outcome = token(&world.process(), &crate::subject("alice")).await;
     outcome.err().map(|error| error.kind())
