@@ -419,6 +419,15 @@ async fn a_session_ends_when_the_server_ends_its_refresh_token() {
     assert!(users.status_of(&alice).await.unwrap().is_some());
     world.advance(1);
     assert!(users.status_of(&alice).await.unwrap().is_none());
+    // A new refresh token of which the server says nothing has no end that is known.
+    let bob = world.sign_in(&users, "bob").await;
+    world.advance(601);
+    token(&users, &bob).await.unwrap();
+    world.login.no_members();
+    world.advance(601);
+    token(&users, &bob).await.unwrap();
+    world.advance(3600);
+    assert!(users.status_of(&bob).await.unwrap().is_some());
 }
 
 #[tokio::test]

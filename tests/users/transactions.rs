@@ -66,6 +66,8 @@ async fn a_store_that_does_not_take_the_new_token_is_tried_until_it_does() {
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
     assert_eq!(world.count_events(unsaved), 1);
     assert_eq!(world.count_events(saved), 0);
+    // The lease is kept, so that nobody else spends the one that the store still has.
+    assert_eq!(world.store.calls(Call::Release), 0);
     let saves = world.store.calls(Call::Save);
     for attempt in 1..=3 {
         // 1 s, 2 s, 4 s: the timers are the pause of the saver and that of the lease.
