@@ -323,9 +323,33 @@ async fn whoever_comes_after_a_minute_is_not_given_a_token_of_one_who_signed_out
     let (one, other) = (world.process(), world.process());
     let alice = world.sign_in(&one, "alice").await;
     token(&other, &alice).await.unwrap();
+    let client = world.client(&other).for_subject(&alice);
+    assert_eq!(client.get("x").send().await.unwrap().status(), 200);
     soon(one.sign_out(&alice)).await.unwrap();
     world.advance(60);
+    let error = soon(client.get("x").send()).await.unwrap_err();
+    let reason = reqwest_bearer::Error::find_in(&error).unwrap();
+    assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+    assert_eq!(world.api.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_first_sign_in_through_another_process_counts_at_once() {
+    // F5, B6: what was found out without asking the server is not remembered.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = crate::subject("alice");
     assert_eq!(kind(&other, &alice).await, ErrorKind::SignInRequired);
+    world.sign_in(&one, "alice").await;
+    assert!(token(&other, &alice).await.is_ok());
+    // Nor is it when the session was dead before.
+    world.login.end_family("alice");
+    world.advance(601);
+    for process in [&one, &other] {
+        assert_eq!(kind(process, &alice).await, ErrorKind::SignInRequired);
+    }
+    world.sign_in(&one, "alice").await;
+    assert!(token(&other, &alice).await.is_ok());
 }
 
 #[tokio::test]

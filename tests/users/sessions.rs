@@ -38,20 +38,24 @@ async fn a_user_signs_in_calls_is_refreshed_and_signs_out() {
         2,
         "the rotated refresh token was kept"
     );
-    let (refresh, access) = (
-        world.login.refresh_token("alice"),
-        token(&users, &alice).await.unwrap(),
-    );
+    let access = token(&users, &alice).await.unwrap();
+    let more = reqwest_bearer::TokenOptions::new().scope("more");
+    let more_access = soon(users.for_subject(&alice).token_with(&more))
+        .await
+        .unwrap();
+    let more_access = more_access.expose().to_owned();
+    let refresh = world.login.refresh_token("alice");
     soon(users.sign_out(&alice)).await.unwrap();
     let text = |text: &str| text.to_owned();
-    assert_eq!(
-        world.login.revocations(),
-        [
-            (refresh, text("refresh_token")),
-            (access, text("access_token"))
-        ]
-    );
+    let mut revoked = world.login.revocations();
+    assert_eq!(revoked.remove(0), (refresh, text("refresh_token")));
+    revoked.sort();
+    let mut expected = [access, more_access].map(|token| (token, text("access_token")));
+    expected.sort();
+    assert_eq!(revoked, expected);
     assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    let narrowed = soon(users.for_subject(&alice).token_with(&more)).await;
+    assert_eq!(narrowed.unwrap_err().kind(), ErrorKind::SignInRequired);
     assert!(users.status_of(&alice).await.unwrap().is_none());
     assert!(world.store.memory().is_empty());
     // Signing out once more has nothing to do.

@@ -295,6 +295,59 @@ async fn a_refresh_token_that_the_server_turned_away_is_free_for_everybody() {
     );
 }
 
+#[tokio::test]
+async fn a_save_that_the_store_repeated_is_no_conflict() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    world.store.be(Mode::Stuttering);
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
+    // What is said of a failure is not lost either.
+    world.login.end_family("alice");
+    world.advance(601);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    assert_eq!(
+        kind(&world.process(), &alice).await,
+        ErrorKind::SignInRequired
+    );
+    assert_eq!(world.login.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn what_is_unsaved_is_revoked_if_the_user_signs_out_elsewhere() {
+    // F2, F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    waiting.await.unwrap().unwrap();
+    world.process().sign_out(&alice).await.unwrap();
+    world.store.be(Mode::Well);
+    soon(users.shutdown()).await.unwrap();
+    let revoked = world.login.revocations();
+    let text = |text: &str| text.to_owned();
+    assert!(
+        revoked.contains(&(text("refresh-alice-2"), text("refresh_token"))),
+        "{revoked:?}"
+    );
+    assert!(
+        revoked.contains(&(text("access-alice-2"), text("access_token"))),
+        "{revoked:?}"
+    );
+    assert!(world.store.memory().is_empty());
+}
+
 async fn kind_or_none(world: &World) -> Option<ErrorKind> {
     let outcome = token(&world.process(), &crate::subject("alice")).await;
     outcome.err().map(|error| error.kind())
