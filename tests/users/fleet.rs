@@ -477,3 +477,23 @@ async fn an_older_token_never_takes_the_place_of_a_newer_one() {
     source.refuse(&second);
     assert_eq!(source.token().await.unwrap().expose(), "access-3");
 }
+
+#[tokio::test]
+async fn who_wants_a_new_token_is_not_content_with_a_look_into_the_store() {
+    // C1, F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users).for_subject(&alice);
+    world.advance(30);
+    // The store is asked behind this call, and does not answer yet.
+    world.store.hold(Call::Load);
+    assert!(token(&users, &alice).await.is_ok());
+    world.store.until_held(1).await;
+    world.login.end("access-alice-1");
+    let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
+    world.api.until_seen(1).await;
+    world.store.release();
+    assert_eq!(soon(call).await.unwrap(), 200);
+    assert_eq!(world.login.token_requests(), 1);
+}
