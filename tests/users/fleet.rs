@@ -497,3 +497,21 @@ async fn who_wants_a_new_token_is_not_content_with_a_look_into_the_store() {
     assert_eq!(soon(call).await.unwrap(), 200);
     assert_eq!(world.login.token_requests(), 1);
 }
+
+#[tokio::test]
+async fn a_call_that_needs_a_longer_life_asks_although_the_store_has_a_token() {
+    // B9, F3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(300);
+    let users = world.process().for_subject(&alice);
+    let options = TokenOptions::new().minimum_lifetime(Duration::from_secs(400));
+    let token = soon(users.token_with(&options)).await.unwrap();
+    assert_eq!(token.expose(), "access-alice-2");
+    // One that the server cannot give costs one request, and not one for each call.
+    let options = TokenOptions::new().minimum_lifetime(Duration::from_secs(4_000));
+    for _ in 0..3 {
+        assert!(soon(users.token_with(&options)).await.is_ok());
+    }
+    assert_eq!(world.login.token_requests(), 2);
+}

@@ -468,3 +468,44 @@ async fn the_hot_path_never_asks_the_store() {
     }
     assert_eq!(world.store.all_calls().len(), before);
 }
+
+#[tokio::test]
+async fn a_sign_out_reaches_tokens_whose_user_s_own_place_was_not_used_for_long() {
+    // F9, F10
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(16).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let handle = users.for_subject(&alice);
+    let more = reqwest_bearer::TokenOptions::new().scope("more");
+    for user in 0..100 {
+        world.advance(1);
+        soon(handle.token_with(&more)).await.unwrap();
+        world.sign_in(&users, &format!("user{user}")).await;
+    }
+    assert_eq!(
+        world.login.token_requests(),
+        1,
+        "alice's token is kept ready"
+    );
+    users.sign_out(&alice).await.unwrap();
+    let error = soon(handle.token_with(&more)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+}
+
+#[tokio::test]
+async fn a_death_is_remembered_as_long_as_the_record_is_the_same() {
+    // F5
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.login.end_family("alice");
+    world.advance(601);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    // A sign-in that brings no access token: this process has to ask for one.
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    let refresh_token = tokens.refresh_token().unwrap().clone();
+    let only = TokenSet::from_refresh_token(refresh_token);
+    world.process().sign_in(&alice, only).await.unwrap();
+    world.advance(1);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
+}
