@@ -10,6 +10,7 @@ use crate::id_token::subject_claim;
 use crate::keeper::rescue::Unsaved;
 use crate::keeper::saver::{RotationHook, Saver};
 use crate::keeper::vault::Found;
+use crate::kept::Origin;
 use crate::secret::Secret;
 use crate::store::Version;
 use crate::telemetry::Telemetry;
@@ -36,6 +37,8 @@ struct State {
     answer_lost: bool,
     /// What the store had when it was last asked or told.
     version: Option<Version>,
+    /// What the tokens go back to that this process has; `None` if it knows of no record.
+    origin: Option<Origin>,
     unsaved: Option<Box<Unsaved>>,
 }
 
@@ -182,6 +185,7 @@ impl Record {
         }
         state.version = found.version;
         let kept = found.kept.as_ref();
+        state.origin = kept.map(|kept| kept.origin);
         if kept.is_some_and(|kept| kept.dead) && state.dead.is_none() {
             state.dead = Some(
                 Error::sign_in_required(
@@ -203,14 +207,16 @@ impl Record {
         state.id_token = None;
     }
 
-    /// What the store had when it was last asked or told; `None` if there was no record.
-    pub(crate) fn version(&self) -> Option<Version> {
-        self.state().version
+    /// What the tokens go back to that this process has; `None` if it knows of no record.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.state().origin
     }
 
     /// The store has taken this version from us.
-    pub(crate) fn wrote(&self, version: Version) {
-        self.state().version = Some(version);
+    pub(crate) fn wrote(&self, version: Version, origin: Origin) {
+        let mut state = self.state();
+        state.version = Some(version);
+        state.origin = Some(origin);
     }
 
     /// Nothing is known of it any more.

@@ -153,7 +153,7 @@ impl<'flight> Transaction<'flight> {
 
     fn wrote(&mut self, version: Version) {
         self.version = Some(version);
-        self.slot.account.record.wrote(version);
+        self.slot.account.record.wrote(version, self.kept.origin);
     }
 
     fn take_in(&mut self, response: &TokenResponse, asked: Moment) {

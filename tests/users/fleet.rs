@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSource};
+use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSet, TokenSource};
 use tokio::task::JoinSet;
 
 use crate::support::soon;
@@ -366,4 +366,32 @@ async fn a_call_whose_session_ends_meanwhile_ends_with_the_api_s_answer_and_the_
     let error = soon(client.get("x").send()).await.unwrap_err();
     let reason = reqwest_bearer::Error::find_in(&error).unwrap();
     assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+}
+
+#[tokio::test]
+async fn a_new_sign_in_by_another_process_takes_all_tokens_of_the_earlier_one_away() {
+    // F10, D8: also those that the new session has no successor of.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    let handle = other.for_subject(&alice);
+    let more = TokenOptions::new().scope("more");
+    let earlier = [
+        soon(handle.token()).await.unwrap(),
+        soon(handle.token_with(&more)).await.unwrap(),
+    ];
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    let refresh_token = tokens.refresh_token().unwrap().clone();
+    let without_access_token = TokenSet::from_refresh_token(refresh_token);
+    one.sign_in(&alice, without_access_token).await.unwrap();
+    world.advance(60);
+    let later = [
+        soon(handle.token_with(&more)).await.unwrap(),
+        soon(handle.token()).await.unwrap(),
+    ];
+    for (earlier, later) in earlier.iter().zip([&later[1], &later[0]]) {
+        assert_ne!(earlier.expose(), later.expose());
+        assert!(world.login.owner(later.expose()).is_some());
+    }
+    assert!(!world.login.is_dead("alice"));
 }
