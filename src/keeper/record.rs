@@ -39,7 +39,8 @@ struct State {
     version: Option<Version>,
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     origin: Option<Origin>,
-    unsaved: Option<Box<Unsaved>>,
+    /// Newer than what the store has, and not known to be there.
+    unsaved: Option<Arc<Unsaved>>,
 }
 
 impl Record {
@@ -249,14 +250,19 @@ impl Record {
         }
     }
 
-    /// What the store has not taken yet. Whoever takes it out has the turn, and puts it back if the
-    /// store does not take it then either.
-    pub(crate) fn take_unsaved(&self) -> Option<Box<Unsaved>> {
+    /// What the store has not taken yet. It stays here until the store has answered: whoever offers
+    /// it may be dropped at any await.
+    pub(crate) fn unsaved(&self) -> Option<Arc<Unsaved>> {
+        self.state().unsaved.clone()
+    }
+
+    /// Takes it out: it is in the store, or of no use any more. Who gets it out has the care of it.
+    pub(crate) fn take_unsaved(&self) -> Option<Arc<Unsaved>> {
         self.state().unsaved.take()
     }
 
-    pub(crate) fn put_unsaved(&self, unsaved: Box<Unsaved>) {
-        self.state().unsaved = Some(unsaved);
+    pub(crate) fn put_unsaved(&self, unsaved: Unsaved) {
+        self.state().unsaved = Some(Arc::new(unsaved));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

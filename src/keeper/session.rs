@@ -71,12 +71,15 @@ impl Keeper {
         let primary = self.primary_slot(subject);
         let removed = vault.remove(&key).await;
         self.withdraw(&primary);
-        let unsaved = primary.account.record.take_unsaved();
         let stored = removed?.kept;
         // What the store has not taken yet is the newer one.
-        let newest = unsaved.map(|unsaved| unsaved.kept).or(stored);
-        match newest {
-            Some(kept) => self.revoke(&kept).await,
+        let unsaved = primary.account.record.take_unsaved();
+        if let Some(unsaved) = &unsaved {
+            unsaved.tenancy.give_back().await;
+        }
+        let newest = unsaved.as_ref().map(|unsaved| &unsaved.kept);
+        match newest.or(stored.as_ref()) {
+            Some(kept) => self.revoke(kept).await,
             None => Ok(()),
         }
     }

@@ -97,46 +97,49 @@ impl<'flight> Transaction<'flight> {
     ) -> Result<(), Error> {
         self.take_in(response, asked);
         let version = Version::random()?;
+        let record = &self.slot.account.record;
+        // Access tokens alone can be had again. A refresh token has to outlive this task, which may
+        // be dropped while the store is at it.
+        let precious = self.kept.refresh_token.is_some();
+        if precious {
+            record.put_unsaved(Unsaved {
+                kept: self.kept.clone(),
+                expected: self.version,
+                version,
+                tenancy: self.tenancy.clone(),
+            });
+        }
         let saved = self
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
         match saved.await {
             Ok(Saved::Yes) => {
+                record.take_unsaved();
                 self.wrote(version);
                 Ok(())
             }
-            Ok(Saved::Conflict(found)) => Err(self.came_late(&found)),
+            Ok(Saved::Conflict(found)) => {
+                let is_ours = record.take_unsaved().is_some() || !precious;
+                Err(self.came_late(&found, is_ours))
+            }
+            // The token is served from memory, and the refresh token brought to safety by others.
             Err(_) => {
-                self.leave_unsaved(version);
+                if precious {
+                    self.tenancy.pass_on();
+                    self.keeper.save_behind(self.slot, self.tenancy.clone());
+                }
                 Ok(())
             }
         }
     }
 
     /// Another version was found: it is read, and never overwritten. What came for a user who has
-    /// signed out meanwhile is revoked (F10).
-    fn came_late(&self, found: &Found) -> Error {
-        if found.version.is_none() && self.slot.key.subject.is_some() {
+    /// signed out meanwhile is revoked (F10), unless the sign-out has taken it along to do so.
+    fn came_late(&self, found: &Found, is_ours: bool) -> Error {
+        if is_ours && found.version.is_none() && self.slot.key.subject.is_some() {
             self.keeper.revoke_behind(self.kept.clone());
         }
         Error::outdated()
-    }
-
-    /// The store did not take it: the token is served from memory, and the refresh token brought to
-    /// safety by others.
-    fn leave_unsaved(&mut self, version: Version) {
-        // Access tokens alone can be had again.
-        if self.kept.refresh_token.is_none() {
-            return;
-        }
-        self.tenancy.pass_on();
-        let unsaved = Unsaved {
-            kept: self.kept.clone(),
-            expected: self.version,
-            version,
-            tenancy: self.tenancy.clone(),
-        };
-        self.keeper.save_behind(self.slot, unsaved);
     }
 
     async fn write(&mut self) -> Result<bool, Error> {

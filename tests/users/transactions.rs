@@ -339,3 +339,73 @@ async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() 
             .is_ok()
     );
 }
+
+/// What becomes of a runtime that ends: its tasks are dropped where they stand.
+async fn end(runtime: tokio::runtime::Runtime) {
+    let ending = move || runtime.shutdown_timeout(Duration::from_secs(10));
+    tokio::task::spawn_blocking(ending).await.unwrap();
+}
+
+fn elsewhere() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_outlives_the_runtime_that_was_saving_it() {
+    // F2, A4
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let runtime = elsewhere();
+    runtime.spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.hold(Call::Save);
+    world.login.release();
+    world.store.until_held(1).await;
+    end(runtime).await;
+    world.store.release();
+    // Its lease has ended.
+    world.advance(10);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
+    world.advance(601);
+    let other = world.process();
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-3");
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_outlives_the_runtime_that_tries_to_save_it_again() {
+    // F2, A4
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let runtime = elsewhere();
+    let waiting = runtime.spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    // The pause of the saver, and that of the lease.
+    world.clock.until_timers(2).await;
+    world.store.be(Mode::Well);
+    world.store.hold(Call::Save);
+    world.clock.advance(Duration::from_secs(1));
+    world.store.until_held(1).await;
+    end(runtime).await;
+    world.store.release();
+    world.advance(601);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
+    assert!(!world.login.is_dead("alice"));
+}
