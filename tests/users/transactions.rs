@@ -409,3 +409,43 @@ async fn a_new_refresh_token_outlives_the_runtime_that_tries_to_save_it_again() 
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
     assert!(!world.login.is_dead("alice"));
 }
+
+#[tokio::test]
+async fn a_lease_that_was_given_back_is_not_taken_again_by_who_had_kept_it() {
+    // F3, F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    let saves = world.store.calls(Call::Save);
+    for attempt in 1..=3 {
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1 << (attempt - 1)));
+        world.store.until_calls(Call::Save, saves + attempt).await;
+    }
+    // The next try is 8 s away. A flight is sooner, and is done with it.
+    world.store.be(Mode::Well);
+    let narrowed = TokenOptions::new().scope("more");
+    let handle = users.for_subject(&alice);
+    assert!(soon(handle.token_with(&narrowed)).await.is_ok());
+    let key = world.store.last_key();
+    for _ in 0..4 {
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
+    assert!(taken.await.unwrap());
+}
