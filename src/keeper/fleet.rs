@@ -80,6 +80,8 @@ impl Keeper {
         slot.account.record.rest();
         if let (Some(mut kept), Some(version)) = (found.kept, found.version)
             && vault.is_to_be_touched(&kept)
+            // Whoever has sent the refresh token expects this version when its successor comes.
+            && kept.away_since.is_none()
         {
             let touched = Version::random()?;
             // If it fails, or somebody else writes, there will be another occasion.

@@ -449,3 +449,32 @@ async fn a_lease_that_was_given_back_is_not_taken_again_by_who_had_kept_it() {
     let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
     assert!(taken.await.unwrap());
 }
+
+#[tokio::test]
+async fn nobody_touches_a_record_whose_refresh_token_is_away() {
+    // F2, F9: or its successor would find another version, and be dropped.
+    let world = World::new().await;
+    let short = Duration::from_secs(700);
+    let users = world.builder().session_timeout(short).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    // A look at the session in use, half of its time later, just before the next try to save it.
+    let saves = world.store.calls(Call::Save);
+    world.clock.until_timers(2).await;
+    world.advance(360);
+    world.store.until_calls(Call::Save, saves + 1).await;
+    world.store.be(Mode::Well);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    soon(users.shutdown()).await.unwrap();
+    let stored = world.store.record(&world.store.last_key()).await.unwrap();
+    assert!(String::from_utf8_lossy(stored.data().unwrap()).contains("refresh-alice-2"));
+}
