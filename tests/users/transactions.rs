@@ -478,3 +478,28 @@ async fn nobody_touches_a_record_whose_refresh_token_is_away() {
     let stored = world.store.record(&world.store.last_key()).await.unwrap();
     assert!(String::from_utf8_lossy(stored.data().unwrap()).contains("refresh-alice-2"));
 }
+
+#[tokio::test]
+async fn what_the_store_has_not_taken_is_served_however_many_other_users_come() {
+    // F2, F9
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(16).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    world.clock.until_timers(2).await;
+    world.advance(1);
+    for user in 0..100 {
+        let nobody = crate::subject(&format!("user{user}"));
+        assert_eq!(kind(&users, &nobody).await, ErrorKind::SignInRequired);
+    }
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
