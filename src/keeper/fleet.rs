@@ -62,7 +62,8 @@ impl Keeper {
     }
 
     /// Looks whether the record of `slot` still is what it was; the answer is another token, if
-    /// there is one.
+    /// there is one. Waits for nobody: a flight that hangs must not keep calls that have a good
+    /// token (A5). What such a flight has read of the record, and whether it lives on, is its care.
     pub(crate) async fn check(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
@@ -72,10 +73,13 @@ impl Keeper {
         let Some(key) = slot.account.store_key else {
             return Ok(None);
         };
-        let _turn = slot.account.record.turn().await;
+        let turn = slot.account.record.turn_if_free();
         let found = vault.load(&key).await?;
         self.still_there(slot, &found, epoch)?;
         let newer = self.newer_token(&found, slot, RefreshReason::Soft, self.clock.now());
+        if turn.is_none() {
+            return Ok(newer);
+        }
         slot.account.record.resume(&found);
         slot.account.record.rest();
         if let (Some(mut kept), Some(version)) = (found.kept, found.version)

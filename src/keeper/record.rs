@@ -82,6 +82,11 @@ impl Record {
         self.queue.lock().await
     }
 
+    /// The turn, if no other flight of this process is at the same grant key.
+    pub(crate) fn turn_if_free(&self) -> Option<Turn<'_, ()>> {
+        self.queue.try_lock().ok()
+    }
+
     /// Whether the refresh token was sent and no answer came. Sending it again might make the
     /// server revoke the access token that is still good (E3).
     pub(crate) fn is_answer_lost(&self) -> bool {
