@@ -81,7 +81,10 @@ impl<'flight> Transaction<'flight> {
             }
             self.kept.dead = true;
         }
-        self.kept.away_since = None;
+        // Whatever a repetition meets, only a success finds a refresh token whose answer was lost.
+        if !record.is_answer_lost() {
+            self.kept.away_since = None;
+        }
         self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
             Ok(false) if self.kept.dead => Error::outdated(),

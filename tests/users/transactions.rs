@@ -503,3 +503,37 @@ async fn what_the_store_has_not_taken_is_served_however_many_other_users_come() 
     }
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
 }
+
+#[tokio::test]
+async fn a_lost_answer_is_not_forgotten_because_the_next_attempt_was_turned_away() {
+    // E3: only a success finds the refresh token again.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(500);
+    // The server has rotated, and its answer does not come.
+    world.login.then(Answer::Lost);
+    assert!(token(&users, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    soon(async {
+        while users.for_subject(&alice).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // An API refuses the token, so there is another attempt, and the server is busy.
+    let busy = Reply::new(503).header("retry-after", "5");
+    world.login.then(Answer::Reply(busy));
+    let other = world.process();
+    let refused = soon(other.for_subject(&alice).token()).await.unwrap();
+    other.refuse(&refused);
+    assert!(soon(other.for_subject(&alice).token()).await.is_ok());
+    assert_eq!(world.login.token_requests(), 2);
+    // A use of the old refresh token would end the access token, which is good elsewhere.
+    let narrowed = TokenOptions::new().scope("more");
+    let third = world.process();
+    let error = soon(third.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 2);
+    assert!(!world.login.is_dead("alice"));
+}
