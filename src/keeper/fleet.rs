@@ -74,7 +74,10 @@ impl Keeper {
             return Ok(None);
         };
         let turn = slot.account.record.turn_if_free();
-        let found = vault.load(&key).await?;
+        let found = slot
+            .account
+            .record
+            .without_own_mark(vault.load(&key).await?);
         self.still_there(slot, &found, epoch)?;
         let newer = self.newer_token(&found, slot, RefreshReason::Soft, self.clock.now());
         if turn.is_none() {
@@ -115,7 +118,7 @@ impl Keeper {
         let mut conflicts = 0;
         loop {
             let found = match vault.load(&errand.key).await {
-                Ok(found) => found,
+                Ok(found) => errand.slot.account.record.without_own_mark(found),
                 Err(error) => return self.without_store(errand, error).await,
             };
             if let Some(outcome) = self.settled(&found, errand) {
@@ -146,7 +149,7 @@ impl Keeper {
         tenancy: Arc<Tenancy>,
     ) -> Result<Arrival, Error> {
         let found = match vault.load(&errand.key).await {
-            Ok(found) => found,
+            Ok(found) => errand.slot.account.record.without_own_mark(found),
             Err(error) => return self.without_store(errand, error).await,
         };
         if let Some(outcome) = self.settled(&found, errand) {

@@ -37,6 +37,8 @@ struct State {
     answer_lost: bool,
     /// What the store had when it was last asked or told.
     version: Option<Version>,
+    /// What the store has, or may have, if its mark is ours and nothing was sent after it.
+    unsent: Option<Version>,
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     origin: Option<Origin>,
     /// Newer than what the store has, and not known to be there.
@@ -102,6 +104,26 @@ impl Record {
             record: self,
             refresh_token,
         }
+    }
+
+    /// Says that the record is marked under this version, before the refresh token is sent.
+    pub(crate) fn about_to_send(&self, version: Version) {
+        self.state().unsent = Some(version);
+    }
+
+    /// Says that the refresh token is sent now.
+    pub(crate) fn sending(&self) {
+        self.state().unsent = None;
+    }
+
+    /// Takes no account of a mark that this process wrote itself and sent nothing after: the store
+    /// had not said that it took it, or the flight ended in between.
+    pub(crate) fn without_own_mark(&self, mut found: Found) -> Found {
+        let is_own = found.version.is_some() && found.version == self.state().unsent;
+        if let Some(kept) = found.kept.as_mut().filter(|_| is_own) {
+            kept.away_since = None;
+        }
+        found
     }
 
     /// Takes note of what the last error of a flight says of `refresh_token`, which it spent.

@@ -27,6 +27,8 @@ pub(crate) struct Transaction<'flight> {
     pub(crate) tenancy: Arc<Tenancy>,
     kept: Kept,
     version: Option<Version>,
+    /// Whether this flight has said in the record that it sends the refresh token.
+    is_marked: bool,
 }
 
 impl<'flight> Transaction<'flight> {
@@ -47,22 +49,29 @@ impl<'flight> Transaction<'flight> {
             tenancy,
             kept: found.kept.unwrap_or_default(),
             version: found.version,
+            is_marked: false,
         }
     }
 
     /// Marks a refresh token that is about to be spent: if this process ends before it has written
     /// what came of it, the others know that it may be spent already (E3, F6).
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
-        if spends && self.kept.away_since.is_none() {
-            self.kept.away_since = Some(self.vault.now());
-            if !self.write().await? {
+        let record = &self.slot.account.record;
+        if spends && !self.is_marked {
+            // Also where there is a mark: its version is known to whoever sent nothing after it.
+            self.kept.away_since.get_or_insert(self.vault.now());
+            let version = Version::random()?;
+            record.about_to_send(version);
+            if !self.write_as(version).await? {
                 return Err(Error::outdated());
             }
+            self.is_marked = true;
         }
         // The last look before the request goes out: this process may have been stopped.
         if !self.tenancy.is_ours() {
             return Err(Error::outdated());
         }
+        record.sending();
         Ok(())
     }
 
@@ -146,7 +155,10 @@ impl<'flight> Transaction<'flight> {
     }
 
     async fn write(&mut self) -> Result<bool, Error> {
-        let version = Version::random()?;
+        self.write_as(Version::random()?).await
+    }
+
+    async fn write_as(&mut self, version: Version) -> Result<bool, Error> {
         let saved = self
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
@@ -174,6 +186,7 @@ impl<'flight> Transaction<'flight> {
         }
         kept.id_token = response.id_token.clone();
         kept.away_since = None;
+        self.is_marked = false;
         kept.unspecific_refusals = 0;
         kept.dead = false;
         let expires_at = match response.lifetime {

@@ -41,6 +41,8 @@ pub(crate) enum Mode {
     Down,
     /// Calls of this kind fail.
     Failing(Call),
+    /// Records are saved, and the calls fail all the same.
+    SavingSilently,
     /// All calls hang.
     Hanging,
     /// Calls of this kind panic.
@@ -157,7 +159,11 @@ impl TokenStore for FragileStore {
         keep_for: Duration,
     ) -> Result<bool, Error> {
         self.pass(Call::Save, key).await?;
-        self.0.memory.save(key, record, expected, keep_for).await
+        let saved = self.0.memory.save(key, record, expected, keep_for).await;
+        match *self.0.mode.lock().unwrap() {
+            Mode::SavingSilently => Err(Error::store("no answer comes, on purpose")),
+            _ => saved,
+        }
     }
 
     async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {

@@ -395,3 +395,25 @@ async fn a_new_sign_in_by_another_process_takes_all_tokens_of_the_earlier_one_aw
     }
     assert!(!world.login.is_dead("alice"));
 }
+
+#[tokio::test]
+async fn a_process_that_was_stopped_before_it_sent_does_not_take_its_own_mark_for_a_lost_answer() {
+    // F3, E3
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(500);
+    // Stopped between the mark and the sending, while the access token is still good.
+    world.store.hold(Call::Save);
+    token(&users, &alice).await.unwrap();
+    world.store.until_held(1).await;
+    world.clock.suspend(Duration::from_secs(11));
+    world.store.release();
+    soon(async {
+        while token(&users, &alice).await.unwrap() != "access-alice-2" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.login.token_requests(), 1);
+}

@@ -157,3 +157,20 @@ async fn a_refresh_that_hangs_keeps_no_call_with_a_good_token_from_the_store() {
     world.login.release();
     assert!(soon(hanging).await.unwrap().is_err());
 }
+
+#[tokio::test]
+async fn a_mark_that_the_store_took_without_saying_so_holds_nobody_back() {
+    // E3, F4: nothing was sent.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let narrowed = TokenOptions::new().scope("more");
+    world.store.be(Mode::SavingSilently);
+    let handle = users.for_subject(&alice);
+    let error = soon(handle.token_with(&narrowed)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert_eq!(world.login.token_requests(), 0);
+    world.store.be(Mode::Well);
+    world.advance(5);
+    assert!(soon(handle.token_with(&narrowed)).await.is_ok());
+}
