@@ -48,14 +48,16 @@ impl Cache {
 
     /// Drops what nobody will miss, then the least recently used, a sixteenth of the capacity at
     /// once: so that the walk through all of them is paid for by many insertions. A slot with a
-    /// flight under way stays, since its callers and its outcome belong to it; so does a user's
-    /// primary one while there are others, since it leads to them when the user signs out.
+    /// flight under way stays, since its callers and its outcome belong to it; so does one whose
+    /// tokens the store has not taken yet, since nobody else has them, and a user's primary one
+    /// while there are others, since it leads to them when the user signs out.
     fn make_room(&self, now: Moment) {
         let map = self.slots.pin();
         let mut by_use = Vec::with_capacity(map.len());
         for (key, slot) in &map {
             let leads = key.parameters.is_empty() && slot.account.is_narrowed();
-            if leads || slot.ledger().flight().is_some() {
+            let is_alone = slot.account.record.unsaved().is_some();
+            if leads || is_alone || slot.ledger().flight().is_some() {
                 continue;
             }
             let idle = now.monotonic.as_secs().saturating_sub(slot.last_used());

@@ -29,6 +29,8 @@ pub(crate) struct Tenancy {
     renewed: Mutex<Moment>,
     /// Whether the flight leaves it to those who bring its tokens to safety.
     is_passed_on: AtomicBool,
+    /// Who renews it need not know that it was given back, and must not take it anew.
+    is_given_back: AtomicBool,
 }
 
 impl Tenancy {
@@ -47,6 +49,7 @@ impl Tenancy {
                 lease,
                 renewed: Mutex::new(asked),
                 is_passed_on: AtomicBool::new(false),
+                is_given_back: AtomicBool::new(false),
             })
         }))
     }
@@ -88,10 +91,14 @@ impl Tenancy {
     }
 
     pub(crate) async fn give_back(&self) {
+        self.is_given_back.store(true, Ordering::Release);
         self.vault.release(&self.key, &self.lease).await;
     }
 
     async fn renew(&self) {
+        if self.is_given_back.load(Ordering::Acquire) {
+            return;
+        }
         let asked = self.vault.clock.now();
         if let Ok(true) = self.vault.lease(&self.key, &self.lease).await {
             *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = asked;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSource};
+use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSet, TokenSource};
 use tokio::task::JoinSet;
 
 use crate::support::soon;
@@ -514,4 +514,54 @@ async fn a_call_that_needs_a_longer_life_asks_although_the_store_has_a_token() {
         assert!(soon(users.token_with(&options)).await.is_ok());
     }
     assert_eq!(world.login.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_new_sign_in_by_another_process_takes_all_tokens_of_the_earlier_one_away() {
+    // F10, D8: also those that the new session has no successor of.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    let handle = other.for_subject(&alice);
+    let more = TokenOptions::new().scope("more");
+    let earlier = [
+        soon(handle.token()).await.unwrap(),
+        soon(handle.token_with(&more)).await.unwrap(),
+    ];
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    let refresh_token = tokens.refresh_token().unwrap().clone();
+    let without_access_token = TokenSet::from_refresh_token(refresh_token);
+    one.sign_in(&alice, without_access_token).await.unwrap();
+    world.advance(60);
+    let later = [
+        soon(handle.token_with(&more)).await.unwrap(),
+        soon(handle.token()).await.unwrap(),
+    ];
+    for (earlier, later) in earlier.iter().zip([&later[1], &later[0]]) {
+        assert_ne!(earlier.expose(), later.expose());
+        assert!(world.login.owner(later.expose()).is_some());
+    }
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_before_it_sent_does_not_take_its_own_mark_for_a_lost_answer() {
+    // F3, E3
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(500);
+    // Stopped between the mark and the sending, while the access token is still good.
+    world.store.hold(Call::Save);
+    token(&users, &alice).await.unwrap();
+    world.store.until_held(1).await;
+    world.clock.suspend(Duration::from_secs(11));
+    world.store.release();
+    soon(async {
+        while token(&users, &alice).await.unwrap() != "access-alice-2" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.login.token_requests(), 1);
 }
