@@ -17,6 +17,8 @@
 //   /api/...             the protected API: 200 for a live token, 401 for any other
 //   /admin/token-requests what the token endpoint was asked, in order
 //   /admin/api-requests   what the API was sent, in order
+//   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
+//   /admin/revoked        whose refresh token families have ended, in order
 //   /admin/revoke         POST a token as the body: that access token dies, and nothing else
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -136,10 +138,15 @@ class Issuer {
     this.url = origin + mount;
     this.tokenRequests = [];
     this.apiRequests = [];
+    this.rotations = [];
+    this.revoked = [];
     this.provider = new Provider(this.url, configuration(mount));
+    this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
+      const cameAt = now();
       await next();
       if (ctx.oidc?.route !== 'token') return;
+      this.note(ctx, cameAt);
       this.tokenRequests.push({
         grant_type: ctx.oidc.params?.grant_type ?? null,
         status: ctx.status,
@@ -147,6 +154,21 @@ class Issuer {
       });
     });
     this.answerByProvider = this.provider.callback();
+  }
+
+  /** Writes down what a refresh token was used for, and when: the clock is that of the machine. */
+  note(ctx, cameAt) {
+    const { params, entities } = ctx.oidc;
+    if (params?.grant_type !== 'refresh_token') return;
+    this.rotations.push({
+      account: entities.Account?.accountId ?? null,
+      user_agent: ctx.get('user-agent'),
+      sent: params.refresh_token ?? null,
+      issued: ctx.body?.refresh_token ?? null,
+      came_at: cameAt,
+      answered_at: now(),
+      status: ctx.status,
+    });
   }
 
   /** Takes the request if it is below this issuer's mount; says whether it did. */
@@ -158,6 +180,8 @@ class Issuer {
     else if (path.startsWith('/interaction/')) await this.logIn(request, response);
     else if (path === '/admin/token-requests') json(response, 200, this.tokenRequests);
     else if (path === '/admin/api-requests') json(response, 200, this.apiRequests);
+    else if (path === '/admin/rotations') json(response, 200, this.rotations);
+    else if (path === '/admin/revoked') json(response, 200, this.revoked);
     else if (path === '/admin/revoke') await this.revoke(request, response);
     else {
       // As express and koa-mount do it: the provider finds its mount by comparing the two.
@@ -224,6 +248,11 @@ class Issuer {
     await token?.destroy();
     json(response, token ? 200 : 404, {});
   }
+}
+
+/** Milliseconds since 1970, with fractions. */
+function now() {
+  return performance.timeOrigin + performance.now();
 }
 
 async function read(request) {

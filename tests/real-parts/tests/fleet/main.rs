@@ -1,0 +1,212 @@
+//! F2 to F6: a fleet of real processes, real Redis, and the real `oidc-provider`, which ends a whole
+//! family of refresh tokens when one of them is used twice.
+//!
+//! Each test runs its load for 15 s, or for as many seconds as the environment variable
+//! `FLEET_SECONDS` says. The tests print their figures: `cargo test -p real-parts --test fleet --
+//! --nocapture`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use real_parts::fleet::{Call, Line, Orders, Place, now};
+use real_parts::{AuthorizationServer, BASIC, Issuer, RedisServer, Worker};
+use reqwest_bearer::{
+    AuthorizationCode, ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject,
+    TokenEndpoint, TokenSet, TokenSource,
+};
+use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
+
+mod load;
+
+/// What `expires_in` says. oidc-provider counts whole seconds, so a token is dead up to a second
+/// earlier: after the beginning of the soft window (4.6 to 4.8 s), whatever the fraction.
+const LIFETIME: u32 = 6;
+const USERS: usize = 30;
+const PROCESSES: usize = 8;
+/// Of the whole fleet: each user's page makes some eight calls a second.
+const CALLS_PER_SECOND: f64 = 240.0;
+
+fn duration() -> Duration {
+    let seconds = std::env::var("FLEET_SECONDS").map_or(15, |text| {
+        text.parse().expect("FLEET_SECONDS is a number of seconds")
+    });
+    Duration::from_secs(seconds)
+}
+
+/// Loads would disturb each other, so the tests of this file take turns.
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
+
+/// The servers of one test, and its users.
+struct World {
+    server: AuthorizationServer,
+    redis: RedisServer,
+    folder: PathBuf,
+    users: Vec<String>,
+}
+
+impl World {
+    /// With users who have signed in, and of whom the store has nothing but a refresh token.
+    async fn start() -> Self {
+        let settings = json!({ "accessTokenTtl": LIFETIME });
+        let server = AuthorizationServer::start_with(settings).await;
+        let redis = RedisServer::start_persistent().await;
+        let folder = format!(
+            "real-parts-fleet-{}-{}",
+            std::process::id(),
+            fastrand::u32(..)
+        );
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        let users: Vec<_> = (0..USERS).map(|number| format!("user-{number}")).collect();
+        let world = Self {
+            server,
+            redis,
+            folder,
+            users,
+        };
+        let source = world.source();
+        for user in &world.users {
+            let tokens = world.sign_in(user).await;
+            let subject = Subject::new(user).expect("a name");
+            source.sign_in(&subject, tokens).await.expect("Redis is up");
+        }
+        world
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.server.root
+    }
+
+    fn endpoint(&self) -> TokenEndpoint {
+        let client = ClientAuthentication::client_secret_basic(BASIC.id, BASIC.secret);
+        TokenEndpoint::discover(self.issuer().url(), client).expect("an issuer on this machine")
+    }
+
+    /// The token source of the process that users sign in at: the test's own.
+    fn source(&self) -> TokenSource {
+        let store = RedisStore::open(self.redis.url(), Protection::plain_text());
+        TokenSource::builder(RefreshTokenGrant::for_users(self.endpoint()))
+            .store(store.expect("a URL of Redis"))
+            .build()
+            .expect("settings that work")
+    }
+
+    /// Without the access token, so that a user's first call needs a refresh.
+    async fn sign_in(&self, user: &str) -> TokenSet {
+        let signed_in = self
+            .issuer()
+            .sign_in(BASIC.id, user, "openid offline_access")
+            .await;
+        let tokens = AuthorizationCode::new(signed_in.code)
+            .redirect_uri(signed_in.redirect_uri)
+            .code_verifier(signed_in.code_verifier)
+            .exchange(&self.endpoint())
+            .await
+            .expect("the server takes its own code");
+        let refresh_token = tokens
+            .refresh_token()
+            .expect("offline_access was asked for");
+        TokenSet::from_refresh_token(refresh_token.expose())
+    }
+
+    /// What each of `processes` processes is to do, so that together they make all the calls. The
+    /// users come one after the other within one lifetime, so that their refreshes are spread as
+    /// evenly as those of a real crowd, and a count of them does not hang on the last moment.
+    fn orders(&self, processes: usize) -> Orders {
+        Orders {
+            issuer: self.issuer().url().to_owned(),
+            api: self.issuer().api(),
+            store: Place::Redis(self.redis.url()),
+            users: self.users.clone(),
+            calls_per_second: CALLS_PER_SECOND / processes as f64,
+            first_user_at: now() + 1000.0,
+            next_user_after: f64::from(LIFETIME) * 1000.0 / USERS as f64,
+            abort_before_save: 0.0,
+            log: PathBuf::new(),
+        }
+    }
+
+    fn fleet(&self, processes: usize) -> Fleet<'_> {
+        let mut fleet = Fleet {
+            world: self,
+            orders: self.orders(processes),
+            workers: Vec::new(),
+        };
+        for _ in 0..processes {
+            fleet.add(0.0);
+        }
+        fleet
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // The lines of the processes say what went wrong.
+        if std::thread::panicking() {
+            eprintln!("the logs of the processes are in {}", self.folder.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// The processes that have been started, dead ones included.
+struct Fleet<'world> {
+    world: &'world World,
+    orders: Orders,
+    workers: Vec<Worker>,
+}
+
+impl Fleet<'_> {
+    /// Starts one more process.
+    fn add(&mut self, abort_before_save: f64) -> usize {
+        let number = self.workers.len();
+        let orders = Orders {
+            abort_before_save,
+            log: self.world.folder.join(format!("{number}.jsonl")),
+            ..self.orders.clone()
+        };
+        let program = env!("CARGO_BIN_EXE_fleet_worker");
+        self.workers.push(Worker::start(program, orders));
+        number
+    }
+
+    /// Ends those that still run, which is to be in order.
+    async fn stop(&mut self) {
+        for worker in &mut self.workers {
+            if worker.ended().is_none() {
+                worker.stop().await;
+            }
+        }
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        self.workers.iter().flat_map(Worker::lines).collect()
+    }
+
+    /// All calls that have ended, in the order of their beginning.
+    fn calls(&self) -> Vec<Call> {
+        let lines = self.lines().into_iter();
+        let calls = lines.filter_map(|line| match line {
+            Line::Call(call) => Some(call),
+            _ => None,
+        });
+        let mut calls: Vec<_> = calls.collect();
+        calls.sort_by(|one, other| one.at.total_cmp(&other.at));
+        calls
+    }
+}
+
+/// The value below which this share of the values lie.
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values
+        .get((last as f64 * share).round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
