@@ -14,7 +14,8 @@
 //
 // Below each of them:
 //
-//   /api/...             the protected API: 200 for a live token, 401 for any other
+//   /api/...             the protected API: 200 for a live token, 401 for any other; its header
+//                        `Token-Expires-At` says until when the token lives, in seconds since 1970
 //   /admin/token-requests what the token endpoint was asked, in order
 //   /admin/api-requests   what the API was sent, in order
 //   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
@@ -211,6 +212,7 @@ class Issuer {
     this.apiRequests.push({ method: request.method, path, authorization, status });
 
     if (token) {
+      response.setHeader('Token-Expires-At', token.exp);
       json(response, 200, {
         path,
         body,

@@ -30,6 +30,8 @@ pub struct Orders {
     pub next_user_after: f64,
     /// How likely it is that the process aborts before a new refresh token is written.
     pub abort_before_save: f64,
+    /// From this time on it does not abort any more.
+    pub abort_until: f64,
     /// The file that the lines are appended to.
     pub log: PathBuf,
 }
@@ -99,6 +101,8 @@ pub struct Call {
     pub status: Option<u16>,
     /// Whose token the API said that it was.
     pub owner: Option<String>,
+    /// When that token ends, as the API said: milliseconds since 1970.
+    pub expires_at: Option<f64>,
     /// The kind of our error: in place of an answer, or along with it.
     pub error: Option<String>,
     /// Whether that error says that waiting helps.

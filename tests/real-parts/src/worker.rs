@@ -53,9 +53,13 @@ impl Worker {
         now()
     }
 
-    /// Closes its standard input, and waits until it has ended in order.
-    pub async fn stop(&mut self) {
+    /// Closes its standard input: it makes no further calls.
+    pub fn tell_to_end(&mut self) {
         drop(self.process.stdin.take());
+    }
+
+    /// Waits until it has ended in order.
+    pub async fn until_ended(&mut self) {
         let ended = tokio::time::timeout(END_LIMIT, self.process.wait()).await;
         let status = ended
             .expect("the process did not end within a minute")

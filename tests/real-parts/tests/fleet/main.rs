@@ -5,6 +5,7 @@
 //! `FLEET_SECONDS` says. The tests print their figures: `cargo test -p real-parts --test fleet --
 //! --nocapture`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use reqwest_bearer::{
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
+mod killed;
 mod load;
 
 /// What `expires_in` says. oidc-provider counts whole seconds, so a token is dead up to a second
@@ -40,10 +42,17 @@ async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
+/// Lets the load run on. The time is the load's, and nothing is waited for.
+async fn run_for(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
 /// The servers of one test, and its users.
 struct World {
     server: AuthorizationServer,
     redis: RedisServer,
+    /// Where the processes find Redis: there, or behind a proxy.
+    store: SocketAddr,
     folder: PathBuf,
     users: Vec<String>,
 }
@@ -64,6 +73,7 @@ impl World {
         let users: Vec<_> = (0..USERS).map(|number| format!("user-{number}")).collect();
         let world = Self {
             server,
+            store: redis.address(),
             redis,
             folder,
             users,
@@ -120,20 +130,21 @@ impl World {
         Orders {
             issuer: self.issuer().url().to_owned(),
             api: self.issuer().api(),
-            store: Place::Redis(self.redis.url()),
+            store: Place::Redis(format!("redis://{}", self.store)),
             users: self.users.clone(),
             calls_per_second: CALLS_PER_SECOND / processes as f64,
             first_user_at: now() + 1000.0,
             next_user_after: f64::from(LIFETIME) * 1000.0 / USERS as f64,
             abort_before_save: 0.0,
+            abort_until: now() + duration().as_secs_f64() * 1000.0,
             log: PathBuf::new(),
         }
     }
 
-    fn fleet(&self, processes: usize) -> Fleet<'_> {
+    fn fleet(&self, processes: usize) -> Fleet {
         let mut fleet = Fleet {
-            world: self,
             orders: self.orders(processes),
+            folder: self.folder.clone(),
             workers: Vec::new(),
         };
         for _ in 0..processes {
@@ -155,19 +166,19 @@ impl Drop for World {
 }
 
 /// The processes that have been started, dead ones included.
-struct Fleet<'world> {
-    world: &'world World,
+struct Fleet {
+    folder: PathBuf,
     orders: Orders,
     workers: Vec<Worker>,
 }
 
-impl Fleet<'_> {
+impl Fleet {
     /// Starts one more process.
     fn add(&mut self, abort_before_save: f64) -> usize {
         let number = self.workers.len();
         let orders = Orders {
             abort_before_save,
-            log: self.world.folder.join(format!("{number}.jsonl")),
+            log: self.folder.join(format!("{number}.jsonl")),
             ..self.orders.clone()
         };
         let program = env!("CARGO_BIN_EXE_fleet_worker");
@@ -177,9 +188,29 @@ impl Fleet<'_> {
 
     /// Ends those that still run, which is to be in order.
     async fn stop(&mut self) {
-        for worker in &mut self.workers {
-            if worker.ended().is_none() {
-                worker.stop().await;
+        let running: Vec<_> = self
+            .workers
+            .iter_mut()
+            .filter_map(|worker| worker.ended().is_none().then_some(worker))
+            .collect();
+        let mut ending = Vec::new();
+        for worker in running {
+            worker.tell_to_end();
+            ending.push(worker);
+        }
+        for worker in ending {
+            worker.until_ended().await;
+        }
+        for line in self.lines() {
+            if let Line::Ended {
+                unanswered, error, ..
+            } = line
+            {
+                assert_eq!(
+                    (unanswered, error),
+                    (0, None),
+                    "calls hang, or tokens are unsaved"
+                );
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use real_parts::BASIC;
 use real_parts::fleet::{Call, Line, Orders, Place, now};
 use reqwest_bearer::reqwest;
+use reqwest_bearer::reqwest::header::HeaderValue;
 use reqwest_bearer::{
     ClientAuthentication, ClientCredentials, Error, Event, NamedClient, Protection, RedisStore,
     RefreshTokenGrant, Subject, TokenEndpoint, TokenSource, TokenStore,
@@ -72,7 +73,7 @@ fn source(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> TokenSourc
     };
     let telling = log.clone();
     builder
-        .store(Watched::new(store, log.clone(), orders.abort_before_save))
+        .store(Watched::new(store, log.clone(), orders.clone()))
         .on_event(move |event| tell(&telling, event))
         .build()
         .expect("settings that work")
@@ -137,6 +138,7 @@ async fn call(api: NamedClient, user: Option<String>) -> Call {
         user: user.unwrap_or_default(),
         status: None,
         owner: None,
+        expires_at: None,
         error: None,
         transient: false,
         message: None,
@@ -152,6 +154,8 @@ async fn call(api: NamedClient, user: Option<String>) -> Call {
                 note(reason);
             }
             call.status = Some(answer.status().as_u16());
+            call.expires_at =
+                seconds(answer.headers().get("token-expires-at")).map(|at| at * 1000.0);
             let body: Value = answer.json().await.unwrap_or_default();
             // A token of the application is nobody's.
             call.owner = body["sub"].as_str().map(ToOwned::to_owned).or_else(|| {
@@ -166,6 +170,10 @@ async fn call(api: NamedClient, user: Option<String>) -> Call {
     }
     call.took = now() - at;
     call
+}
+
+fn seconds(header: Option<&HeaderValue>) -> Option<f64> {
+    header?.to_str().ok()?.parse().ok()
 }
 
 fn kind(error: &Error) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use real_parts::fleet::{Line, now};
+use real_parts::fleet::{Line, Orders, now};
 use reqwest_bearer::{Error, Lease, StoreKey, StoredRecord, TokenStore, Version};
 use serde_json::Value;
 
@@ -14,17 +14,17 @@ use crate::log::Log;
 pub(crate) struct Watched<S> {
     store: S,
     log: Arc<Log>,
-    abort_before_save: f64,
+    orders: Orders,
     /// What each record had when it was last read or written.
     known: Mutex<HashMap<StoreKey, String>>,
 }
 
 impl<S: TokenStore> Watched<S> {
-    pub(crate) fn new(store: S, log: Arc<Log>, abort_before_save: f64) -> Self {
+    pub(crate) fn new(store: S, log: Arc<Log>, orders: Orders) -> Self {
         Self {
             store,
             log,
-            abort_before_save,
+            orders,
             known: Mutex::default(),
         }
     }
@@ -63,7 +63,8 @@ impl<S: TokenStore> TokenStore for Watched<S> {
     ) -> Result<bool, Error> {
         let new = self.new_in(key, &record);
         if let Some(refresh_token) = &new
-            && fastrand::f64() < self.abort_before_save
+            && now() < self.orders.abort_until
+            && fastrand::f64() < self.orders.abort_before_save
         {
             self.log.write(&Line::Aborts {
                 at: now(),
