@@ -133,3 +133,27 @@ async fn a_store_that_is_down_when_others_are_looked_for_takes_no_good_token_awa
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
     assert_eq!(world.store.all_calls().len(), calls);
 }
+
+#[tokio::test]
+async fn a_token_that_is_refused_while_the_store_is_down_says_that_it_is_down() {
+    // C8, E8: in each of its ages, and while the failure is waited out.
+    for age in [100, 500, 590] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        let client = world.client(&users).for_subject(&alice);
+        world.store.be(Mode::Down);
+        world.advance(age);
+        world.login.end("access-alice-1");
+        for call in 0..3 {
+            let answer = soon(client.get("x").send()).await.unwrap();
+            assert_eq!(answer.status(), 401);
+            let reason = answer.extensions().get::<reqwest_bearer::Error>().unwrap();
+            assert_eq!(reason.kind(), ErrorKind::Store, "{age} {call}: {reason}");
+            assert!(reason.is_transient());
+        }
+        world.store.be(Mode::Well);
+        world.advance(5);
+        assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    }
+}
