@@ -53,22 +53,34 @@ impl<'flight> Transaction<'flight> {
     /// Marks a refresh token that is about to be spent: if this process ends before it has written
     /// what came of it, the others know that it may be spent already (E3, F6).
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
-        if spends && self.kept.away_since.is_none() {
-            self.kept.away_since = Some(self.vault.now());
+        let before = (self.kept.away_since, self.kept.answer_lost);
+        let marks = spends && (before.0.is_none() || before.1);
+        if marks {
+            self.kept.away_since = before.0.or(Some(self.vault.now()));
+            self.kept.answer_lost = false;
             if !self.write().await? {
                 return Err(Error::outdated());
             }
         }
         // The last look before the request goes out: this process may have been stopped.
-        if !self.tenancy.is_ours() {
-            return Err(Error::outdated());
+        if self.tenancy.is_ours() {
+            return Ok(());
         }
-        Ok(())
+        if marks {
+            (self.kept.away_since, self.kept.answer_lost) = before;
+            // If it stays, others wait longer than they would have to.
+            let _ = self.write().await;
+        }
+        Err(Error::outdated())
     }
 
-    /// Writes what a flight that failed has learned. A lost answer leaves its mark.
+    /// Writes what a flight that failed has learned. A lost answer leaves the mark, and the word
+    /// that nobody has anything to write.
     pub(crate) async fn failed(&mut self, error: Error) -> Error {
         if error.how_far().is_loss() {
+            self.kept.answer_lost = true;
+            // If it is not written, others wait for what does not come.
+            let _ = self.write().await;
             return error;
         }
         let record = &self.slot.account.record;
@@ -82,6 +94,7 @@ impl<'flight> Transaction<'flight> {
             self.kept.dead = true;
         }
         self.kept.away_since = None;
+        self.kept.answer_lost = false;
         self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
             Ok(false) if self.kept.dead => Error::outdated(),
@@ -178,6 +191,7 @@ impl<'flight> Transaction<'flight> {
         }
         kept.id_token = response.id_token.clone();
         kept.away_since = None;
+        kept.answer_lost = false;
         kept.unspecific_refusals = 0;
         kept.dead = false;
         let expires_at = match response.lifetime {

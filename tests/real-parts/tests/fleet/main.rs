@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 mod killed;
 mod load;
+mod outage;
 
 /// What `expires_in` says. oidc-provider counts whole seconds, so a token is dead up to a second
 /// earlier: after the beginning of the soft window (4.6 to 4.8 s), whatever the fraction.
