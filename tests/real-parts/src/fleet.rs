@@ -32,6 +32,8 @@ pub struct Orders {
     pub abort_before_save: f64,
     /// From this time on it does not abort any more.
     pub abort_until: f64,
+    /// How long a token request may take, in seconds.
+    pub token_request_timeout: f64,
     /// The file that the lines are appended to.
     pub log: PathBuf,
 }

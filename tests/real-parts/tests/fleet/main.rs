@@ -21,6 +21,11 @@ use tokio::sync::{Mutex, MutexGuard};
 mod killed;
 mod load;
 mod outage;
+mod stopped;
+
+#[path = "../../../support/http_server.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod http_server;
 
 /// What `expires_in` says. oidc-provider counts whole seconds, so a token is dead up to a second
 /// earlier: after the beginning of the soft window (4.6 to 4.8 s), whatever the fraction.
@@ -138,6 +143,7 @@ impl World {
             next_user_after: f64::from(LIFETIME) * 1000.0 / USERS as f64,
             abort_before_save: 0.0,
             abort_until: now() + duration().as_secs_f64() * 1000.0,
+            token_request_timeout: 10.0,
             log: PathBuf::new(),
         }
     }

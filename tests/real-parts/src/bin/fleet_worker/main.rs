@@ -63,6 +63,7 @@ fn source(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> TokenSourc
     let name = format!("fleet-worker/{}", std::process::id());
     let endpoint = TokenEndpoint::builder(client)
         .issuer(&orders.issuer)
+        .attempt_timeout(Duration::from_secs_f64(orders.token_request_timeout))
         .http(reqwest::Client::builder().user_agent(name))
         .build()
         .expect("an issuer");
@@ -73,6 +74,7 @@ fn source(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> TokenSourc
     };
     let telling = log.clone();
     builder
+        .attempt_timeout(Duration::from_secs_f64(orders.token_request_timeout))
         .store(Watched::new(store, log.clone(), orders.clone()))
         .on_event(move |event| tell(&telling, event))
         .build()
