@@ -101,7 +101,7 @@ pub(crate) struct Issued {
 }
 
 /// What came with the token.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Brought {
     pub(crate) scope: Option<String>,
     pub(crate) id_token: Option<Secret>,

@@ -46,6 +46,8 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Keeper {
     pub(crate) id: SourceId,
     pub(crate) grant: SharedGrant,
+    /// Whether the grant is; every call asks.
+    pub(crate) for_users: bool,
     pub(crate) clock: Clock,
     pub(crate) jitter: Jitter,
     pub(crate) settings: Settings,

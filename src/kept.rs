@@ -48,13 +48,19 @@ pub(crate) struct KeptToken {
     pub(crate) refresh_at: Option<Duration>,
     pub(crate) scope: Option<String>,
     pub(crate) members: Map<String, Value>,
+    /// The newest one of the record, on the way out of it; the record has it once.
+    pub(crate) id_token: Option<Secret>,
 }
 
 impl Kept {
     /// The access token that was asked for with these parameters.
-    pub(crate) fn token(&self, parameters: &TokenParameters) -> Option<&KeptToken> {
+    pub(crate) fn token(&self, parameters: &TokenParameters) -> Option<KeptToken> {
         let mut tokens = self.tokens.iter();
-        tokens.find(|token| token.parameters == *parameters)
+        let token = tokens.find(|token| token.parameters == *parameters)?;
+        Some(KeptToken {
+            id_token: self.id_token.clone(),
+            ..token.clone()
+        })
     }
 
     /// Puts `token` in place of the one with the same parameters, and drops those that have ended.
@@ -242,6 +248,7 @@ impl WireToken {
             refresh_at: self.refresh_at.map(Duration::from_millis),
             scope: self.scope,
             members: self.members,
+            id_token: None,
         }
     }
 }
@@ -267,6 +274,7 @@ mod tests {
             refresh_at: Some(Duration::from_secs(3)),
             scope: Some("granted".to_owned()),
             members: Map::from_iter([("member".to_owned(), json!({"a": [1]}))]),
+            id_token: None,
         }
     }
 

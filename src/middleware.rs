@@ -259,7 +259,9 @@ impl Middleware for BearerTokenMiddleware {
                 Err(error) => return Err(error.into_middleware()),
             }
             let keeper = self.source.keeper();
-            let place = self.source.place(extensions.get(), options);
+            let users = self.source.is_for_users();
+            let explicit = users.then(|| extensions.get()).flatten();
+            let place = self.source.place(explicit, options);
             let place = place.map_err(Error::into_middleware)?;
             let slot = place.as_ref().unwrap_or(&keeper.primary);
             let deadline = Deadline::of(&request, &keeper.clock);

@@ -52,7 +52,7 @@ pub struct TokenSource {
     /// Whose tokens this handle is for, unless a request says otherwise.
     subject: Option<Subject>,
     /// What its requests ask for, unless they ask for something themselves.
-    parameters: Arc<TokenParameters>,
+    parameters: Option<Arc<TokenParameters>>,
 }
 
 impl TokenSource {
@@ -88,7 +88,10 @@ impl TokenSource {
     #[must_use]
     pub fn with_parameters(&self, parameters: TokenParameters) -> Self {
         Self {
-            parameters: Arc::new(parameters.or(&self.parameters)),
+            parameters: Some(Arc::new(match &self.parameters {
+                Some(known) => parameters.or(known),
+                None => parameters,
+            })),
             ..self.clone()
         }
     }
@@ -161,7 +164,7 @@ impl TokenSource {
     /// As [`TokenSource::token`].
     pub async fn warm_up(&self) -> Result<(), Error> {
         match self.subject() {
-            None if self.keeper.grant.is_for_users() => match self.keeper.grant.endpoint() {
+            None if self.keeper.for_users => match self.keeper.grant.endpoint() {
                 Some(endpoint) => endpoint.locate().await,
                 None => Ok(()),
             },
@@ -208,6 +211,11 @@ impl TokenSource {
         self.keeper.shut_down().await
     }
 
+    /// Whether each request needs a subject.
+    pub(crate) fn is_for_users(&self) -> bool {
+        self.keeper.for_users
+    }
+
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
     }
@@ -217,7 +225,7 @@ impl TokenSource {
             keeper,
             refuses,
             subject: None,
-            parameters: Arc::default(),
+            parameters: None,
         }
     }
 
@@ -229,19 +237,21 @@ impl TokenSource {
         explicit: Option<&Subject>,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Slot>>, Error> {
+        if options.is_none() && self.parameters.is_none() && !self.keeper.for_users {
+            return Ok(None);
+        }
         let own = options.map(|options| &options.parameters);
-        let merged = match own {
-            Some(own) if !own.is_empty() && !self.parameters.is_empty() => {
-                Some(own.or(&self.parameters))
-            }
+        let merged = match (own, &self.parameters) {
+            (Some(own), Some(defaults)) if !own.is_empty() => Some(own.or(defaults)),
             _ => None,
         };
-        let parameters = match (&merged, own) {
+        let nothing = &self.keeper.primary.key.parameters;
+        let parameters: &TokenParameters = match (&merged, own) {
             (Some(merged), _) => merged,
             (None, Some(own)) if !own.is_empty() => own,
-            (None, _) => &*self.parameters,
+            (None, _) => self.parameters.as_ref().unwrap_or(nothing),
         };
-        if !self.keeper.grant.is_for_users() {
+        if !self.keeper.for_users {
             return Ok((!parameters.is_empty()).then(|| {
                 self.keeper.slot(Wanted {
                     subject: None,

@@ -12,6 +12,8 @@ use crate::error::Error;
 
 #[cfg(feature = "encryption")]
 mod encrypted;
+#[cfg(feature = "file")]
+mod file;
 mod key;
 mod memory;
 #[cfg(feature = "redis")]
@@ -22,6 +24,8 @@ mod redis;
 
 #[cfg(feature = "encryption")]
 pub use encrypted::{EncryptedStore, EncryptionKeys};
+#[cfg(feature = "file")]
+pub use file::FileStore;
 pub use key::StoreKey;
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]

@@ -15,12 +15,15 @@ pub(crate) enum Custody<'flight> {
     /// In the memory of this process. The turn is held until the flight ends.
     Own { turn: Option<Turn<'flight, ()>> },
     /// In a store, under its lease.
-    Stored(Transaction<'flight>),
+    Stored(Box<Transaction<'flight>>),
 }
 
 impl<'flight> Custody<'flight> {
     /// The refresh token to spend, if there is one, when nobody else spends it.
-    pub(crate) async fn to_spend(&mut self, slot: &'flight Slot) -> Result<Option<Secret>, Error> {
+    pub(crate) async fn refresh_token(
+        &mut self,
+        slot: &'flight Slot,
+    ) -> Result<Option<Secret>, Error> {
         match self {
             Self::Own { turn } => slot.account.record.to_spend(turn).await,
             Self::Stored(_) => slot.account.record.refresh_token(),

@@ -11,12 +11,12 @@ use crate::keeper::refresh::Arrival;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
-use crate::keeper::vault::{Found, Vault};
+use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken};
 use crate::key::TokenKey;
 use crate::parameters::TokenParameters;
 use crate::schedule::{Age, lease_poll_pause};
-use crate::store::StoreKey;
+use crate::store::{StoreKey, Version};
 use crate::telemetry::RefreshReason;
 
 /// How often a flight begins anew because the record was changed under its hands.
@@ -60,7 +60,8 @@ impl Keeper {
         outcome
     }
 
-    /// Looks whether the record of `slot` still is what it was (F-bound: see `Issued::recheck`).
+    /// Looks whether the record of `slot` still is what it was; the answer is another token, if
+    /// there is one.
     pub(crate) async fn check(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
@@ -78,9 +79,9 @@ impl Keeper {
         if let (Some(mut kept), Some(version)) = (found.kept, found.version)
             && vault.is_to_be_touched(&kept)
         {
-            let touched = crate::store::Version::random()?;
+            let touched = Version::random()?;
             // If it fails, or somebody else writes, there will be another occasion.
-            if let Ok(true) = vault.save(&key, &mut kept, Some(version), touched).await {
+            if let Ok(Saved::Yes) = vault.save(&key, &mut kept, Some(version), touched).await {
                 slot.account.record.wrote(touched);
             }
         }
@@ -160,7 +161,8 @@ impl Keeper {
         if let Some(error) = held_back {
             return Err(error);
         }
-        self.ask(slot, reason, Custody::Stored(transaction)).await
+        self.ask(slot, reason, Custody::Stored(Box::new(transaction)))
+            .await
     }
 
     /// What the record alone decides: there is a token that nobody here has used, the user is gone,
@@ -216,7 +218,7 @@ impl Keeper {
                 return None;
             }
         }
-        let age = self.plan_of(token, now).age(now);
+        let age = self.plan_of(&token, now).age(now);
         let serves = match reason {
             RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
             RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
@@ -224,7 +226,7 @@ impl Keeper {
                 age != Age::Expired
             }
         };
-        serves.then(|| token.clone())
+        serves.then_some(token)
     }
 
     /// The refresh token was sent by somebody who has written nothing yet, and who may have lost
@@ -287,10 +289,49 @@ impl Keeper {
         errand: Errand<'_>,
         error: Error,
     ) -> Result<Arrival, Error> {
-        if self.grant.is_for_users() {
+        if self.for_users {
             return Err(error);
         }
         errand.slot.account.record.rest();
         self.ask_alone(errand.slot, errand.reason).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::TestClock;
+    use crate::grant::GrantFn;
+    use crate::key::Wanted;
+    use crate::parameters::TokenParameters;
+    use crate::source::TokenSource;
+    use crate::subject::Subject;
+    use crate::token::TokenResponse;
+    use crate::token_set::TokenSet;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_refresh_token_is_in_the_process_no_longer_than_a_flight_lasts() {
+        // D6
+        let clock = TestClock::new();
+        let grant = GrantFn::for_users("rotates", |request| async move {
+            let spent = request.refresh_token().cloned().unwrap();
+            let token = TokenResponse::bearer("new").expires_in(Duration::from_secs(600));
+            Ok(token.refresh_token(format!("{}+", spent.expose())))
+        });
+        let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+        let subject = Subject::new("s").unwrap();
+        let tokens = TokenSet::from_refresh_token("r").with_id_token("i");
+        source.sign_in(&subject, tokens).await.unwrap();
+        let slot = source.keeper().slot(Wanted {
+            subject: Some(&subject),
+            parameters: &TokenParameters::new(),
+        });
+        let of_subject = source.for_subject(&subject);
+        for _ in 0..2 {
+            of_subject.token().await.unwrap();
+            let known = slot.account.record.refresh_token().unwrap();
+            assert!(known.is_none());
+            clock.advance(Duration::from_secs(601));
+        }
     }
 }

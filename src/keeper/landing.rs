@@ -35,7 +35,7 @@ impl Keeper {
         });
         let mut ledger = slot.ledger();
         let outcome = match token {
-            _ if slot.account.epoch() != epoch => Err(Error::outdated()),
+            token if slot.account.epoch() != epoch => Err(of_another_epoch(token)),
             Ok(mut token) => {
                 if reason == RefreshReason::Refusal {
                     token.replaces_for = ledger.refusal.as_ref().map(|known| known.refuser.clone());
@@ -64,10 +64,7 @@ impl Keeper {
         ledger.is_check = false;
         ledger.flight = None;
         if slot.account.epoch() != epoch {
-            return Err(match newer {
-                Err(error) => error,
-                Ok(_) => Error::outdated(),
-            });
+            return Err(of_another_epoch(newer));
         }
         let Some(present) = slot.present() else {
             return Err(Error::outdated());
@@ -98,11 +95,9 @@ impl Keeper {
             refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
+            id_token: set.id_token().cloned(),
         };
-        let mut token = self.issue_kept(slot, &kept)?;
-        let mut brought = (*token.brought).clone();
-        brought.id_token = set.id_token().cloned();
-        token.brought = Arc::new(brought);
+        let token = self.issue_kept(slot, &kept)?;
         slot.publish(Arc::new(token));
         Ok(())
     }
@@ -135,7 +130,7 @@ impl Keeper {
         let plan = self.plan_of(kept, self.clock.now());
         let brought = Brought {
             scope: kept.scope.clone(),
-            id_token: None,
+            id_token: kept.id_token.clone(),
             members: kept.members.clone(),
         };
         Ok(self.issued(slot, header, plan, brought))
@@ -267,6 +262,15 @@ impl Keeper {
         };
         ledger.floor = floor.map(|until| (until, error.clone()));
         error
+    }
+}
+
+/// What a flight ends with that began before the user signed in again or out: whatever it met is
+/// about tokens that are nobody's any more, unless it found out itself that they are.
+fn of_another_epoch<T>(arrival: Result<T, Error>) -> Error {
+    match arrival {
+        Err(gone) if gone.asked_nobody() => gone,
+        _ => Error::outdated(),
     }
 }
 

@@ -101,7 +101,7 @@ impl Keeper {
         let mut lost = None;
         let mut repetitions = 0;
         loop {
-            let refresh_token = custody.to_spend(slot).await?;
+            let refresh_token = custody.refresh_token(slot).await?;
             let first_asked = *first_asked.get_or_insert_with(|| self.clock.now());
             let errand = Attempt {
                 slot,

@@ -7,7 +7,7 @@ use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::tenancy::Tenancy;
-use crate::keeper::vault::Found;
+use crate::keeper::vault::{Found, Saved};
 use crate::kept::Kept;
 use crate::store::Version;
 
@@ -66,28 +66,20 @@ impl Keeper {
         };
         let (expected, version) = (unsaved.expected, unsaved.version);
         let saved = vault.save(&key, &mut unsaved.kept, expected, version).await;
-        let found = match saved {
-            Ok(true) => None,
-            Ok(false) => match vault.load(&key).await {
-                Ok(found) => Some(found),
-                Err(_) => {
-                    record.put_unsaved(unsaved);
-                    return false;
-                }
-            },
+        match saved {
+            // Somebody else was faster, or signed in again: theirs is used.
+            Ok(
+                Saved::Yes
+                | Saved::Conflict(Found {
+                    version: Some(_), ..
+                }),
+            ) => {}
+            // The user has signed out meanwhile (F10).
+            Ok(Saved::Conflict(_)) => self.revoke_behind(unsaved.kept.clone()),
             Err(_) => {
                 record.put_unsaved(unsaved);
                 return false;
             }
-        };
-        match found {
-            None => {}
-            // An earlier attempt was written after all.
-            Some(found) if found.version == Some(version) => {}
-            // The user has signed out meanwhile (F10).
-            Some(Found { version: None, .. }) => self.revoke_behind(unsaved.kept),
-            // Somebody else was faster, or signed in again: theirs is used.
-            Some(_) => {}
         }
         unsaved.tenancy.give_back().await;
         self.telemetry.refresh_token_saved();

@@ -9,7 +9,7 @@ use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::transaction::refresh_token_lifetime;
-use crate::keeper::vault::Vault;
+use crate::keeper::vault::{Saved, Vault};
 use crate::kept::{Kept, KeptToken};
 use crate::key::Wanted;
 use crate::parameters::TokenParameters;
@@ -52,7 +52,8 @@ impl Keeper {
         let version = Version::random()?;
         for _ in 0..MOST_CONFLICTS {
             let found = vault.load(&key).await?;
-            if vault.save(&key, &mut kept, found.version, version).await? {
+            let saved = vault.save(&key, &mut kept, found.version, version).await?;
+            if matches!(saved, Saved::Yes) {
                 self.withdraw(&primary);
                 primary.account.record.wrote(version);
                 return self.adopt(&primary, set);
@@ -135,7 +136,7 @@ impl Keeper {
     fn user_record(&self, subject: &Subject) -> Result<(&Arc<Vault>, StoreKey), Error> {
         let key = self.store_key(Some(subject));
         match (&self.vault, key) {
-            (Some(vault), Some(key)) if self.grant.is_for_users() => Ok((vault, key)),
+            (Some(vault), Some(key)) if self.for_users => Ok((vault, key)),
             _ => Err(Error::settings(
                 "this token source is for the application itself; users sign in at one whose grant \
                  is for users, such as `RefreshTokenGrant::for_users`",
@@ -160,6 +161,7 @@ impl Keeper {
             refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
+            id_token: None,
         });
         let lifetime: Option<Duration> = refresh_token_lifetime(&set.members);
         Kept {

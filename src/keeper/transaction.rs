@@ -12,7 +12,7 @@ use crate::keeper::Keeper;
 use crate::keeper::rescue::Unsaved;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
-use crate::keeper::vault::{Found, Vault};
+use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken};
 use crate::store::{StoreKey, Version};
 use crate::token::{Lifetime, TokenResponse};
@@ -84,19 +84,12 @@ impl<'flight> Transaction<'flight> {
             return error;
         }
         let record = &self.slot.account.record;
-        if record.death().is_some() {
-            // Somebody may have been faster, or signed in again: theirs is used then (F5).
-            if let Ok(found) = self.vault.load(&self.key).await
-                && found.version != self.version
-            {
-                return Error::outdated();
-            }
-            self.kept.dead = true;
-        }
+        self.kept.dead = record.death().is_some();
         self.kept.away_since = None;
         self.kept.answer_lost = false;
         self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
+            // Somebody was faster, or signed in again: theirs is read, and used (F5).
             Ok(false) if self.kept.dead => Error::outdated(),
             // The mark stays, and others wait longer than they would have to.
             Ok(_) | Err(_) => error,
@@ -114,11 +107,11 @@ impl<'flight> Transaction<'flight> {
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
         match saved.await {
-            Ok(true) => {
+            Ok(Saved::Yes) => {
                 self.wrote(version);
                 Ok(())
             }
-            Ok(false) => self.came_late(version).await,
+            Ok(Saved::Conflict(found)) => Err(self.came_late(&found)),
             Err(_) => {
                 self.leave_unsaved(version);
                 Ok(())
@@ -126,23 +119,13 @@ impl<'flight> Transaction<'flight> {
         }
     }
 
-    /// Another version was found: it is read, and never overwritten.
-    async fn came_late(&mut self, version: Version) -> Result<(), Error> {
-        match self.vault.load(&self.key).await {
-            Ok(found) if found.version == Some(version) => {
-                self.wrote(version);
-                Ok(())
-            }
-            Ok(Found { version: None, .. }) if self.slot.key.subject.is_some() => {
-                self.keeper.revoke_behind(self.kept.clone());
-                Err(Error::outdated())
-            }
-            Ok(_) => Err(Error::outdated()),
-            Err(_) => {
-                self.leave_unsaved(version);
-                Ok(())
-            }
+    /// Another version was found: it is read, and never overwritten. What came for a user who has
+    /// signed out meanwhile is revoked (F10).
+    fn came_late(&self, found: &Found) -> Error {
+        if found.version.is_none() && self.slot.key.subject.is_some() {
+            self.keeper.revoke_behind(self.kept.clone());
         }
+        Error::outdated()
     }
 
     /// The store did not take it: the token is served from memory, and the refresh token brought to
@@ -167,7 +150,7 @@ impl<'flight> Transaction<'flight> {
         let saved = self
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
-        let written = saved.await?;
+        let written = matches!(saved.await?, Saved::Yes);
         if written {
             self.wrote(version);
         }
@@ -209,6 +192,7 @@ impl<'flight> Transaction<'flight> {
                 .and_then(|after| asked.wall.checked_add(after)),
             scope: response.scope.clone(),
             members: response.members.clone(),
+            id_token: None,
         };
         kept.put(token, now);
     }

@@ -37,27 +37,44 @@ pub(crate) struct Found {
     pub(crate) version: Option<Version>,
 }
 
+/// What became of a save.
+#[derive(Debug)]
+pub(crate) enum Saved {
+    /// It is written. Also if the store says that it was not, and has it: some repeat a command
+    /// whose answer did not come.
+    Yes,
+    /// Another version was there, or none.
+    Conflict(Found),
+}
+
 impl Vault {
     pub(crate) async fn load(&self, key: &StoreKey) -> Result<Found, Error> {
         let record = self.bounded(self.store.load(key)).await?;
         Ok(self.understood(record))
     }
 
-    /// Writes `kept` in place of the version that is `expected`; `None` says that there was
-    /// another one.
+    /// Writes `kept` in place of the version that is `expected`.
     pub(crate) async fn save(
         &self,
         key: &StoreKey,
         kept: &mut Kept,
         expected: Option<Version>,
         version: Version,
-    ) -> Result<bool, Error> {
+    ) -> Result<Saved, Error> {
         let now = self.now();
         kept.saved_at = now;
         let record = StoredRecord::new(version, &**kept.to_bytes());
         let keep_for = self.keep_for(kept, now);
-        self.bounded(self.store.save(key, record, expected, keep_for))
-            .await
+        let save = self.store.save(key, record, expected, keep_for);
+        if self.bounded(save).await? {
+            return Ok(Saved::Yes);
+        }
+        let found = self.load(key).await?;
+        Ok(if found.version == Some(version) {
+            Saved::Yes
+        } else {
+            Saved::Conflict(found)
+        })
     }
 
     pub(crate) async fn remove(&self, key: &StoreKey) -> Result<Found, Error> {

@@ -327,6 +327,7 @@ impl TokenSourceBuilder {
         let record = Record::new(refresh_token, id_token, self.hooks.on_new_refresh_token);
         let mut keeper = Keeper {
             id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
+            for_users: self.grant.is_for_users(),
             grant: self.grant,
             clock: self.clock,
             jitter: self.jitter,

@@ -5,10 +5,12 @@
 
 mod contract;
 mod encrypted;
+mod file;
 mod memory;
 
 use contract::hold;
 use encrypted::Encrypted;
+use file::InFile;
 use memory::Memory;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,4 +21,14 @@ async fn the_memory_store_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_encrypted_memory_store_keeps_the_contract() {
     hold(Encrypted(Memory::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_store_keeps_the_contract() {
+    hold(InFile::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_file_store_keeps_the_contract() {
+    hold(Encrypted(InFile::new())).await;
 }

@@ -77,8 +77,8 @@ impl Login {
     pub(crate) fn endpoint(&self) -> TokenEndpoint {
         let client = ClientAuthentication::client_secret_basic("client", "secret");
         TokenEndpoint::builder(client)
-            .token_url(&format!("{}/token", self.http.url()))
-            .revocation_url(&format!("{}/revoke", self.http.url()))
+            .token_url(format!("{}/token", self.http.url()))
+            .revocation_url(format!("{}/revoke", self.http.url()))
             .build()
             .unwrap()
     }
@@ -123,6 +123,11 @@ impl Login {
     /// Each answer has this member besides.
     pub(crate) fn member(&self, name: &str, value: serde_json::Value) {
         self.book().members.insert(name.to_owned(), value);
+    }
+
+    /// Nothing but what RFC 6749 names.
+    pub(crate) fn no_members(&self) {
+        self.book().members.clear();
     }
 
     pub(crate) fn then(&self, answer: Answer) -> &Self {

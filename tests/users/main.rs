@@ -1,10 +1,6 @@
 //! F: users and stores, as a program sees them: several token sources stand for several processes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of a test may fail it"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -14,11 +14,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
-    IntoConnectionInfo as _, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind,
+    Value,
 };
 
 use crate::clock::Clock;
@@ -28,9 +26,6 @@ use crate::store::redis::report::report;
 /// For a call as a whole: connecting, sending, and both once more. The crate gives a store 2 s
 /// (F11), and this has to be noticed before that, or a dead connection would be kept.
 const LIMIT: Duration = Duration::from_millis(1_500);
-
-/// Networks forget connections that are silent for minutes.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Being made or ready; all who wait for it share it.
 type Attempt = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
@@ -51,44 +46,13 @@ pub(super) struct Answer<T> {
 }
 
 impl Connection {
-    /// Reads the URL and asks nobody.
-    pub(super) fn to(url: &str) -> Result<Self, Error> {
-        let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
-        if is_tls(url) && !has_tls {
-            return Err(Error::settings(
-                "a Redis URL that starts with `rediss:` needs TLS: switch on the feature `rustls` \
-                 or `native-tls` of reqwest-bearer",
-            ));
-        }
-        // With both of its TLS stacks the redis crate takes rustls and gives it no roots at all.
-        if is_tls(url) && cfg!(all(feature = "rustls", feature = "native-tls")) {
-            return Err(Error::settings(
-                "a Redis URL that starts with `rediss:` needs one of the features `rustls` and \
-                 `native-tls` of reqwest-bearer, and works with neither when both are on",
-            ));
-        }
-        // The crate's own words are left out: they may quote what was given, password and all.
-        let info = url.into_connection_info().map_err(|_| {
-            Error::settings(
-                "the Redis URL does not have the form \
-                 `redis://[user][:password@]host[:port][/database]`, with `rediss:` for TLS",
-            )
-        })?;
-        if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
-            return Err(Error::settings(
-                "a Redis URL that ends with `#insecure` would send tokens to whoever answers",
-            ));
-        }
-        let settings = TcpSettings::default()
-            // Small commands that are not held back until the one before is acknowledged.
-            .set_nodelay(true)
-            .set_keepalive(TcpKeepalive::new().with_time(KEEP_ALIVE));
-        let client = Client::open(info.set_tcp_settings(settings)).map_err(|e| report(&e))?;
-        Ok(Self {
+    /// Asks nobody.
+    pub(super) fn new(client: Client) -> Self {
+        Self {
             client,
             clock: Clock::system(),
             current: Mutex::default(),
-        })
+        }
     }
 
     /// Sends a command and reads its answer. If the connection breaks meanwhile, which an idle one
@@ -204,9 +168,4 @@ fn is_broken(error: &RedisError) -> bool {
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => false,
         _ => true,
     }
-}
-
-fn is_tls(url: &str) -> bool {
-    let scheme = url.split(':').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("rediss") || scheme.eq_ignore_ascii_case("valkeys")
 }

@@ -5,7 +5,7 @@
 //! did not expect.
 
 use std::error::Error as StdError;
-use std::io;
+use std::fmt;
 use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError};
@@ -15,10 +15,7 @@ use crate::error::Error;
 /// As our error. The source is the network's word, if it comes from there.
 pub(super) fn report(error: &RedisError) -> Error {
     match error.kind() {
-        ErrorKind::Io => match io_error(error) {
-            Some(io) => Error::store("Redis is out of reach").with_source(io),
-            None => Error::store("Redis is out of reach"),
-        },
+        ErrorKind::Io => with_network(Error::store("Redis is out of reach"), error),
         ErrorKind::AuthenticationFailed => {
             Error::store("Redis refused the user name or the password of its URL")
         }
@@ -27,7 +24,10 @@ pub(super) fn report(error: &RedisError) -> Error {
             None => Error::store("Redis refused the command"),
         },
         ErrorKind::Parse => Error::store("what answered does not speak as Redis does"),
-        _ => Error::store("the connection to Redis cannot be made"),
+        _ => with_network(
+            Error::store("the connection to Redis cannot be made"),
+            error,
+        ),
     }
 }
 
@@ -36,21 +36,24 @@ fn is_word(code: &&str) -> bool {
     code.len() <= 16 && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// The operating system and the TLS stack know the address and the certificates, and nothing of
-/// what is said on the connection.
-fn io_error(error: &RedisError) -> Option<Quoted> {
-    let source: &(dyn StdError + 'static) = error.source()?;
-    let shared = source.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?;
-    let io = shared.downcast_ref::<io::Error>()?;
-    Some(Quoted(io.to_string()))
+/// Adds what the operating system or the TLS stack said, if the error comes from there: they know
+/// the address and the certificates, and nothing of what is said on the connection. The redis crate
+/// keeps their errors, and no others, in an `Arc`.
+fn with_network(ours: Error, error: &RedisError) -> Error {
+    let source = StdError::source(error)
+        .and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
+    match source {
+        Some(source) => ours.with_source(Quoted(source.to_string())),
+        None => ours,
+    }
 }
 
 /// The text of an error that cannot be cloned.
 #[derive(Debug)]
 struct Quoted(String);
 
-impl std::fmt::Display for Quoted {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Quoted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }

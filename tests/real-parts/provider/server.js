@@ -21,6 +21,11 @@
 //   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
 //   /admin/revoked        whose refresh token families have ended, in order
 //   /admin/revoke         POST a token as the body: that access token dies, and nothing else
+//   /admin/issued-tokens  every access, refresh and id token so far, in order
+//   /admin/access-token-ttl  POST seconds as the body: how long new tokens live, for all issuers
+//
+// With the setting `pages` people sign in and agree on the library's own pages, as in a browser.
+// Without it nobody has to, and the account is whoever `login_hint` named.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -34,6 +39,7 @@ const settings = {
   accessTokenTtl: 60,
   refreshTokenTtl: 3600,
   rotateRefreshToken: true,
+  pages: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
@@ -73,6 +79,18 @@ const CLIENTS = [
     scope: SCOPES,
   },
   {
+    // A web application on a port that nobody knows beforehand. Only for native clients are all
+    // ports of loopback the same (RFC 8252 section 7.3).
+    client_id: 'web-client',
+    client_secret: 'web-secret',
+    token_endpoint_auth_method: 'client_secret_basic',
+    application_type: 'native',
+    grant_types: USER_GRANTS,
+    response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1/signed-in'],
+    scope: SCOPES,
+  },
+  {
     // Most characters here mean something else in a URL, in a form or in Basic credentials.
     client_id: 'special:client/+%',
     client_secret: 'p:a+s s%2F&=w?/rd',
@@ -100,7 +118,7 @@ function configuration(mount) {
     claims: { openid: ['sub'], email: ['email'] },
     rotateRefreshToken: settings.rotateRefreshToken,
     ttl: {
-      AccessToken: settings.accessTokenTtl,
+      AccessToken: () => settings.accessTokenTtl,
       ClientCredentials: settings.accessTokenTtl,
       RefreshToken: settings.refreshTokenTtl,
       Grant: 24 * 3600,
@@ -109,7 +127,7 @@ function configuration(mount) {
       Session: 3600,
     },
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
@@ -123,8 +141,8 @@ function configuration(mount) {
         }),
       },
     },
-    interactions: { url: (_, interaction) => `${mount}/interaction/${interaction.uid}` },
-    // The account is whoever `login_hint` named.
+    // The library's own pages have URLs of their own.
+    ...(settings.pages ? {} : { interactions: { url: (_, interaction) => `${mount}/interaction/${interaction.uid}` } }),
     findAccount: (_, sub) => ({
       accountId: sub,
       claims: () => ({ sub, email: `${sub}@example.com` }),
@@ -141,6 +159,7 @@ class Issuer {
     this.apiRequests = [];
     this.rotations = [];
     this.revoked = [];
+    this.issuedTokens = [];
     this.provider = new Provider(this.url, configuration(mount));
     this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
@@ -153,6 +172,8 @@ class Issuer {
         status: ctx.status,
         error: ctx.body?.error ?? null,
       });
+      const { access_token, refresh_token, id_token } = ctx.body ?? {};
+      this.issuedTokens.push(...[access_token, refresh_token, id_token].filter(Boolean));
     });
     this.answerByProvider = this.provider.callback();
   }
@@ -178,12 +199,16 @@ class Issuer {
     if (path === undefined) return false;
 
     if (path === '/api' || path.startsWith('/api/')) await this.answerAsApi(request, response, path);
-    else if (path.startsWith('/interaction/')) await this.logIn(request, response);
+    else if (!settings.pages && path.startsWith('/interaction/')) await this.logIn(request, response);
     else if (path === '/admin/token-requests') json(response, 200, this.tokenRequests);
     else if (path === '/admin/api-requests') json(response, 200, this.apiRequests);
     else if (path === '/admin/rotations') json(response, 200, this.rotations);
     else if (path === '/admin/revoked') json(response, 200, this.revoked);
-    else if (path === '/admin/revoke') await this.revoke(request, response);
+    else if (path === '/admin/issued-tokens') json(response, 200, this.issuedTokens);
+    else if (path === '/admin/access-token-ttl') {
+      settings.accessTokenTtl = Number(await read(request));
+      json(response, 200, {});
+    } else if (path === '/admin/revoke') await this.revoke(request, response);
     else {
       // As express and koa-mount do it: the provider finds its mount by comparing the two.
       request.originalUrl = request.url;
@@ -209,7 +234,7 @@ class Issuer {
     const body = await read(request);
     const token = value && (await this.findLive(value));
     const status = token ? 200 : 401;
-    this.apiRequests.push({ method: request.method, path, authorization, status });
+    this.apiRequests.push({ method: request.method, path, authorization, status, sub: token?.accountId ?? null });
 
     if (token) {
       response.setHeader('Token-Expires-At', token.exp);

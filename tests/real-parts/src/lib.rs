@@ -55,6 +55,13 @@ pub const PUBLIC: Credentials = Credentials {
     secret: "",
 };
 
+/// A web application on any port of loopback, whose redirect URI has the path `/signed-in`.
+/// Authenticates with HTTP Basic. Has authorization code and refresh token.
+pub const WEB: Credentials = Credentials {
+    id: "web-client",
+    secret: "web-secret",
+};
+
 /// Authenticates with HTTP Basic, and most of its characters mean something in a URL, in a
 /// form or in Basic credentials. Has client credentials with the
 /// scope `api:read` only.
@@ -91,7 +98,7 @@ impl AuthorizationServer {
     }
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
-    /// seconds, `rotateRefreshToken` as a boolean.
+    /// seconds, `rotateRefreshToken` and `pages` (people sign in in a browser) as booleans.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node(&folder))
@@ -181,6 +188,8 @@ pub struct ApiRequest {
     pub authorization: Option<String>,
     /// 200 for a live token of this issuer, 401 for anything else.
     pub status: u16,
+    /// The user whose token it was, if it was a live token of a user.
+    pub sub: Option<String>,
 }
 
 /// One use of a refresh token, as the token endpoint saw it. Times are milliseconds since 1970.
@@ -245,6 +254,21 @@ impl Issuer {
     /// The accounts whose refresh token families have ended, in order.
     pub async fn revoked(&self) -> Vec<Option<String>> {
         self.report("/admin/revoked").await
+    }
+
+    /// Every access, refresh and id token that was issued so far, in order.
+    pub async fn issued_tokens(&self) -> Vec<String> {
+        self.report("/admin/issued-tokens").await
+    }
+
+    /// Access tokens that are issued from now on live this long, at all issuers of the server.
+    pub async fn set_access_token_ttl(&self, seconds: u32) {
+        let request = self
+            .http
+            .post(self.at("/admin/access-token-ttl"))
+            .body(seconds.to_string());
+        let answer = request.send().await.expect("the server is up");
+        assert_eq!(answer.status(), 200);
     }
 
     async fn report<T: for<'de> Deserialize<'de>>(&self, path: &str) -> T {
