@@ -43,6 +43,8 @@ pub struct Orders {
 pub enum Place {
     /// Redis at this URL, in plain text, so that the test can read it.
     Redis(String),
+    /// A file, in plain text as well.
+    File(PathBuf),
 }
 
 /// What a process has to tell, one JSON text per line. Each is in the file when the next thing

@@ -17,15 +17,15 @@ use real_parts::{Rotation, Worker};
 use crate::{Fleet, PROCESSES, World, quantile, turn};
 
 /// What a process leaves behind ends by itself within this time: a lease of 10 s, then one refresh.
-const AFTERMATH: Duration = Duration::from_secs(15);
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(15);
 /// A process that lives writes within this time; the crate gives a store 2 s.
-const WRITES_WITHIN: f64 = 2000.0;
+pub(crate) const WRITES_WITHIN: f64 = 2000.0;
 
 /// When each process that did not end in order died, by its process id.
-type Deaths = HashMap<u32, f64>;
+pub(crate) type Deaths = HashMap<u32, f64>;
 
 /// Kills one process each second, and replaces it and those that have aborted.
-async fn kill_and_replace(fleet: &mut Fleet, abort_before_save: f64) -> Deaths {
+pub(crate) async fn kill_and_replace(fleet: &mut Fleet, abort_before_save: f64) -> Deaths {
     let mut deaths = Deaths::new();
     let mut running: Vec<usize> = (0..fleet.workers.len()).collect();
     // Nobody aborts from then on, so each of them is found here.
@@ -90,7 +90,14 @@ async fn gaps(world: &World, fleet: &Fleet) -> (Vec<f64>, Vec<f64>) {
     rotations.iter().filter_map(of).unzip()
 }
 
-fn users<'calls>(calls: impl IntoIterator<Item = &'calls Call>) -> BTreeSet<String> {
+/// Which process sent it.
+pub(crate) fn pid_of(rotation: &Rotation) -> u32 {
+    let pid = rotation.user_agent.rsplit('/').next();
+    let pid = pid.and_then(|pid| pid.parse().ok());
+    pid.expect("each process of a fleet names itself")
+}
+
+pub(crate) fn users<'calls>(calls: impl IntoIterator<Item = &'calls Call>) -> BTreeSet<String> {
     calls.into_iter().map(|call| call.user.clone()).collect()
 }
 
@@ -158,12 +165,7 @@ async fn run(abort_before_save: f64, one_certain_abort: bool) {
     }
     // What was lost was lost by a process that died in the gap.
     for rotation in lost.values() {
-        let pid = rotation
-            .user_agent
-            .rsplit('/')
-            .next()
-            .and_then(|pid| pid.parse().ok());
-        let died = pid.and_then(|pid: u32| deaths.get(&pid));
+        let died = deaths.get(&pid_of(rotation));
         let died = died.unwrap_or_else(|| panic!("its process lived on: {rotation:?}"));
         assert!(died - rotation.came_at < WRITES_WITHIN, "{rotation:?}");
     }

@@ -13,11 +13,13 @@ use real_parts::fleet::{Call, Line, Orders, Place, now};
 use real_parts::{AuthorizationServer, BASIC, Issuer, RedisServer, Worker};
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject,
-    TokenEndpoint, TokenSet, TokenSource,
+    TokenEndpoint, TokenSet, TokenSource, TokenStore,
 };
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
+mod application;
+mod file;
 mod killed;
 mod load;
 mod outage;
@@ -64,8 +66,15 @@ struct World {
 }
 
 impl World {
-    /// With users who have signed in, and of whom the store has nothing but a refresh token.
+    /// With users who have signed in, and of whom Redis has nothing but a refresh token.
     async fn start() -> Self {
+        let world = Self::start_with(USERS).await;
+        world.sign_all_in(&world.source()).await;
+        world
+    }
+
+    /// With so many users who have yet to sign in.
+    async fn start_with(users: usize) -> Self {
         let settings = json!({ "accessTokenTtl": LIFETIME });
         let server = AuthorizationServer::start_with(settings).await;
         let redis = RedisServer::start_persistent().await;
@@ -76,21 +85,21 @@ impl World {
         );
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
-        let users: Vec<_> = (0..USERS).map(|number| format!("user-{number}")).collect();
-        let world = Self {
+        Self {
             server,
             store: redis.address(),
             redis,
             folder,
-            users,
-        };
-        let source = world.source();
-        for user in &world.users {
-            let tokens = world.sign_in(user).await;
-            let subject = Subject::new(user).expect("a name");
-            source.sign_in(&subject, tokens).await.expect("Redis is up");
+            users: (0..users).map(|number| format!("user-{number}")).collect(),
         }
-        world
+    }
+
+    async fn sign_all_in(&self, source: &TokenSource) {
+        for user in &self.users {
+            let tokens = self.sign_in(user).await;
+            let signed_in = source.sign_in(&subject(user), tokens).await;
+            signed_in.expect("the store is there");
+        }
     }
 
     fn issuer(&self) -> &Issuer {
@@ -105,8 +114,12 @@ impl World {
     /// The token source of the process that users sign in at: the test's own.
     fn source(&self) -> TokenSource {
         let store = RedisStore::open(self.redis.url(), Protection::plain_text());
+        self.source_with(store.expect("a URL of Redis"))
+    }
+
+    fn source_with(&self, store: impl TokenStore) -> TokenSource {
         TokenSource::builder(RefreshTokenGrant::for_users(self.endpoint()))
-            .store(store.expect("a URL of Redis"))
+            .store(store)
             .build()
             .expect("settings that work")
     }
@@ -140,7 +153,7 @@ impl World {
             users: self.users.clone(),
             calls_per_second: CALLS_PER_SECOND / processes as f64,
             first_user_at: now() + 1000.0,
-            next_user_after: f64::from(LIFETIME) * 1000.0 / USERS as f64,
+            next_user_after: f64::from(LIFETIME) * 1000.0 / self.users.len().max(1) as f64,
             abort_before_save: 0.0,
             abort_until: now() + duration().as_secs_f64() * 1000.0,
             token_request_timeout: 10.0,
@@ -149,8 +162,12 @@ impl World {
     }
 
     fn fleet(&self, processes: usize) -> Fleet {
+        self.fleet_with(processes, self.orders(processes))
+    }
+
+    fn fleet_with(&self, processes: usize, orders: Orders) -> Fleet {
         let mut fleet = Fleet {
-            orders: self.orders(processes),
+            orders,
             folder: self.folder.clone(),
             workers: Vec::new(),
         };
@@ -237,6 +254,10 @@ impl Fleet {
         calls.sort_by(|one, other| one.at.total_cmp(&other.at));
         calls
     }
+}
+
+fn subject(user: &str) -> Subject {
+    Subject::new(user).expect("a name")
 }
 
 /// The value below which this share of the values lie.

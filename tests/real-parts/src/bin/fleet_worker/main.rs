@@ -11,8 +11,8 @@ use real_parts::fleet::{Call, Line, Orders, Place, now};
 use reqwest_bearer::reqwest;
 use reqwest_bearer::reqwest::header::HeaderValue;
 use reqwest_bearer::{
-    ClientAuthentication, ClientCredentials, Error, Event, NamedClient, Protection, RedisStore,
-    RefreshTokenGrant, Subject, TokenEndpoint, TokenSource, TokenStore,
+    ClientAuthentication, ClientCredentials, Error, Event, FileStore, NamedClient, Protection,
+    RedisStore, RefreshTokenGrant, Subject, TokenEndpoint, TokenSource, TokenStore,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -34,6 +34,10 @@ async fn main() {
     let source = match &orders.store {
         Place::Redis(url) => {
             let store = RedisStore::open(url, Protection::plain_text()).expect("a URL of Redis");
+            source(&orders, &log, store)
+        }
+        Place::File(path) => {
+            let store = FileStore::new(path).expect("the path of a file");
             source(&orders, &log, store)
         }
     };
