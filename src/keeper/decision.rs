@@ -304,7 +304,7 @@ fn until_exit(token: &Issued, now: Moment) -> Duration {
 }
 
 /// Whether no failed token request is being waited out.
-fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
+pub(crate) fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
     let known = ledger.urgent.standing(now.monotonic);
     match known.or_else(|| ledger.told_to_wait(now.monotonic)) {
         Some(error) => Err(error.clone()),

@@ -14,9 +14,12 @@
 //
 // Below each of them:
 //
-//   /api/...             the protected API: 200 for a live token, 401 for any other
+//   /api/...             the protected API: 200 for a live token, 401 for any other; its header
+//                        `Token-Expires-At` says until when the token lives, in seconds since 1970
 //   /admin/token-requests what the token endpoint was asked, in order
 //   /admin/api-requests   what the API was sent, in order
+//   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
+//   /admin/revoked        whose refresh token families have ended, in order
 //   /admin/revoke         POST a token as the body: that access token dies, and nothing else
 //   /admin/issued-tokens  every access, refresh and id token so far, in order
 //   /admin/access-token-ttl  POST seconds as the body: how long new tokens live, for all issuers
@@ -154,11 +157,16 @@ class Issuer {
     this.url = origin + mount;
     this.tokenRequests = [];
     this.apiRequests = [];
+    this.rotations = [];
+    this.revoked = [];
     this.issuedTokens = [];
     this.provider = new Provider(this.url, configuration(mount));
+    this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
+      const cameAt = now();
       await next();
       if (ctx.oidc?.route !== 'token') return;
+      this.note(ctx, cameAt);
       this.tokenRequests.push({
         grant_type: ctx.oidc.params?.grant_type ?? null,
         status: ctx.status,
@@ -170,6 +178,21 @@ class Issuer {
     this.answerByProvider = this.provider.callback();
   }
 
+  /** Writes down what a refresh token was used for, and when: the clock is that of the machine. */
+  note(ctx, cameAt) {
+    const { params, entities } = ctx.oidc;
+    if (params?.grant_type !== 'refresh_token') return;
+    this.rotations.push({
+      account: entities.Account?.accountId ?? null,
+      user_agent: ctx.get('user-agent'),
+      sent: params.refresh_token ?? null,
+      issued: ctx.body?.refresh_token ?? null,
+      came_at: cameAt,
+      answered_at: now(),
+      status: ctx.status,
+    });
+  }
+
   /** Takes the request if it is below this issuer's mount; says whether it did. */
   async answer(request, response) {
     const path = this.pathOf(request);
@@ -179,6 +202,8 @@ class Issuer {
     else if (!settings.pages && path.startsWith('/interaction/')) await this.logIn(request, response);
     else if (path === '/admin/token-requests') json(response, 200, this.tokenRequests);
     else if (path === '/admin/api-requests') json(response, 200, this.apiRequests);
+    else if (path === '/admin/rotations') json(response, 200, this.rotations);
+    else if (path === '/admin/revoked') json(response, 200, this.revoked);
     else if (path === '/admin/issued-tokens') json(response, 200, this.issuedTokens);
     else if (path === '/admin/access-token-ttl') {
       settings.accessTokenTtl = Number(await read(request));
@@ -212,6 +237,7 @@ class Issuer {
     this.apiRequests.push({ method: request.method, path, authorization, status, sub: token?.accountId ?? null });
 
     if (token) {
+      response.setHeader('Token-Expires-At', token.exp);
       json(response, 200, {
         path,
         body,
@@ -249,6 +275,11 @@ class Issuer {
     await token?.destroy();
     json(response, token ? 200 : 404, {});
   }
+}
+
+/** Milliseconds since 1970, with fractions. */
+function now() {
+  return performance.timeOrigin + performance.now();
 }
 
 async function read(request) {

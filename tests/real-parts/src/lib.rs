@@ -14,13 +14,16 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+pub mod fleet;
 mod redis_server;
 mod sign_in;
 mod slow_proxy;
+mod worker;
 
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;
+pub use worker::Worker;
 
 /// The server starts in half a second; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -189,6 +192,25 @@ pub struct ApiRequest {
     pub sub: Option<String>,
 }
 
+/// One use of a refresh token, as the token endpoint saw it. Times are milliseconds since 1970.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rotation {
+    /// The account that the refresh token was issued for.
+    pub account: Option<String>,
+    /// The `User-Agent` of whoever sent it.
+    pub user_agent: String,
+    /// The refresh token that was sent.
+    pub sent: Option<String>,
+    /// The refresh token that takes its place, if it was taken.
+    pub issued: Option<String>,
+    /// When the request came.
+    pub came_at: f64,
+    /// When the answer was ready.
+    pub answered_at: f64,
+    /// The status of the answer.
+    pub status: u16,
+}
+
 impl Issuer {
     /// The issuer as its discovery document names it.
     pub fn url(&self) -> &str {
@@ -222,6 +244,16 @@ impl Issuer {
     /// The requests to the protected API so far, in order.
     pub async fn api_requests(&self) -> Vec<ApiRequest> {
         self.report("/admin/api-requests").await
+    }
+
+    /// The uses of refresh tokens so far, in order.
+    pub async fn rotations(&self) -> Vec<Rotation> {
+        self.report("/admin/rotations").await
+    }
+
+    /// The accounts whose refresh token families have ended, in order.
+    pub async fn revoked(&self) -> Vec<Option<String>> {
+        self.report("/admin/revoked").await
     }
 
     /// Every access, refresh and id token that was issued so far, in order.
