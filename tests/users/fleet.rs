@@ -492,7 +492,13 @@ async fn who_wants_a_new_token_is_not_content_with_a_look_into_the_store() {
     world.store.until_held(1).await;
     world.login.end("access-alice-1");
     let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
-    world.api.until_seen(1).await;
+    // It has been refused, and waits for the look that is under way.
+    soon(async {
+        while !users.for_subject(&alice).status().is_refused() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     world.store.release();
     assert_eq!(soon(call).await.unwrap(), 200);
     assert_eq!(world.login.token_requests(), 1);

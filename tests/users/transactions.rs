@@ -309,6 +309,14 @@ async fn a_save_that_the_store_repeated_is_no_conflict() {
     world.advance(601);
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
     assert_eq!(world.login.token_requests(), 1);
+    // Nor does such a mark pass for one of a lost answer, while the access token is good.
+    let narrowed = TokenOptions::new().scope("more");
+    assert!(
+        soon(users.for_subject(&alice).token_with(&narrowed))
+            .await
+            .is_ok()
+    );
+    assert_eq!(world.login.token_requests(), 2);
     // What is said of a failure is not lost either.
     world.login.end_family("alice");
     world.advance(601);
@@ -317,7 +325,7 @@ async fn a_save_that_the_store_repeated_is_no_conflict() {
         kind(&world.process(), &alice).await,
         ErrorKind::SignInRequired
     );
-    assert_eq!(world.login.token_requests(), 2);
+    assert_eq!(world.login.token_requests(), 3);
 }
 
 #[tokio::test]
