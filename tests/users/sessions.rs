@@ -473,7 +473,13 @@ async fn the_hot_path_never_asks_the_store() {
 async fn a_sign_out_reaches_tokens_whose_user_s_own_place_was_not_used_for_long() {
     // F9, F10
     let world = World::new().await;
-    let users = world.builder().cache_capacity(16).build().unwrap();
+    let users = world
+        .builder()
+        .cache_capacity(16)
+        // No look into the store finds out by itself.
+        .notice_within(Duration::from_secs(DAY))
+        .build()
+        .unwrap();
     let alice = world.sign_in(&users, "alice").await;
     let handle = users.for_subject(&alice);
     let more = reqwest_bearer::TokenOptions::new().scope("more");
