@@ -79,7 +79,18 @@ impl Keeper {
             .record
             .without_own_mark(vault.load(&key).await?);
         self.still_there(slot, &found, epoch)?;
-        let newer = self.newer_token(&found, slot, RefreshReason::Soft, self.clock.now());
+        let now = self.clock.now();
+        // In place of a good token only a fresh one will do, in place of none any that is good.
+        let has_token = slot
+            .peek()
+            .as_ref()
+            .is_some_and(|token| token.is_usable(now));
+        let reason = if has_token {
+            RefreshReason::Soft
+        } else {
+            RefreshReason::None
+        };
+        let newer = self.newer_token(&found, slot, reason, now);
         if turn.is_none() {
             return Ok(newer);
         }

@@ -482,3 +482,29 @@ async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     soon(users.shutdown()).await.unwrap();
     assert!(world.store.memory().is_empty());
 }
+
+#[tokio::test]
+async fn a_sign_in_through_another_process_counts_at_once_whatever_is_remembered_here() {
+    // F5, B6: or a user who comes back from the sign-in page would be sent there again.
+    let wants = serde_json::json!({ "error": "interaction_required" });
+    let wait = Reply::new(429).header("retry-after", "3600");
+    let dead = serde_json::json!({ "error": "invalid_grant" });
+    for (answer, expected) in [
+        (Reply::new(400).json(&wants), ErrorKind::SignInRequired),
+        (Reply::new(400).json(&dead), ErrorKind::SignInRequired),
+        (wait, ErrorKind::Unavailable),
+    ] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(601);
+        world.login.then(Answer::Reply(answer));
+        for _ in 0..10 {
+            assert_eq!(kind(&users, &alice).await, expected);
+        }
+        assert_eq!(world.login.token_requests(), 1);
+        world.sign_in(&world.process(), "alice").await;
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+        assert_eq!(world.login.token_requests(), 1);
+    }
+}
