@@ -174,8 +174,12 @@ impl Keeper {
             });
             if let Err(reason) = permit {
                 // By age it may still be due; that is not what the guard is for.
-                return (token.age(now) == Age::Fresh)
-                    .then(|| Decision::Use(Served::instead(token.clone(), reason)));
+                return (token.age(now) == Age::Fresh).then(|| {
+                    match self.checked(call, ledger, token.clone()) {
+                        Decision::Use(_) => Decision::Use(Served::instead(token.clone(), reason)),
+                        decision => decision,
+                    }
+                });
             }
             ledger
                 .guard
