@@ -307,6 +307,7 @@ impl Keeper {
             return Err(error);
         }
         errand.slot.account.record.rest();
-        self.ask_alone(errand.slot, errand.reason).await
+        self.ask(errand.slot, errand.reason, Custody::Unstored)
+            .await
     }
 }

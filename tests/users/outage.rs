@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, TokenOptions, TokenSource};
+use reqwest_bearer::{ErrorKind, Event, GrantFn, TokenOptions, TokenResponse, TokenSource};
 
 use crate::support::authorization_server::AuthorizationServer;
 use crate::support::soon;
@@ -173,4 +173,45 @@ async fn a_mark_that_the_store_took_without_saying_so_holds_nobody_back() {
     world.store.be(Mode::Well);
     world.advance(5);
     assert!(soon(handle.token_with(&narrowed)).await.is_ok());
+}
+
+#[tokio::test]
+async fn without_the_store_a_refresh_token_of_the_application_s_own_makes_no_flight_wait_for_itself()
+ {
+    // F4, A6, C2
+    let world = World::new().await;
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    let asked = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let grant = {
+        let (gate, asked) = (gate.clone(), asked.clone());
+        GrantFn::new("with a refresh token", move |_| {
+            let (gate, asked) = (gate.clone(), asked.clone());
+            async move {
+                asked.add_permits(1);
+                gate.acquire().await.unwrap().forget();
+                Ok(TokenResponse::bearer("token").refresh_token("refresh"))
+            }
+        })
+    };
+    let source = TokenSource::builder(grant)
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .build()
+        .unwrap();
+    world.store.be(Mode::Down);
+    let first = soon(source.token()).await.unwrap();
+    asked.acquire().await.unwrap().forget();
+    let forced = tokio::spawn({
+        let source = source.clone();
+        async move {
+            let options = TokenOptions::new().force_refresh();
+            source.token_with(&options).await
+        }
+    });
+    asked.acquire().await.unwrap().forget();
+    // Refused while the request is under way: the flight makes one more.
+    world.clock.advance(Duration::from_millis(1));
+    source.refuse(&first);
+    gate.add_permits(2);
+    assert!(soon(forced).await.unwrap().is_ok());
 }
