@@ -508,3 +508,44 @@ async fn a_sign_in_through_another_process_counts_at_once_whatever_is_remembered
         assert_eq!(world.login.token_requests(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_sign_out_outlives_the_caller_that_went_away() {
+    // F10, A2: a browser that closes its connection drops the handler in the midst.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.hold(Call::Remove);
+    let leaving = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { users.sign_out(&alice).await }
+    });
+    world.store.until_held(1).await;
+    leaving.abort();
+    assert!(leaving.await.is_err());
+    world.store.release();
+    soon(users.shutdown()).await.unwrap();
+    assert_eq!(world.login.revocations().len(), 2);
+    assert!(world.store.memory().is_empty());
+    assert_eq!(kind(&users, &alice).await, ErrorKind::ShutDown);
+}
+
+#[tokio::test]
+async fn a_sign_in_outlives_the_caller_that_went_away() {
+    // F10, A2: the store has the new session, so this process must not go on with the earlier one.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.hold(Call::Save);
+    let leaving = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        let tokens = world.login.sign_in("alice", world.clock.system_time());
+        async move { users.sign_in(&alice, tokens).await }
+    });
+    world.store.until_held(1).await;
+    leaving.abort();
+    assert!(leaving.await.is_err());
+    world.store.release();
+    soon(users.shutdown()).await.unwrap();
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
