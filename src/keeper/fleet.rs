@@ -148,6 +148,12 @@ impl Keeper {
             tenancy.end().await;
             match outcome {
                 Err(error) if error.is_outdated() && conflicts < MOST_CONFLICTS => conflicts += 1,
+                // Nothing that the user could mend by a sign-in.
+                Err(error) if error.is_outdated() => {
+                    return Err(Error::store(
+                        "the record is changed time and again, or its lease cannot be kept",
+                    ));
+                }
                 outcome => return outcome,
             }
         }

@@ -438,3 +438,31 @@ async fn a_refused_token_is_looked_for_in_the_store_also_while_the_server_wants_
     world.advance(60);
     assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-2");
 }
+
+#[tokio::test]
+async fn a_process_that_never_keeps_its_lease_sends_nobody_to_the_sign_in() {
+    // F3, E8
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.store.hold(Call::Save);
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { kind(&users, &alice).await }
+    });
+    let saves = world.store.calls(Call::Save);
+    let stops = async {
+        for stopped in 1.. {
+            world.store.until_calls(Call::Save, saves + stopped).await;
+            world.clock.suspend(Duration::from_secs(11));
+            world.store.release_and_hold(Call::Save);
+        }
+    };
+    let ended = tokio::select! {
+        kind = waiting => kind.unwrap(),
+        () = stops => unreachable!(),
+    };
+    assert_eq!(ended, ErrorKind::Store);
+    assert_eq!(world.login.token_requests(), 0);
+}
