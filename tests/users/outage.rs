@@ -215,3 +215,21 @@ async fn without_the_store_a_refresh_token_of_the_application_s_own_makes_no_fli
     gate.add_permits(2);
     assert!(soon(forced).await.unwrap().is_ok());
 }
+
+#[tokio::test]
+async fn a_sign_out_asks_a_server_that_hangs_for_all_access_tokens_at_once() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    for scope in ["a", "b", "c"] {
+        let options = TokenOptions::new().scope(scope);
+        let handle = users.for_subject(&alice);
+        assert!(soon(handle.token_with(&options)).await.is_ok());
+    }
+    world.login.revoke_together(4);
+    soon(users.sign_out(&alice)).await.unwrap();
+    let revoked = world.login.revocations();
+    assert_eq!(revoked[0].1, "refresh_token");
+    assert_eq!(revoked.len(), 5);
+}
