@@ -18,6 +18,7 @@ use crate::parameters::TokenParameters;
 use crate::schedule::{Age, lease_poll_pause};
 use crate::store::{StoreKey, Version};
 use crate::telemetry::RefreshReason;
+use crate::token::bearer_header;
 
 /// How often a flight begins anew because the record was changed under its hands.
 const MOST_CONFLICTS: u32 = 5;
@@ -251,6 +252,8 @@ impl Keeper {
         let now = self.clock.now();
         let kept = found.kept.as_ref()?;
         let token = kept.token(&self.shared_parameters(&slot.key))?;
+        // One that cannot be sent is nobody's newer token (D7).
+        bearer_header(&token.access_token).ok()?;
         if let Some(present) = slot.present() {
             let same = present.is_text(&token.access_token);
             if same || token.issued_at < present.plan.asked.wall {
