@@ -14,6 +14,8 @@ use crate::token::TokenResponse;
 pub(crate) enum Custody<'flight> {
     /// In the memory of this process. The turn is held until the flight ends.
     Own { turn: Option<Turn<'flight, ()>> },
+    /// The same while the store is down, in a flight that has had the turn from its beginning.
+    Unstored,
     /// In a store, under its lease.
     Stored(Box<Transaction<'flight>>),
 }
@@ -26,7 +28,7 @@ impl<'flight> Custody<'flight> {
     ) -> Result<Option<Secret>, Error> {
         match self {
             Self::Own { turn } => slot.account.record.to_spend(turn).await,
-            Self::Stored(_) => slot.account.record.refresh_token(),
+            Self::Unstored | Self::Stored(_) => slot.account.record.refresh_token(),
         }
     }
 
@@ -34,7 +36,7 @@ impl<'flight> Custody<'flight> {
     /// If nothing may be sent any more.
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
         match self {
-            Self::Own { .. } => Ok(()),
+            Self::Own { .. } | Self::Unstored => Ok(()),
             Self::Stored(transaction) => transaction.before_sending(spends).await,
         }
     }
@@ -55,7 +57,7 @@ impl<'flight> Custody<'flight> {
         }
         let error = slot.account.record.failed(refresh_token, error);
         match self {
-            Self::Own { .. } => error,
+            Self::Own { .. } | Self::Unstored => error,
             Self::Stored(transaction) => transaction.failed(error).await,
         }
     }
@@ -74,7 +76,7 @@ impl<'flight> Custody<'flight> {
         let record = &slot.account.record;
         record.take_over(response)?;
         match self {
-            Self::Own { .. } => {
+            Self::Own { .. } | Self::Unstored => {
                 record.save(&keeper.clock, &keeper.telemetry).await;
                 Ok(())
             }

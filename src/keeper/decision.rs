@@ -95,7 +95,8 @@ impl Keeper {
         }
     }
 
-    /// B6: a failure is remembered, so that a thousand calls do not ask a dead server in a row.
+    /// B6: a failure is remembered, so that a thousand calls do not ask a dead server in a row. The
+    /// store is asked all the same: the user may come back from a sign-in through another process.
     fn without_token(
         self: &Arc<Self>,
         call: Call<'_>,
@@ -103,13 +104,35 @@ impl Keeper {
         reason: RefreshReason,
     ) -> Decision {
         let now = call.now.monotonic;
-        if ledger.flight().is_none() {
-            let known = ledger.dry.standing(now);
-            if let Some(error) = known.or_else(|| ledger.told_to_wait(now)) {
-                return Decision::Fail(error.clone());
-            }
+        if ledger.flight().is_none()
+            && let Some(error) = ledger.known_failure(now).cloned()
+        {
+            return self.look_around(call, ledger, error);
         }
         self.join(call, ledger, reason, None, call.demand.within)
+    }
+
+    /// What was met here may be over elsewhere. If it was the store that failed, it is left alone.
+    fn look_around(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        ledger: &mut Ledger,
+        known: Error,
+    ) -> Decision {
+        let is_shared = call.slot.account.store_key.is_some();
+        let may_look = is_shared
+            && known.kind() != ErrorKind::Store
+            && ledger.blind_until <= call.now.monotonic;
+        let look = may_look.then(|| self.start_check(call.slot, ledger));
+        match look {
+            Some(Ok(flight)) => Decision::Join {
+                flight,
+                fallback: None,
+                patience: call.demand.within,
+                ask_again: call.demand.new,
+            },
+            Some(Err(_)) | None => Decision::Fail(known),
+        }
     }
 
     /// The caller asked for a new one. It does not take another: the error is what it wants then.
@@ -152,8 +175,12 @@ impl Keeper {
             });
             if let Err(reason) = permit {
                 // By age it may still be due; that is not what the guard is for.
-                return (token.age(now) == Age::Fresh)
-                    .then(|| Decision::Use(Served::instead(token.clone(), reason)));
+                return (token.age(now) == Age::Fresh).then(|| {
+                    match self.checked(call, ledger, token.clone()) {
+                        Decision::Use(_) => Decision::Use(Served::instead(token.clone(), reason)),
+                        decision => decision,
+                    }
+                });
             }
             ledger
                 .guard

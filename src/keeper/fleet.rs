@@ -18,6 +18,7 @@ use crate::parameters::TokenParameters;
 use crate::schedule::{Age, lease_poll_pause};
 use crate::store::{StoreKey, Version};
 use crate::telemetry::RefreshReason;
+use crate::token::bearer_header;
 
 /// How often a flight begins anew because the record was changed under its hands.
 const MOST_CONFLICTS: u32 = 5;
@@ -82,7 +83,18 @@ impl Keeper {
             .record
             .without_own_mark(vault.load(&key).await?);
         self.still_there(slot, &found, epoch)?;
-        let newer = self.newer_token(&found, slot, RefreshReason::Soft, self.clock.now());
+        let now = self.clock.now();
+        // In place of a good token only a fresh one will do, in place of none any that is good.
+        let has_token = slot
+            .peek()
+            .as_ref()
+            .is_some_and(|token| token.is_usable(now));
+        let reason = if has_token {
+            RefreshReason::Soft
+        } else {
+            RefreshReason::None
+        };
+        let newer = self.newer_token(&found, slot, reason, now);
         if turn.is_none() {
             return Ok(newer);
         }
@@ -140,6 +152,12 @@ impl Keeper {
             tenancy.end().await;
             match outcome {
                 Err(error) if error.is_outdated() && conflicts < MOST_CONFLICTS => conflicts += 1,
+                // Nothing that the user could mend by a sign-in.
+                Err(error) if error.is_outdated() => {
+                    return Err(Error::store(
+                        "the record is changed time and again, or its lease cannot be kept",
+                    ));
+                }
                 outcome => return outcome,
             }
         }
@@ -243,6 +261,8 @@ impl Keeper {
         let now = self.clock.now();
         let kept = found.kept.as_ref()?;
         let token = kept.token(&self.shared_parameters(&slot.key))?;
+        // One that cannot be sent is nobody's newer token (D7).
+        bearer_header(&token.access_token).ok()?;
         if let Some(present) = slot.present() {
             let same = present.is_text(&token.access_token);
             if same || token.issued_at < present.plan.asked.wall {
@@ -324,7 +344,8 @@ impl Keeper {
             return Err(error);
         }
         errand.slot.account.record.rest();
-        self.ask_alone(errand.slot, errand.reason).await
+        self.ask(errand.slot, errand.reason, Custody::Unstored)
+            .await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -18,6 +19,9 @@ use crate::schedule::{Age, Plan};
 use crate::telemetry::RefreshReason;
 use crate::token::{Lifetime, bearer_header};
 use crate::token_set::TokenSet;
+
+/// How long a store that could not be asked is not asked whether a failure still stands (B6).
+const BLIND_FOR: Duration = Duration::from_secs(5);
 
 impl Keeper {
     /// Publishes what arrived, or notes the failure. The flight is over when this returns. What was
@@ -66,15 +70,18 @@ impl Keeper {
         if slot.account.epoch() != epoch {
             return Err(of_another_epoch(newer));
         }
-        let Some(present) = slot.present() else {
-            return Err(Error::outdated());
-        };
+        let now = self.clock.now();
         match newer {
             Ok(Some(token)) => return Ok(self.publish(slot, &mut ledger, token)),
             Err(error) if error.kind() == ErrorKind::SignInRequired => return Err(error),
-            // A store that is down is no reason to take a good token away (F4).
-            Ok(None) | Err(_) => {}
+            Err(_) => ledger.blind_until = now.monotonic + BLIND_FOR,
+            Ok(None) => {}
         }
+        // A store that is down is no reason to take a good token away (F4).
+        let Some(present) = slot.present().filter(|token| token.is_usable(now)) else {
+            let known = ledger.known_failure(now.monotonic).cloned();
+            return Err(known.unwrap_or_else(Error::outdated));
+        };
         let mut token = (*present).clone();
         self.set_fresh_until(&mut token);
         Ok(publish(slot, token))

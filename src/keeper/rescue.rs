@@ -53,6 +53,8 @@ impl Keeper {
                     break;
                 }
             }
+            // Somebody else may have saved it, and left the lease to this task.
+            tenancy.give_back().await;
         });
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::endpoint::TokenKind;
+use futures_util::future::join_all;
+
+use crate::endpoint::{TokenEndpoint, TokenKind};
 use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
@@ -13,6 +15,7 @@ use crate::keeper::vault::{Saved, Vault};
 use crate::kept::{Kept, KeptToken, Origin};
 use crate::key::Wanted;
 use crate::parameters::TokenParameters;
+use crate::secret::Secret;
 use crate::store::{StoreKey, Version};
 use crate::subject::Subject;
 use crate::token::bearer_header;
@@ -119,15 +122,25 @@ impl Keeper {
         let Some(endpoint) = self.grant.endpoint() else {
             return Ok(());
         };
-        let now = self.clock.now().wall;
+        // First, since many servers end the access tokens with it.
         let refresh_token = kept.refresh_token.iter();
+        let refresh_token = refresh_token.map(|token| (token, TokenKind::RefreshToken));
+        let outcome = self.revoke_all(endpoint, refresh_token).await;
+        let now = self.clock.now().wall;
         let alive = kept.tokens.iter().filter(|token| token.is_alive(now));
-        let tokens = refresh_token
-            .map(|token| (token, TokenKind::RefreshToken))
-            .chain(alive.map(|token| (&token.access_token, TokenKind::AccessToken)));
+        let alive = alive.map(|token| (&token.access_token, TokenKind::AccessToken));
+        outcome.and(self.revoke_all(endpoint, alive).await)
+    }
+
+    /// At once, so that a server that hangs makes a sign-out no longer the more tokens there are.
+    async fn revoke_all(
+        &self,
+        endpoint: &TokenEndpoint,
+        tokens: impl Iterator<Item = (&Secret, TokenKind)>,
+    ) -> Result<(), Error> {
+        let answers = join_all(tokens.map(|(token, kind)| endpoint.revoke(token, kind))).await;
         let mut outcome = Ok(());
-        for (token, kind) in tokens {
-            let answer = endpoint.revoke(token, kind).await;
+        for answer in answers {
             // A server that cannot revoke is no failure of this sign-out.
             let Err(error) = answer.or_else(only_if_it_could_be_tried) else {
                 continue;

@@ -107,6 +107,8 @@ pub(crate) struct Ledger {
     pub(crate) urgent: BackOff,
     /// The server asked not to be asked before (`Retry-After`), and what it said.
     pub(crate) floor: Option<(Duration, Error)>,
+    /// The store could not be asked a moment ago whether a failure still stands.
+    pub(crate) blind_until: Duration,
     pub(crate) guard: Guard,
     /// The refusal that the present token has met, if any.
     pub(crate) refusal: Option<PendingRefusal>,
@@ -157,6 +159,11 @@ impl Ledger {
                 exempt: false,
             };
         }
+    }
+
+    /// Why nobody is asked for a token at present, where there is none.
+    pub(crate) fn known_failure(&self, now: Duration) -> Option<&Error> {
+        self.dry.standing(now).or_else(|| self.told_to_wait(now))
     }
 
     /// What the server said when it asked not to be asked before a moment that is still to come.

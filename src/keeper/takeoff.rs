@@ -56,6 +56,30 @@ impl Keeper {
         Ok(flight)
     }
 
+    /// Does `work` in a task of its own, whatever becomes of the caller: what it has begun in the
+    /// store is ended here. A shutdown waits for it.
+    pub(crate) async fn see_through<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let airborne = Airborne::start(self.clone());
+        let task = runtime()?.spawn(async move {
+            let outcome = work.await;
+            drop(airborne);
+            outcome
+        });
+        task.await.unwrap_or_else(|ended| {
+            Err(if ended.is_panic() {
+                Error::new(ErrorKind::Panicked, "a hook or a grant panicked")
+            } else {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    "the runtime of this call is being shut down",
+                )
+            })
+        })
+    }
+
     /// What the task of a flight carries: nothing of the caller who happened to start it but the
     /// flights that are waiting for this one.
     fn marks(&self, slot: &Slot) -> Ambient {

@@ -103,8 +103,9 @@ impl Tenancy {
     }
 
     pub(crate) async fn give_back(&self) {
-        self.is_given_back.store(true, Ordering::Release);
-        self.vault.release(&self.key, &self.lease).await;
+        if !self.is_given_back.swap(true, Ordering::AcqRel) {
+            self.vault.release(&self.key, &self.lease).await;
+        }
     }
 
     /// Returns whether the store has answered.

@@ -13,7 +13,8 @@ use crate::token_set::TokenSet;
 impl TokenSource {
     /// Keeps what a sign-in brought, in place of whatever this subject had. From now on, requests
     /// for the subject go out with its tokens, in every process that shares the store; the
-    /// refresh token that each refresh brings takes the place of the one before.
+    /// refresh token that each refresh brings takes the place of the one before. Once begun, it is
+    /// carried through, also if the caller goes away.
     ///
     /// ```no_run
     /// # async fn signed_in(code: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -48,7 +49,9 @@ impl TokenSource {
     /// token set is empty; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if its access token
     /// cannot be sent.
     pub async fn sign_in(&self, subject: &Subject, tokens: TokenSet) -> Result<(), Error> {
-        self.keeper().sign_in(subject, &tokens).await
+        let (keeper, subject) = (self.keeper().clone(), subject.clone());
+        let work = async move { keeper.sign_in(&subject, &tokens).await };
+        self.keeper().see_through(work).await
     }
 
     /// Forgets the tokens of this subject, here and in the store, and has the authorization server
@@ -56,14 +59,17 @@ impl TokenSource {
     /// then end with [`SignInRequired`](crate::ErrorKind::SignInRequired); other processes notice
     /// [within a minute](crate::TokenSourceBuilder::notice_within). A refresh that is under way
     /// does not bring the session back, and what it brings is revoked. If nobody is signed in, or
-    /// the server has no revocation endpoint, there is nothing to do, which is no error.
+    /// the server has no revocation endpoint, there is nothing to do, which is no error. Once begun,
+    /// it is carried through, also if the caller goes away.
     ///
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be told: the user is still
     /// signed in, so call it again. Any other kind says that the server did not revoke a token
     /// (also told as an [`Event`](crate::Event)); the tokens are forgotten all the same.
     pub async fn sign_out(&self, subject: &Subject) -> Result<(), Error> {
-        self.keeper().sign_out(subject).await
+        let (keeper, subject) = (self.keeper().clone(), subject.clone());
+        let work = async move { keeper.sign_out(&subject).await };
+        self.keeper().see_through(work).await
     }
 
     /// What the store has of this subject: which tokens, and until when; never their text. `None`

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::{ClientAuthentication, RefreshTokenGrant, TokenEndpoint, TokenSet};
 use serde_json::json;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Barrier, Semaphore, watch};
 
 use super::authorization_server::Answer;
 use super::http_server::{HttpServer, Reply, Seen};
@@ -24,6 +24,7 @@ pub(crate) struct Login {
 struct State {
     book: Mutex<Book>,
     doors: Mutex<Option<Arc<Semaphore>>>,
+    companions: Mutex<Option<Arc<Barrier>>>,
     held: watch::Sender<usize>,
     arrived: watch::Sender<usize>,
 }
@@ -57,6 +58,7 @@ impl Login {
                 ..Book::default()
             }),
             doors: Mutex::default(),
+            companions: Mutex::default(),
             held: watch::Sender::new(0),
             arrived: watch::Sender::new(0),
         });
@@ -65,7 +67,10 @@ impl Login {
             let state = answering.clone();
             async move {
                 match seen.path.as_str() {
-                    "/revoke" => Some(state.revoke(&seen)),
+                    "/revoke" => {
+                        state.companions(&seen).await;
+                        Some(state.revoke(&seen))
+                    }
                     _ => state.token(seen).await,
                 }
             }
@@ -183,6 +188,11 @@ impl Login {
         *self.state.doors.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
     }
 
+    /// Access tokens are revoked from now on when so many of them have come to be revoked.
+    pub(crate) fn revoke_together(&self, count: usize) {
+        *self.state.companions.lock().unwrap() = Some(Arc::new(Barrier::new(count)));
+    }
+
     pub(crate) fn release(&self) {
         let doors = self.state.doors.lock().unwrap().take();
         doors.unwrap().add_permits(10_000);
@@ -259,6 +269,14 @@ impl State {
             body[name] = value.clone();
         }
         Reply::new(200).json(&body)
+    }
+
+    async fn companions(&self, seen: &Seen) {
+        let companions = self.companions.lock().unwrap().clone();
+        let is_access_token = seen.field("token_type_hint").as_deref() == Some("access_token");
+        if let Some(companions) = companions.filter(|_| is_access_token) {
+            companions.wait().await;
+        }
     }
 
     fn revoke(&self, seen: &Seen) -> Reply {

@@ -106,6 +106,13 @@ impl FragileStore {
         doors.unwrap().1.add_permits(10_000);
     }
 
+    /// Lets those who wait go on, and holds the next ones.
+    pub(crate) fn release_and_hold(&self, call: Call) {
+        let next = Some((call, Arc::new(Semaphore::new(0))));
+        let doors = std::mem::replace(&mut *self.0.doors.lock().unwrap(), next);
+        doors.unwrap().1.add_permits(10_000);
+    }
+
     pub(crate) async fn until_held(&self, count: usize) {
         let mut held = self.0.held.subscribe();
         soon(held.wait_for(|now| *now >= count)).await.unwrap();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSet, TokenSource};
 use tokio::task::JoinSet;
 
+use crate::support::authorization_server::Answer;
+use crate::support::http_server::Reply;
 use crate::support::soon;
 use crate::support::store::{Call, Mode};
 use crate::{World, kind, token};
@@ -570,4 +572,51 @@ async fn a_process_that_was_stopped_before_it_sent_does_not_take_its_own_mark_fo
     })
     .await;
     assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_looked_for_in_the_store_also_while_the_server_wants_to_be_left_alone() {
+    // F3, C1: in time, and not when an hour of `Retry-After` has passed.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    let refused = soon(one.for_subject(&alice).token()).await.unwrap();
+    let wait = Reply::new(429).header("retry-after", "3600");
+    world.login.then(Answer::Reply(wait));
+    one.refuse(&refused);
+    assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-1");
+    assert_eq!(world.login.token_requests(), 1);
+    let theirs = soon(other.for_subject(&alice).token()).await.unwrap();
+    other.refuse(&theirs);
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-2");
+    world.advance(60);
+    assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
+async fn a_process_that_never_keeps_its_lease_sends_nobody_to_the_sign_in() {
+    // F3, E8
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.store.hold(Call::Save);
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { kind(&users, &alice).await }
+    });
+    let saves = world.store.calls(Call::Save);
+    let stops = async {
+        for stopped in 1.. {
+            world.store.until_calls(Call::Save, saves + stopped).await;
+            world.clock.suspend(Duration::from_secs(11));
+            world.store.release_and_hold(Call::Save);
+        }
+    };
+    let ended = tokio::select! {
+        kind = waiting => kind.unwrap(),
+        () = stops => unreachable!(),
+    };
+    assert_eq!(ended, ErrorKind::Store);
+    assert_eq!(world.login.token_requests(), 0);
 }

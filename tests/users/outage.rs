@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, TokenOptions, TokenSource};
+use reqwest_bearer::{ErrorKind, Event, GrantFn, TokenOptions, TokenResponse, TokenSource};
 
 use crate::support::authorization_server::AuthorizationServer;
 use crate::support::soon;
@@ -241,4 +241,63 @@ async fn what_the_store_could_not_take_is_not_spent_by_another_process_when_the_
         assert!(!world.login.is_dead("alice"), "{outage}");
         assert_eq!(world.login.token_requests(), 1, "{outage}");
     }
+}
+
+#[tokio::test]
+async fn without_the_store_a_refresh_token_of_the_application_s_own_makes_no_flight_wait_for_itself()
+ {
+    // F4, A6, C2
+    let world = World::new().await;
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    let asked = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let grant = {
+        let (gate, asked) = (gate.clone(), asked.clone());
+        GrantFn::new("with a refresh token", move |_| {
+            let (gate, asked) = (gate.clone(), asked.clone());
+            async move {
+                asked.add_permits(1);
+                gate.acquire().await.unwrap().forget();
+                Ok(TokenResponse::bearer("token").refresh_token("refresh"))
+            }
+        })
+    };
+    let source = TokenSource::builder(grant)
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .build()
+        .unwrap();
+    world.store.be(Mode::Down);
+    let first = soon(source.token()).await.unwrap();
+    asked.acquire().await.unwrap().forget();
+    let forced = tokio::spawn({
+        let source = source.clone();
+        async move {
+            let options = TokenOptions::new().force_refresh();
+            source.token_with(&options).await
+        }
+    });
+    asked.acquire().await.unwrap().forget();
+    // Refused while the request is under way: the flight makes one more.
+    world.clock.advance(Duration::from_millis(1));
+    source.refuse(&first);
+    gate.add_permits(2);
+    assert!(soon(forced).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_sign_out_asks_a_server_that_hangs_for_all_access_tokens_at_once() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    for scope in ["a", "b", "c"] {
+        let options = TokenOptions::new().scope(scope);
+        let handle = users.for_subject(&alice);
+        assert!(soon(handle.token_with(&options)).await.is_ok());
+    }
+    world.login.revoke_together(4);
+    soon(users.sign_out(&alice)).await.unwrap();
+    let revoked = world.login.revocations();
+    assert_eq!(revoked[0].1, "refresh_token");
+    assert_eq!(revoked.len(), 5);
 }

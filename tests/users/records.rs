@@ -1,7 +1,10 @@
 //! F7: what is found in the store and cannot be read.
 
-use reqwest_bearer::{ErrorKind, Event};
+use std::time::Duration;
 
+use reqwest_bearer::{ErrorKind, Event, GrantFn, TokenResponse, TokenSource};
+
+use crate::support::soon;
 use crate::{World, kind, token};
 
 fn unreadable(event: &Event) -> bool {
@@ -53,4 +56,26 @@ async fn a_process_that_has_a_token_goes_on_when_the_record_is_replaced_by_a_goo
     assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
     world.sign_in(&world.process(), "alice").await;
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
+async fn a_stored_token_that_cannot_be_sent_is_replaced_and_not_kept_until_it_ends() {
+    // D7, F7
+    let world = World::new().await;
+    let texts = std::sync::Mutex::new(vec!["good", "a b"]);
+    let texts = std::sync::Arc::new(texts);
+    let grant = GrantFn::new("careless", move |_| {
+        let text = texts.lock().unwrap().pop().unwrap();
+        let hour = Duration::from_secs(3600);
+        async move { Ok(TokenResponse::bearer(text).expires_in(hour)) }
+    });
+    let source = TokenSource::builder(grant)
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .build()
+        .unwrap();
+    let error = soon(source.token()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    world.advance(5);
+    assert_eq!(soon(source.token()).await.unwrap().expose(), "good");
 }

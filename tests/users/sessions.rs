@@ -542,3 +542,70 @@ async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     soon(users.shutdown()).await.unwrap();
     assert!(world.store.memory().is_empty());
 }
+
+#[tokio::test]
+async fn a_sign_in_through_another_process_counts_at_once_whatever_is_remembered_here() {
+    // F5, B6: or a user who comes back from the sign-in page would be sent there again.
+    let wants = serde_json::json!({ "error": "interaction_required" });
+    let wait = Reply::new(429).header("retry-after", "3600");
+    let dead = serde_json::json!({ "error": "invalid_grant" });
+    for (answer, expected) in [
+        (Reply::new(400).json(&wants), ErrorKind::SignInRequired),
+        (Reply::new(400).json(&dead), ErrorKind::SignInRequired),
+        (wait, ErrorKind::Unavailable),
+    ] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(601);
+        world.login.then(Answer::Reply(answer));
+        for _ in 0..10 {
+            assert_eq!(kind(&users, &alice).await, expected);
+        }
+        assert_eq!(world.login.token_requests(), 1);
+        world.sign_in(&world.process(), "alice").await;
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+        assert_eq!(world.login.token_requests(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_outlives_the_caller_that_went_away() {
+    // F10, A2: a browser that closes its connection drops the handler in the midst.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.hold(Call::Remove);
+    let leaving = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { users.sign_out(&alice).await }
+    });
+    world.store.until_held(1).await;
+    leaving.abort();
+    assert!(leaving.await.is_err());
+    world.store.release();
+    soon(users.shutdown()).await.unwrap();
+    assert_eq!(world.login.revocations().len(), 2);
+    assert!(world.store.memory().is_empty());
+    assert_eq!(kind(&users, &alice).await, ErrorKind::ShutDown);
+}
+
+#[tokio::test]
+async fn a_sign_in_outlives_the_caller_that_went_away() {
+    // F10, A2: the store has the new session, so this process must not go on with the earlier one.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.hold(Call::Save);
+    let leaving = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        let tokens = world.login.sign_in("alice", world.clock.system_time());
+        async move { users.sign_in(&alice, tokens).await }
+    });
+    world.store.until_held(1).await;
+    leaving.abort();
+    assert!(leaving.await.is_err());
+    world.store.release();
+    soon(users.shutdown()).await.unwrap();
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}

@@ -690,3 +690,41 @@ async fn a_lost_answer_is_not_forgotten_because_the_next_attempt_was_turned_away
     assert_eq!(world.login.token_requests(), 2);
     assert!(!world.login.is_dead("alice"));
 }
+
+#[tokio::test]
+async fn a_flight_that_saves_at_its_second_try_leaves_no_lease_behind() {
+    // F3, C2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let refused = soon(users.for_subject(&alice).token()).await.unwrap();
+    world.login.hold();
+    let forced = tokio::spawn({
+        let handle = users.for_subject(&alice);
+        async move {
+            let options = TokenOptions::new().force_refresh();
+            handle.token_with(&options).await
+        }
+    });
+    world.login.until_held(1).await;
+    // Refused meanwhile, so it asks twice; the store fails for the first answer only.
+    world.clock.advance(Duration::from_millis(1));
+    users.refuse(&refused);
+    let saves = world.store.calls(Call::Save);
+    world.store.hold(Call::Save);
+    world.login.release();
+    world.store.until_calls(Call::Save, saves + 1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.store.release_and_hold(Call::Save);
+    world.store.until_calls(Call::Save, saves + 2).await;
+    world.store.be(Mode::Well);
+    world.store.release();
+    assert!(soon(forced).await.unwrap().is_ok());
+    let key = world.store.last_key();
+    world.clock.until_timers(2).await;
+    world.clock.advance(Duration::from_secs(1));
+    soon(users.shutdown()).await.unwrap();
+    let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
+    assert!(taken.await.unwrap());
+}
