@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
+use crate::store::Version;
 
 /// Stands in each record, so that another version of this crate knows whether it can read it.
 const FORMAT: u32 = 1;
@@ -20,6 +21,7 @@ const MOST_TOKENS: usize = 32;
 /// One record. Times count from 1970, by the wall clock: machines share no other.
 #[derive(Clone, Default)]
 pub(crate) struct Kept {
+    pub(crate) origin: Origin,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) tokens: Vec<KeptToken>,
@@ -34,6 +36,17 @@ pub(crate) struct Kept {
     pub(crate) unspecific_refusals: u32,
     /// The server has said that the refresh token is dead (F5).
     pub(crate) dead: bool,
+}
+
+/// What the tokens of a record go back to. Those of another sign-in are another session's, even if
+/// the subject is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A grant that needs no sign-in; it can be asked for more at any time.
+    #[default]
+    Grant,
+    /// The sign-in that wrote this version.
+    SignIn(Version),
 }
 
 /// One access token of a record.
@@ -109,6 +122,10 @@ impl Kept {
         let text = |secret: &Option<Secret>| secret.as_ref().map(WireSecret::of);
         Wire {
             format: FORMAT,
+            sign_in: match self.origin {
+                Origin::Grant => None,
+                Origin::SignIn(version) => Some(version.to_string()),
+            },
             refresh_token: text(&self.refresh_token),
             id_token: text(&self.id_token),
             tokens: self.tokens.iter().map(WireToken::of).collect(),
@@ -153,6 +170,7 @@ impl fmt::Debug for KeptToken {
 #[derive(Serialize, Deserialize)]
 struct Wire {
     format: u32,
+    sign_in: Option<String>,
     refresh_token: Option<WireSecret>,
     id_token: Option<WireSecret>,
     tokens: Vec<WireToken>,
@@ -200,7 +218,9 @@ impl WireSecret {
 
 impl Wire {
     fn into_kept(self) -> Kept {
+        let sign_in = self.sign_in.and_then(|version| version.parse().ok());
         Kept {
+            origin: sign_in.map_or(Origin::Grant, Origin::SignIn),
             refresh_token: self.refresh_token.map(WireSecret::into_secret),
             id_token: self.id_token.map(WireSecret::into_secret),
             tokens: self.tokens.into_iter().map(WireToken::into_kept).collect(),
@@ -259,9 +279,10 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, KeptToken, MOST_TOKENS};
+    use super::{Kept, KeptToken, MOST_TOKENS, Origin};
     use crate::parameters::TokenParameters;
     use crate::secret::Secret;
+    use crate::store::Version;
     use serde_json::{Map, json};
     use std::time::Duration;
 
@@ -282,6 +303,7 @@ mod tests {
     fn a_record_is_read_as_it_was_written() {
         // F2
         let kept = Kept {
+            origin: Origin::SignIn(Version::random().unwrap()),
             refresh_token: Some(Secret::new("r")),
             id_token: Some(Secret::new("i")),
             tokens: vec![token("a b", Some(4)), token("", None)],
@@ -296,6 +318,7 @@ mod tests {
         let read = Kept::from_bytes(&bytes).unwrap();
         assert_eq!(*read.to_bytes(), *bytes);
         assert_eq!(read.refresh_token, kept.refresh_token);
+        assert_eq!(read.origin, kept.origin);
         let found = read.token(&TokenParameters::new().scope("b a").extra("b", "a"));
         assert_eq!(found.unwrap().access_token.expose(), "token-a b");
         assert!(read.token(&TokenParameters::new().scope("b a")).is_none());

@@ -55,6 +55,15 @@ impl Account {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The same, if `epoch` still is the present one; says whether it was.
+    pub(crate) fn end_epoch(&self, epoch: u64) -> bool {
+        let next = epoch.wrapping_add(1);
+        let ended = self
+            .epoch
+            .compare_exchange(epoch, next, Ordering::AcqRel, Ordering::Acquire);
+        ended.is_ok()
+    }
+
     fn remember(&self, slot: &Arc<Slot>) {
         let mut narrowed = self.narrowed();
         narrowed.retain(|slot| slot.strong_count() > 0);

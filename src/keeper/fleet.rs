@@ -12,7 +12,7 @@ use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
 use crate::keeper::vault::{Found, Saved, Vault};
-use crate::kept::{Kept, KeptToken};
+use crate::kept::{Kept, KeptToken, Origin};
 use crate::key::TokenKey;
 use crate::parameters::TokenParameters;
 use crate::schedule::{Age, lease_poll_pause};
@@ -34,6 +34,8 @@ struct Errand<'flight> {
     key: StoreKey,
     reason: RefreshReason,
     began: Moment,
+    /// The epoch of the account at the start.
+    epoch: u64,
 }
 
 impl Keeper {
@@ -44,6 +46,7 @@ impl Keeper {
         vault: &Arc<Vault>,
         slot: &Arc<Slot>,
         reason: RefreshReason,
+        epoch: u64,
     ) -> Result<Arrival, Error> {
         let Some(key) = slot.account.store_key else {
             return self.ask_alone(slot, reason).await;
@@ -53,6 +56,7 @@ impl Keeper {
             key,
             reason,
             began: self.clock.now(),
+            epoch,
         };
         let _turn = slot.account.record.turn().await;
         let outcome = self.go(vault, errand).await;
@@ -61,28 +65,38 @@ impl Keeper {
     }
 
     /// Looks whether the record of `slot` still is what it was; the answer is another token, if
-    /// there is one.
+    /// there is one. Waits for nobody: a flight that hangs must not keep calls that have a good
+    /// token (A5). What such a flight has read of the record, and whether it lives on, is its care.
     pub(crate) async fn check(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
         slot: &Arc<Slot>,
+        epoch: u64,
     ) -> Result<Option<KeptToken>, Error> {
         let Some(key) = slot.account.store_key else {
             return Ok(None);
         };
-        let _turn = slot.account.record.turn().await;
-        let found = vault.load(&key).await?;
-        self.still_there(slot, &found)?;
+        let turn = slot.account.record.turn_if_free();
+        let found = slot
+            .account
+            .record
+            .without_own_mark(vault.load(&key).await?);
+        self.still_there(slot, &found, epoch)?;
         let newer = self.newer_token(&found, slot, RefreshReason::Soft, self.clock.now());
+        if turn.is_none() {
+            return Ok(newer);
+        }
         slot.account.record.resume(&found);
         slot.account.record.rest();
         if let (Some(mut kept), Some(version)) = (found.kept, found.version)
             && vault.is_to_be_touched(&kept)
+            // Whoever has sent the refresh token expects this version when its successor comes.
+            && kept.away_since.is_none()
         {
             let touched = Version::random()?;
             // If it fails, or somebody else writes, there will be another occasion.
             if let Ok(Saved::Yes) = vault.save(&key, &mut kept, Some(version), touched).await {
-                slot.account.record.wrote(touched);
+                slot.account.record.wrote(touched, kept.origin);
             }
         }
         Ok(newer)
@@ -107,7 +121,7 @@ impl Keeper {
         let mut conflicts = 0;
         loop {
             let found = match vault.load(&errand.key).await {
-                Ok(found) => found,
+                Ok(found) => errand.slot.account.record.without_own_mark(found),
                 Err(error) => return self.without_store(errand, error).await,
             };
             if let Some(outcome) = self.settled(&found, errand) {
@@ -139,7 +153,7 @@ impl Keeper {
     ) -> Result<Arrival, Error> {
         let found = loop {
             let found = match vault.load(&errand.key).await {
-                Ok(found) => found,
+                Ok(found) => errand.slot.account.record.without_own_mark(found),
                 Err(error) => return self.without_store(errand, error).await,
             };
             if let Some(outcome) = self.settled(&found, errand) {
@@ -172,9 +186,10 @@ impl Keeper {
             slot,
             reason,
             began,
+            epoch,
             ..
         } = errand;
-        if let Err(gone) = self.still_there(slot, found) {
+        if let Err(gone) = self.still_there(slot, found, epoch) {
             return Some(Err(gone));
         }
         if let Some(token) = self.newer_token(found, slot, reason, began) {
@@ -186,18 +201,34 @@ impl Keeper {
         record.death().map(Err)
     }
 
+    /// Takes the tokens of this process away if the store has others in their place, or none.
+    ///
     /// # Errors
-    /// If there was a record, and there is none any more: the user signed out, or the session ended.
-    fn still_there(&self, slot: &Slot, found: &Found) -> Result<(), Error> {
-        let was_there = slot.account.record.version().is_some();
-        if slot.key.subject.is_none() || found.kept.is_some() || !was_there {
+    /// If it does, or somebody else has done so since `epoch`: the user signed out, or in again, or
+    /// the session ended.
+    fn still_there(&self, slot: &Slot, found: &Found, epoch: u64) -> Result<(), Error> {
+        if slot.key.subject.is_none() {
             return Ok(());
         }
-        self.withdraw(slot);
-        Err(Error::sign_in_required(
-            "the session is gone: the user signed out, or did not use it for long",
-        )
-        .without_asking())
+        // What was found may be older than what did that.
+        if slot.account.epoch() != epoch {
+            return Err(Error::outdated());
+        }
+        let now = found.kept.as_ref().map(|kept| kept.origin);
+        match slot.account.record.origin() {
+            Some(before) if now != Some(before) => {
+                self.withdraw_since(epoch, slot);
+                Err(match (before, now) {
+                    (Origin::SignIn(_), None) => Error::sign_in_required(
+                        "the session is gone: the user signed out, or did not use it for long",
+                    )
+                    .without_asking(),
+                    // Another look finds the other session, or asks a grant that needs none.
+                    _ => Error::outdated(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The store's token, if it is another and a later one than the present one, and does what the

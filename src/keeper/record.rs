@@ -10,6 +10,7 @@ use crate::id_token::subject_claim;
 use crate::keeper::rescue::Unsaved;
 use crate::keeper::saver::{RotationHook, Saver};
 use crate::keeper::vault::Found;
+use crate::kept::Origin;
 use crate::secret::Secret;
 use crate::store::Version;
 use crate::telemetry::Telemetry;
@@ -36,7 +37,12 @@ struct State {
     answer_lost: bool,
     /// What the store had when it was last asked or told.
     version: Option<Version>,
-    unsaved: Option<Box<Unsaved>>,
+    /// What the store has, or may have, if its mark is ours and nothing was sent after it.
+    unsent: Option<Version>,
+    /// What the tokens go back to that this process has; `None` if it knows of no record.
+    origin: Option<Origin>,
+    /// Newer than what the store has, and not known to be there.
+    unsaved: Option<Arc<Unsaved>>,
 }
 
 impl Record {
@@ -78,6 +84,11 @@ impl Record {
         self.queue.lock().await
     }
 
+    /// The turn, if no other flight of this process is at the same grant key.
+    pub(crate) fn turn_if_free(&self) -> Option<Turn<'_, ()>> {
+        self.queue.try_lock().ok()
+    }
+
     /// Whether the refresh token was sent and no answer came. Sending it again might make the
     /// server revoke the access token that is still good (E3).
     pub(crate) fn is_answer_lost(&self) -> bool {
@@ -93,6 +104,26 @@ impl Record {
             record: self,
             refresh_token,
         }
+    }
+
+    /// Says that the record is marked under this version, before the refresh token is sent.
+    pub(crate) fn about_to_send(&self, version: Version) {
+        self.state().unsent = Some(version);
+    }
+
+    /// Says that the refresh token is sent now.
+    pub(crate) fn sending(&self) {
+        self.state().unsent = None;
+    }
+
+    /// Takes no account of a mark that this process wrote itself and sent nothing after: the store
+    /// had not said that it took it, or the flight ended in between.
+    pub(crate) fn without_own_mark(&self, mut found: Found) -> Found {
+        let is_own = found.version.is_some() && found.version == self.state().unsent;
+        if let Some(kept) = found.kept.as_mut().filter(|_| is_own) {
+            kept.away_since = None;
+        }
+        found
     }
 
     /// Takes note of what the last error of a flight says of `refresh_token`, which it spent.
@@ -182,6 +213,7 @@ impl Record {
         }
         state.version = found.version;
         let kept = found.kept.as_ref();
+        state.origin = kept.map(|kept| kept.origin);
         if kept.is_some_and(|kept| kept.dead) && state.dead.is_none() {
             state.dead = Some(
                 Error::sign_in_required(
@@ -203,14 +235,16 @@ impl Record {
         state.id_token = None;
     }
 
-    /// What the store had when it was last asked or told; `None` if there was no record.
-    pub(crate) fn version(&self) -> Option<Version> {
-        self.state().version
+    /// What the tokens go back to that this process has; `None` if it knows of no record.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.state().origin
     }
 
     /// The store has taken this version from us.
-    pub(crate) fn wrote(&self, version: Version) {
-        self.state().version = Some(version);
+    pub(crate) fn wrote(&self, version: Version, origin: Origin) {
+        let mut state = self.state();
+        state.version = Some(version);
+        state.origin = Some(origin);
     }
 
     /// Nothing is known of it any more.
@@ -243,14 +277,19 @@ impl Record {
         }
     }
 
-    /// What the store has not taken yet. Whoever takes it out has the turn, and puts it back if the
-    /// store does not take it then either.
-    pub(crate) fn take_unsaved(&self) -> Option<Box<Unsaved>> {
+    /// What the store has not taken yet. It stays here until the store has answered: whoever offers
+    /// it may be dropped at any await.
+    pub(crate) fn unsaved(&self) -> Option<Arc<Unsaved>> {
+        self.state().unsaved.clone()
+    }
+
+    /// Takes it out: it is in the store, or of no use any more. Who gets it out has the care of it.
+    pub(crate) fn take_unsaved(&self) -> Option<Arc<Unsaved>> {
         self.state().unsaved.take()
     }
 
-    pub(crate) fn put_unsaved(&self, unsaved: Box<Unsaved>) {
-        self.state().unsaved = Some(unsaved);
+    pub(crate) fn put_unsaved(&self, unsaved: Unsaved) {
+        self.state().unsaved = Some(Arc::new(unsaved));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -43,9 +43,10 @@ impl Keeper {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         reason: RefreshReason,
+        epoch: u64,
     ) -> Result<Arrival, Error> {
         match &self.vault {
-            Some(vault) => self.refresh_for_all(vault, slot, reason).await,
+            Some(vault) => self.refresh_for_all(vault, slot, reason, epoch).await,
             None => self.ask_alone(slot, reason).await,
         }
     }

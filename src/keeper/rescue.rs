@@ -25,11 +25,10 @@ pub(crate) struct Unsaved {
 }
 
 impl Keeper {
-    /// Brings `unsaved` to safety from a task of its own; a shutdown waits for it.
-    pub(crate) fn save_behind(self: &Arc<Self>, slot: &Arc<Slot>, unsaved: Unsaved) {
+    /// Brings what is unsaved to safety from a task of its own, which keeps the lease meanwhile; a
+    /// shutdown waits for it.
+    pub(crate) fn save_behind(self: &Arc<Self>, slot: &Arc<Slot>, tenancy: Arc<Tenancy>) {
         self.telemetry.refresh_token_unsaved();
-        let tenancy = unsaved.tenancy.clone();
-        slot.account.record.put_unsaved(Box::new(unsaved));
         let airborne = Airborne::start(self.clone());
         let slot = slot.clone();
         tokio::spawn(async move {
@@ -46,8 +45,11 @@ impl Keeper {
                 if keeper.is_closing() {
                     pause = FIRST_PAUSE;
                 }
-                let _turn = slot.account.record.turn().await;
-                if tenancy.while_renewing(keeper.save_unsaved(&slot)).await {
+                let saving = async {
+                    let _turn = slot.account.record.turn().await;
+                    keeper.save_unsaved(&slot).await
+                };
+                if tenancy.while_renewing(saving).await {
                     break;
                 }
             }
@@ -61,25 +63,20 @@ impl Keeper {
         let (Some(vault), Some(key)) = (&self.vault, slot.account.store_key) else {
             return true;
         };
-        let Some(mut unsaved) = record.take_unsaved() else {
+        let Some(unsaved) = record.unsaved() else {
             return true;
         };
         let (expected, version) = (unsaved.expected, unsaved.version);
-        let saved = vault.save(&key, &mut unsaved.kept, expected, version).await;
-        match saved {
-            // Somebody else was faster, or signed in again: theirs is used.
-            Ok(
-                Saved::Yes
-                | Saved::Conflict(Found {
-                    version: Some(_), ..
-                }),
-            ) => {}
-            // The user has signed out meanwhile (F10).
-            Ok(Saved::Conflict(_)) => self.revoke_behind(unsaved.kept.clone()),
-            Err(_) => {
-                record.put_unsaved(unsaved);
-                return false;
-            }
+        let mut kept = unsaved.kept.clone();
+        let Ok(saved) = vault.save(&key, &mut kept, expected, version).await else {
+            return false;
+        };
+        let was_ours = record.take_unsaved().is_some();
+        // Otherwise somebody else was faster, or signed in again: theirs is used.
+        let signed_out = matches!(saved, Saved::Conflict(Found { version: None, .. }));
+        // Whoever signed the user out may have taken it along, and revokes it (F10).
+        if signed_out && was_ours {
+            self.revoke_behind(kept);
         }
         unsaved.tenancy.give_back().await;
         self.telemetry.refresh_token_saved();

@@ -10,7 +10,7 @@ use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::transaction::refresh_token_lifetime;
 use crate::keeper::vault::{Saved, Vault};
-use crate::kept::{Kept, KeptToken};
+use crate::kept::{Kept, KeptToken, Origin};
 use crate::key::Wanted;
 use crate::parameters::TokenParameters;
 use crate::store::{StoreKey, Version};
@@ -50,12 +50,13 @@ impl Keeper {
         }
         let mut kept = self.kept_of(set, &primary, vault.now());
         let version = Version::random()?;
+        kept.origin = Origin::SignIn(version);
         for _ in 0..MOST_CONFLICTS {
             let found = vault.load(&key).await?;
             let saved = vault.save(&key, &mut kept, found.version, version).await?;
             if matches!(saved, Saved::Yes) {
                 self.withdraw(&primary);
-                primary.account.record.wrote(version);
+                primary.account.record.wrote(version, kept.origin);
                 return self.adopt(&primary, set);
             }
         }
@@ -70,12 +71,15 @@ impl Keeper {
         let primary = self.primary_slot(subject);
         let removed = vault.remove(&key).await;
         self.withdraw(&primary);
-        let unsaved = primary.account.record.take_unsaved();
         let stored = removed?.kept;
         // What the store has not taken yet is the newer one.
-        let newest = unsaved.map(|unsaved| unsaved.kept).or(stored);
-        match newest {
-            Some(kept) => self.revoke(&kept).await,
+        let unsaved = primary.account.record.take_unsaved();
+        if let Some(unsaved) = &unsaved {
+            unsaved.tenancy.give_back().await;
+        }
+        let newest = unsaved.as_ref().map(|unsaved| &unsaved.kept);
+        match newest.or(stored.as_ref()) {
+            Some(kept) => self.revoke(kept).await,
             None => Ok(()),
         }
     }
@@ -88,9 +92,21 @@ impl Keeper {
 
     /// Takes the tokens of a grant key away from this process.
     pub(crate) fn withdraw(&self, slot: &Slot) {
-        let account = &slot.account;
         // First, so that a flight which lands between the two finds out.
-        account.begin_epoch();
+        slot.account.begin_epoch();
+        self.take_away(slot);
+    }
+
+    /// The same, unless the user has signed in again or out since `epoch`: then these are other
+    /// tokens.
+    pub(crate) fn withdraw_since(&self, epoch: u64, slot: &Slot) {
+        if slot.account.end_epoch(epoch) {
+            self.take_away(slot);
+        }
+    }
+
+    fn take_away(&self, slot: &Slot) {
+        let account = &slot.account;
         account.record.forget();
         let primary = self.primary_of(slot.key.as_wanted());
         for slot in account.slots(primary) {

@@ -93,7 +93,7 @@ impl Airborne {
         landing: Landing<Outcome>,
     ) {
         let keeper = &self.0;
-        let work = keeper.refresh(&slot, reason);
+        let work = keeper.refresh(&slot, reason, epoch);
         // Made here and not at the take-off, where a lock is held that a subscriber might ask for.
         #[cfg(feature = "tracing")]
         let work = tracing::Instrument::instrument(work, keeper.telemetry.flight_span(reason));
@@ -110,7 +110,7 @@ impl Airborne {
     async fn check(self, slot: Arc<Slot>, epoch: u64, landing: Landing<Outcome>) {
         let keeper = &self.0;
         let newer = match &keeper.vault {
-            Some(vault) => keeper.check(vault, &slot).await,
+            Some(vault) => keeper.check(vault, &slot, epoch).await,
             None => Ok(None),
         };
         landing.land(keeper.land_check(&slot, epoch, newer));

@@ -29,6 +29,8 @@ pub(crate) struct Tenancy {
     renewed: Mutex<Moment>,
     /// Whether the flight leaves it to those who bring its tokens to safety.
     is_passed_on: AtomicBool,
+    /// Who renews it need not know that it was given back, and must not take it anew.
+    is_given_back: AtomicBool,
 }
 
 impl Tenancy {
@@ -47,6 +49,7 @@ impl Tenancy {
                 lease,
                 renewed: Mutex::new(asked),
                 is_passed_on: AtomicBool::new(false),
+                is_given_back: AtomicBool::new(false),
             })
         }))
     }
@@ -100,11 +103,15 @@ impl Tenancy {
     }
 
     pub(crate) async fn give_back(&self) {
+        self.is_given_back.store(true, Ordering::Release);
         self.vault.release(&self.key, &self.lease).await;
     }
 
     /// Returns whether the store has answered.
     async fn renew(&self) -> bool {
+        if self.is_given_back.load(Ordering::Acquire) {
+            return false;
+        }
         let asked = self.vault.clock.now();
         let answer = self.vault.lease(&self.key, &self.lease).await;
         if let Ok(true) = answer {

@@ -27,6 +27,8 @@ pub(crate) struct Transaction<'flight> {
     pub(crate) tenancy: Arc<Tenancy>,
     kept: Kept,
     version: Option<Version>,
+    /// Whether this flight has said in the record that it sends the refresh token.
+    is_marked: bool,
 }
 
 impl<'flight> Transaction<'flight> {
@@ -47,31 +49,31 @@ impl<'flight> Transaction<'flight> {
             tenancy,
             kept: found.kept.unwrap_or_default(),
             version: found.version,
+            is_marked: false,
         }
     }
 
     /// Marks a refresh token that is about to be spent: if this process ends before it has written
     /// what came of it, the others know that it may be spent already (E3, F6).
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
-        let before = (self.kept.away_since, self.kept.answer_lost);
-        let marks = spends && (before.0.is_none() || before.1);
-        if marks {
-            self.kept.away_since = before.0.or(Some(self.vault.now()));
+        let record = &self.slot.account.record;
+        if spends && !self.is_marked {
+            // Also where there is a mark: its version is known to whoever sent nothing after it.
+            self.kept.away_since.get_or_insert(self.vault.now());
             self.kept.answer_lost = false;
-            if !self.write().await? {
+            let version = Version::random()?;
+            record.about_to_send(version);
+            if !self.write_as(version).await? {
                 return Err(Error::outdated());
             }
+            self.is_marked = true;
         }
         // The last look before the request goes out: this process may have been stopped.
-        if self.tenancy.is_ours() {
-            return Ok(());
+        if !self.tenancy.is_ours() {
+            return Err(Error::outdated());
         }
-        if marks {
-            (self.kept.away_since, self.kept.answer_lost) = before;
-            // If it stays, others wait longer than they would have to.
-            let _ = self.write().await;
-        }
-        Err(Error::outdated())
+        record.sending();
+        Ok(())
     }
 
     /// Writes what a flight that failed has learned. A lost answer leaves the mark, and the word
@@ -85,8 +87,11 @@ impl<'flight> Transaction<'flight> {
         }
         let record = &self.slot.account.record;
         self.kept.dead = record.death().is_some();
-        self.kept.away_since = None;
-        self.kept.answer_lost = false;
+        // Whatever a repetition meets, only a success finds a refresh token whose answer was lost.
+        self.kept.answer_lost = record.is_answer_lost();
+        if !self.kept.answer_lost {
+            self.kept.away_since = None;
+        }
         self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
             // Somebody was faster, or signed in again: theirs is read, and used (F5).
@@ -103,50 +108,56 @@ impl<'flight> Transaction<'flight> {
     ) -> Result<(), Error> {
         self.take_in(response, asked);
         let version = Version::random()?;
+        let record = &self.slot.account.record;
+        // Access tokens alone can be had again. A refresh token has to outlive this task, which may
+        // be dropped while the store is at it.
+        let precious = self.kept.refresh_token.is_some();
+        if precious {
+            record.put_unsaved(Unsaved {
+                kept: self.kept.clone(),
+                expected: self.version,
+                version,
+                tenancy: self.tenancy.clone(),
+            });
+        }
         let saved = self
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
         match saved.await {
             Ok(Saved::Yes) => {
+                record.take_unsaved();
                 self.wrote(version);
                 Ok(())
             }
-            Ok(Saved::Conflict(found)) => Err(self.came_late(&found)),
+            Ok(Saved::Conflict(found)) => {
+                let is_ours = record.take_unsaved().is_some() || !precious;
+                Err(self.came_late(&found, is_ours))
+            }
+            // The token is served from memory, and the refresh token brought to safety by others.
             Err(_) => {
-                self.leave_unsaved(version);
+                if precious {
+                    self.tenancy.pass_on();
+                    self.keeper.save_behind(self.slot, self.tenancy.clone());
+                }
                 Ok(())
             }
         }
     }
 
     /// Another version was found: it is read, and never overwritten. What came for a user who has
-    /// signed out meanwhile is revoked (F10).
-    fn came_late(&self, found: &Found) -> Error {
-        if found.version.is_none() && self.slot.key.subject.is_some() {
+    /// signed out meanwhile is revoked (F10), unless the sign-out has taken it along to do so.
+    fn came_late(&self, found: &Found, is_ours: bool) -> Error {
+        if is_ours && found.version.is_none() && self.slot.key.subject.is_some() {
             self.keeper.revoke_behind(self.kept.clone());
         }
         Error::outdated()
     }
 
-    /// The store did not take it: the token is served from memory, and the refresh token brought to
-    /// safety by others.
-    fn leave_unsaved(&mut self, version: Version) {
-        // Access tokens alone can be had again.
-        if self.kept.refresh_token.is_none() {
-            return;
-        }
-        self.tenancy.pass_on();
-        let unsaved = Unsaved {
-            kept: self.kept.clone(),
-            expected: self.version,
-            version,
-            tenancy: self.tenancy.clone(),
-        };
-        self.keeper.save_behind(self.slot, unsaved);
+    async fn write(&mut self) -> Result<bool, Error> {
+        self.write_as(Version::random()?).await
     }
 
-    async fn write(&mut self) -> Result<bool, Error> {
-        let version = Version::random()?;
+    async fn write_as(&mut self, version: Version) -> Result<bool, Error> {
         let saved = self
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
@@ -159,7 +170,7 @@ impl<'flight> Transaction<'flight> {
 
     fn wrote(&mut self, version: Version) {
         self.version = Some(version);
-        self.slot.account.record.wrote(version);
+        self.slot.account.record.wrote(version, self.kept.origin);
     }
 
     fn take_in(&mut self, response: &TokenResponse, asked: Moment) {
@@ -174,6 +185,7 @@ impl<'flight> Transaction<'flight> {
         }
         kept.id_token = response.id_token.clone();
         kept.away_since = None;
+        self.is_marked = false;
         kept.answer_lost = false;
         kept.unspecific_refusals = 0;
         kept.dead = false;

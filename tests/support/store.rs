@@ -41,6 +41,8 @@ pub(crate) enum Mode {
     Down,
     /// Calls of this kind fail.
     Failing(Call),
+    /// Records are saved, and the calls fail all the same.
+    SavingSilently,
     /// All calls hang.
     Hanging,
     /// Calls of this kind panic.
@@ -169,11 +171,16 @@ impl TokenStore for FragileStore {
         keep_for: Duration,
     ) -> Result<bool, Error> {
         self.pass(Call::Save, key).await?;
-        if matches!(*self.0.mode.lock().unwrap(), Mode::Stuttering) {
+        let mode = *self.0.mode.lock().unwrap();
+        if matches!(mode, Mode::Stuttering) {
             let first = self.0.memory.save(key, record.clone(), expected, keep_for);
             first.await?;
         }
-        self.0.memory.save(key, record, expected, keep_for).await
+        let saved = self.0.memory.save(key, record, expected, keep_for).await;
+        match mode {
+            Mode::SavingSilently => Err(Error::store("no answer comes, on purpose")),
+            _ => saved,
+        }
     }
 
     async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {

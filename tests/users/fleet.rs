@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSource};
+use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSet, TokenSource};
 use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
@@ -493,7 +493,13 @@ async fn who_wants_a_new_token_is_not_content_with_a_look_into_the_store() {
     world.store.until_held(1).await;
     world.login.end("access-alice-1");
     let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
-    world.api.until_seen(1).await;
+    // It has been refused, and waits for the look that is under way.
+    soon(async {
+        while !users.for_subject(&alice).status().is_refused() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     world.store.release();
     assert_eq!(soon(call).await.unwrap(), 200);
     assert_eq!(world.login.token_requests(), 1);
@@ -562,4 +568,54 @@ async fn what_a_dead_process_had_sent_is_sent_again_when_nobody_can_write_the_an
         let bounds = Duration::from_secs(least)..Duration::from_secs(most);
         assert!(bounds.contains(&waited), "{idle}: {waited:?}");
     }
+}
+
+#[tokio::test]
+async fn a_new_sign_in_by_another_process_takes_all_tokens_of_the_earlier_one_away() {
+    // F10, D8: also those that the new session has no successor of.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    let handle = other.for_subject(&alice);
+    let more = TokenOptions::new().scope("more");
+    let earlier = [
+        soon(handle.token()).await.unwrap(),
+        soon(handle.token_with(&more)).await.unwrap(),
+    ];
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    let refresh_token = tokens.refresh_token().unwrap().clone();
+    let without_access_token = TokenSet::from_refresh_token(refresh_token);
+    one.sign_in(&alice, without_access_token).await.unwrap();
+    world.advance(60);
+    let later = [
+        soon(handle.token_with(&more)).await.unwrap(),
+        soon(handle.token()).await.unwrap(),
+    ];
+    for (earlier, later) in earlier.iter().zip([&later[1], &later[0]]) {
+        assert_ne!(earlier.expose(), later.expose());
+        assert!(world.login.owner(later.expose()).is_some());
+    }
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_before_it_sent_does_not_take_its_own_mark_for_a_lost_answer() {
+    // F3, E3
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(500);
+    // Stopped between the mark and the sending, while the access token is still good.
+    world.store.hold(Call::Save);
+    token(&users, &alice).await.unwrap();
+    world.store.until_held(1).await;
+    world.clock.suspend(Duration::from_secs(11));
+    world.store.release();
+    soon(async {
+        while token(&users, &alice).await.unwrap() != "access-alice-2" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.login.token_requests(), 1);
 }

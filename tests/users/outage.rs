@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, TokenSource};
+use reqwest_bearer::{ErrorKind, Event, TokenOptions, TokenSource};
 
 use crate::support::authorization_server::AuthorizationServer;
 use crate::support::soon;
 use crate::support::store::{Call, Mode};
-use crate::{World, token};
+use crate::{World, kind, token};
 
 fn store_failed(event: &Event) -> bool {
     matches!(event, Event::StoreFailed { .. })
@@ -132,6 +132,47 @@ async fn a_store_that_is_down_when_others_are_looked_for_takes_no_good_token_awa
     let calls = world.store.all_calls().len();
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
     assert_eq!(world.store.all_calls().len(), calls);
+}
+
+#[tokio::test]
+async fn a_refresh_that_hangs_keeps_no_call_with_a_good_token_from_the_store() {
+    // A5, F11: neither the calls, nor the news of a sign-out.
+    let world = World::new().await;
+    let hour = Duration::from_secs(3600);
+    let patient = world.builder().attempt_timeout(hour).refresh_timeout(hour);
+    let users = patient.wait_at_most(hour).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    world.login.hold();
+    let hanging = tokio::spawn({
+        let handle = users.for_subject(&alice);
+        async move { handle.token_with(&TokenOptions::new().scope("more")).await }
+    });
+    world.login.until_held(1).await;
+    world.advance(60);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    assert!(!hanging.is_finished());
+    soon(world.process().sign_out(&alice)).await.unwrap();
+    world.advance(60);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    world.login.release();
+    assert!(soon(hanging).await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_mark_that_the_store_took_without_saying_so_holds_nobody_back() {
+    // E3, F4: nothing was sent.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let narrowed = TokenOptions::new().scope("more");
+    world.store.be(Mode::SavingSilently);
+    let handle = users.for_subject(&alice);
+    let error = soon(handle.token_with(&narrowed)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert_eq!(world.login.token_requests(), 0);
+    world.store.be(Mode::Well);
+    world.advance(5);
+    assert!(soon(handle.token_with(&narrowed)).await.is_ok());
 }
 
 #[tokio::test]

@@ -509,3 +509,30 @@ async fn a_death_is_remembered_as_long_as_the_record_is_the_same() {
     world.advance(1);
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
 }
+
+#[tokio::test]
+async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
+    // F2, F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Down);
+    world.login.release();
+    waiting.await.unwrap().unwrap();
+    let error = users.sign_out(&alice).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    world.store.be(Mode::Well);
+    soon(users.sign_out(&alice)).await.unwrap();
+    let revoked = world.login.revocations();
+    let newest = ("refresh-alice-2".to_owned(), "refresh_token".to_owned());
+    assert!(revoked.contains(&newest), "{revoked:?}");
+    soon(users.shutdown()).await.unwrap();
+    assert!(world.store.memory().is_empty());
+}

@@ -253,3 +253,17 @@ async fn a_source_for_users_takes_no_hook_and_one_with_a_store_no_seed() {
     let with_store = TokenSource::builder(seeded).store(world.store.clone());
     assert_eq!(with_store.build().unwrap_err().kind(), ErrorKind::Settings);
 }
+
+#[tokio::test]
+async fn a_user_who_never_signed_in_need_not_do_so_when_the_token_has_expired() {
+    // F1, F10: a grant of one's own gets the next token as it got the first one.
+    let clock = TestClock::new();
+    let grant = GrantFn::for_users("on behalf of", |_| async {
+        Ok(TokenResponse::bearer("token").expires_in(std::time::Duration::from_secs(600)))
+    });
+    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    for _ in 0..3 {
+        assert_eq!(token(&source, &subject("alice")).await.unwrap(), "token");
+        clock.advance(std::time::Duration::from_secs(3600));
+    }
+}

@@ -309,6 +309,14 @@ async fn a_save_that_the_store_repeated_is_no_conflict() {
     world.advance(601);
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
     assert_eq!(world.login.token_requests(), 1);
+    // Nor does such a mark pass for one of a lost answer, while the access token is good.
+    let narrowed = TokenOptions::new().scope("more");
+    assert!(
+        soon(users.for_subject(&alice).token_with(&narrowed))
+            .await
+            .is_ok()
+    );
+    assert_eq!(world.login.token_requests(), 2);
     // What is said of a failure is not lost either.
     world.login.end_family("alice");
     world.advance(601);
@@ -317,7 +325,7 @@ async fn a_save_that_the_store_repeated_is_no_conflict() {
         kind(&world.process(), &alice).await,
         ErrorKind::SignInRequired
     );
-    assert_eq!(world.login.token_requests(), 2);
+    assert_eq!(world.login.token_requests(), 3);
 }
 
 #[tokio::test]
@@ -483,4 +491,202 @@ async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() 
             .await
             .is_ok()
     );
+}
+
+/// What becomes of a runtime that ends: its tasks are dropped where they stand.
+async fn end(runtime: tokio::runtime::Runtime) {
+    let ending = move || runtime.shutdown_timeout(Duration::from_secs(10));
+    tokio::task::spawn_blocking(ending).await.unwrap();
+}
+
+fn elsewhere() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_outlives_the_runtime_that_was_saving_it() {
+    // F2, A4
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let runtime = elsewhere();
+    runtime.spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.hold(Call::Save);
+    world.login.release();
+    world.store.until_held(1).await;
+    end(runtime).await;
+    world.store.release();
+    // Its lease has ended.
+    world.advance(10);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
+    world.advance(601);
+    let other = world.process();
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-3");
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_outlives_the_runtime_that_tries_to_save_it_again() {
+    // F2, A4
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let runtime = elsewhere();
+    let waiting = runtime.spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    // The pause of the saver, and that of the lease.
+    world.clock.until_timers(2).await;
+    world.store.be(Mode::Well);
+    world.store.hold(Call::Save);
+    world.clock.advance(Duration::from_secs(1));
+    world.store.until_held(1).await;
+    end(runtime).await;
+    world.store.release();
+    world.advance(601);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_lease_that_was_given_back_is_not_taken_again_by_who_had_kept_it() {
+    // F3, F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    let saves = world.store.calls(Call::Save);
+    for attempt in 1..=3 {
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1 << (attempt - 1)));
+        world.store.until_calls(Call::Save, saves + attempt).await;
+    }
+    // The next try is 8 s away. A flight is sooner, and is done with it.
+    world.store.be(Mode::Well);
+    let narrowed = TokenOptions::new().scope("more");
+    let handle = users.for_subject(&alice);
+    assert!(soon(handle.token_with(&narrowed)).await.is_ok());
+    let key = world.store.last_key();
+    for _ in 0..4 {
+        world.clock.until_timers(2).await;
+        world.clock.advance(Duration::from_secs(1));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
+    assert!(taken.await.unwrap());
+}
+
+#[tokio::test]
+async fn nobody_touches_a_record_whose_refresh_token_is_away() {
+    // F2, F9: or its successor would find another version, and be dropped.
+    let world = World::new().await;
+    let short = Duration::from_secs(700);
+    let users = world.builder().session_timeout(short).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    // A look at the session in use, half of its time later, just before the next try to save it.
+    let saves = world.store.calls(Call::Save);
+    world.clock.until_timers(2).await;
+    world.advance(360);
+    world.store.until_calls(Call::Save, saves + 1).await;
+    world.store.be(Mode::Well);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    soon(users.shutdown()).await.unwrap();
+    let stored = world.store.record(&world.store.last_key()).await.unwrap();
+    assert!(String::from_utf8_lossy(stored.data().unwrap()).contains("refresh-alice-2"));
+}
+
+#[tokio::test]
+async fn what_the_store_has_not_taken_is_served_however_many_other_users_come() {
+    // F2, F9
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(16).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+    world.clock.until_timers(2).await;
+    world.advance(1);
+    for user in 0..100 {
+        let nobody = crate::subject(&format!("user{user}"));
+        assert_eq!(kind(&users, &nobody).await, ErrorKind::SignInRequired);
+    }
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_not_forgotten_because_the_next_attempt_was_turned_away() {
+    // E3: only a success finds the refresh token again.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(500);
+    // The server has rotated, and its answer does not come.
+    world.login.then(Answer::Lost);
+    assert!(token(&users, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    soon(async {
+        while users.for_subject(&alice).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // An API refuses the token, so there is another attempt, and the server is busy.
+    let busy = Reply::new(503).header("retry-after", "5");
+    world.login.then(Answer::Reply(busy));
+    let other = world.process();
+    let refused = soon(other.for_subject(&alice).token()).await.unwrap();
+    other.refuse(&refused);
+    assert!(soon(other.for_subject(&alice).token()).await.is_ok());
+    assert_eq!(world.login.token_requests(), 2);
+    // A use of the old refresh token would end the access token, which is good elsewhere.
+    let narrowed = TokenOptions::new().scope("more");
+    let third = world.process();
+    let error = soon(third.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 2);
+    assert!(!world.login.is_dead("alice"));
 }
