@@ -54,8 +54,17 @@ pub(crate) enum Mode {
 
 impl FragileStore {
     pub(crate) fn new(clock: &TestClock) -> Self {
+        Self::before(MemoryStore::with_clock(clock))
+    }
+
+    /// Another way to the same records, with troubles of its own.
+    pub(crate) fn another_way(&self) -> Self {
+        Self::before(self.0.memory.clone())
+    }
+
+    fn before(memory: MemoryStore) -> Self {
         Self(Arc::new(State {
-            memory: MemoryStore::with_clock(clock),
+            memory,
             mode: Mutex::new(Mode::Well),
             calls: Mutex::default(),
             counted: watch::Sender::new(0),

@@ -620,3 +620,50 @@ async fn a_process_that_never_keeps_its_lease_sends_nobody_to_the_sign_in() {
     assert_eq!(ended, ErrorKind::Store);
     assert_eq!(world.login.token_requests(), 0);
 }
+
+#[tokio::test]
+async fn what_a_dead_process_had_sent_is_sent_again_when_nobody_can_write_the_answer_any_more() {
+    // F6, F2: whoever has watched the record for 6 s knows that, and waiting for the lease is
+    // watching.
+    for (idle, least, most) in [(0, 10, 11), (3600, 6, 7)] {
+        let world = World::new().await;
+        let alice = world.sign_in(&world.process(), "alice").await;
+        world.advance(601);
+        // It dies while its request is under way: the server does nothing with that, and the store
+        // never hears of it again.
+        let way = world.store.another_way();
+        let dead = world.builder().store(way.clone()).build().unwrap();
+        world.login.then(Answer::Cut).hold();
+        let call = tokio::spawn({
+            let alice = alice.clone();
+            async move { token(&dead, &alice).await }
+        });
+        world.login.until_held(1).await;
+        way.be(Mode::Down);
+        world.login.release();
+        soon(call).await.unwrap().unwrap_err();
+
+        world.advance(idle);
+        let users = world.process();
+        let waiting = tokio::spawn(async move { token(&users, &alice).await });
+        let step = Duration::from_millis(50);
+        let mut waited = Duration::ZERO;
+        soon(async {
+            while !waiting.is_finished() {
+                if world.login.token_requests() == 1 {
+                    world.clock.until_timers(1).await;
+                    world.clock.advance(step);
+                    waited += step;
+                }
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
+        let token = waiting.await.unwrap().unwrap();
+        assert_eq!(token, "access-alice-2");
+        let bounds = Duration::from_secs(least)..Duration::from_secs(most);
+        assert!(bounds.contains(&waited), "{idle}: {waited:?}");
+    }
+}

@@ -17,7 +17,7 @@ use real_parts::{Rotation, Worker};
 use crate::{Fleet, PROCESSES, World, quantile, turn};
 
 /// What a process leaves behind ends by itself within this time: a lease of 10 s, then one refresh.
-pub(crate) const AFTERMATH: Duration = Duration::from_secs(15);
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(12);
 /// A process that lives writes within this time; the crate gives a store 2 s.
 pub(crate) const WRITES_WITHIN: f64 = 2000.0;
 

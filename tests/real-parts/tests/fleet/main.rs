@@ -1,7 +1,7 @@
 //! F2 to F6: a fleet of real processes, real Redis, and the real `oidc-provider`, which ends a whole
 //! family of refresh tokens when one of them is used twice.
 //!
-//! Each test runs its load for 15 s, or for as many seconds as the environment variable
+//! Each test runs its load for 12 s, or for as many seconds as the environment variable
 //! `FLEET_SECONDS` says. The tests print their figures: `cargo test -p real-parts --test fleet --
 //! --nocapture`.
 
@@ -22,8 +22,8 @@ mod application;
 mod file;
 mod killed;
 mod load;
+mod lost_lease;
 mod outage;
-mod stopped;
 
 #[path = "../../../support/http_server.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
@@ -38,7 +38,7 @@ const PROCESSES: usize = 8;
 const CALLS_PER_SECOND: f64 = 240.0;
 
 fn duration() -> Duration {
-    let seconds = std::env::var("FLEET_SECONDS").map_or(15, |text| {
+    let seconds = std::env::var("FLEET_SECONDS").map_or(12, |text| {
         text.parse().expect("FLEET_SECONDS is a number of seconds")
     });
     Duration::from_secs(seconds)

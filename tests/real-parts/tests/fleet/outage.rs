@@ -9,7 +9,7 @@ use real_parts::fleet::{Line, now};
 use crate::{Fleet, PROCESSES, World, duration, quantile, run_for, turn};
 
 /// Longer than a lease, and longer than an access token lives.
-const LONG: f64 = 12.0;
+const LONG: f64 = 11.0;
 /// A call that begins after that is not troubled by an outage any more: failed calls are paced by
 /// at most 5 s (B6), and a lease that nobody gave back ends after 10 s (F3).
 const RECOVERY: f64 = 12.0;
@@ -90,7 +90,7 @@ async fn a_redis_that_is_killed_and_comes_back_signs_nobody_out() {
     let mut fleet = world.fleet(PROCESSES);
     run_for(7.0).await;
     let began_at = now();
-    let rounds = (duration().as_secs() / 15).max(1);
+    let rounds = (duration().as_secs() / 12).max(1);
     for _ in 0..rounds {
         for outage in [1.0, 3.0, LONG] {
             world.redis.stop();
@@ -114,7 +114,7 @@ async fn a_slow_and_broken_way_to_redis_signs_nobody_out() {
     let mut fleet = world.fleet(PROCESSES);
     run_for(7.0).await;
     let began_at = now();
-    let rounds = (duration().as_secs() / 15).max(1);
+    let rounds = (duration().as_secs() / 12).max(1);
     for _ in 0..rounds {
         proxy.delay(Duration::from_millis(200));
         run_for(4.0).await;
@@ -136,6 +136,6 @@ async fn a_slow_and_broken_way_to_redis_signs_nobody_out() {
         proxy.heal();
     }
     let healed_at = now();
-    run_for(RECOVERY + 3.0).await;
+    run_for(RECOVERY + 2.0).await;
     check(&world, &mut fleet, began_at, healed_at).await;
 }

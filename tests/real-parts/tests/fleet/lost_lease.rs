@@ -1,5 +1,5 @@
-//! A process that is stopped (SIGSTOP) while its token request is under way, and goes on when its
-//! lease has long been somebody else's.
+//! A lease that runs out under its holder: the process is stopped (SIGSTOP) while its token request
+//! is under way and goes on later, or Redis is away and it cannot save what came.
 //!
 //! The server is a scripted one: it has to hold an answer back, and it must not detect reuse, since
 //! one that does would rightly end the family here. Nobody can tell a process that is stopped from
@@ -20,7 +20,6 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use crate::http_server::{HttpServer, Reply, Seen};
-use crate::turn;
 
 /// More than a lease of 10 s and a refresh take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -117,40 +116,17 @@ async fn until<T>(changes: &watch::Sender<T>, what: &str, happened: impl FnMut(&
 async fn a_holder_that_was_stopped_past_its_lease_writes_nothing_and_its_tokens_are_used_by_nobody()
 {
     // F3
-    let _turn = turn().await;
-    let script = Script::new();
-    let answering = script.clone();
-    let http = HttpServer::start(move |seen| answering.clone().answer(seen)).await;
-    let redis = RedisServer::start_persistent().await;
-    sign_alice_in(http.url(), &redis).await;
-    let folder = std::env::temp_dir().join(format!("real-parts-stopped-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
-    let start = |name: &str| {
-        let orders = Orders {
-            issuer: http.url().to_owned(),
-            api: format!("{}/api", http.url()),
-            store: Place::Redis(redis.url()),
-            users: vec!["alice".to_owned()],
-            calls_per_second: 10.0,
-            first_user_at: 0.0,
-            next_user_after: 0.0,
-            abort_before_save: 0.0,
-            abort_until: 0.0,
-            // The answer is to count, not the time that it took.
-            token_request_timeout: 60.0,
-            log: PathBuf::from(&folder).join(name),
-        };
-        Worker::start(env!("CARGO_BIN_EXE_fleet_worker"), orders)
-    };
+    let world = World::start("stopped").await;
+    let script = &world.script;
 
-    let mut stopped = start("stopped.jsonl");
+    let mut stopped = world.worker("stopped.jsonl");
     until(&script.0.issued, "a token request", |issued| {
         issued.len() == 1
     })
     .await;
     stopped.pause();
     let stopped_at = now();
-    let mut other = start("other.jsonl");
+    let mut other = world.worker("other.jsonl");
     until(&script.0.seen, "a call by the other one", |seen| {
         !seen.is_empty()
     })
@@ -214,7 +190,7 @@ async fn a_holder_that_was_stopped_past_its_lease_writes_nothing_and_its_tokens_
         !seen.contains(&"access-1".to_owned()),
         "a late token was used"
     );
-    let written = String::from_utf8_lossy(&redis.everything_written()).into_owned();
+    let written = String::from_utf8_lossy(&world.redis.everything_written()).into_owned();
     assert!(written.contains("\"refresh-2\"") && !written.contains("\"refresh-1\""));
     assert!(!written.contains("\"access-1\""));
     // Nobody noticed anything but the wait.
@@ -223,7 +199,123 @@ async fn a_holder_that_was_stopped_past_its_lease_writes_nothing_and_its_tokens_
             assert!(call.succeeded(), "{call:?}");
         }
     }
-    std::fs::remove_dir_all(&folder).expect("it is ours");
+}
+
+#[tokio::test]
+async fn what_redis_could_not_take_is_saved_and_not_spent_again_when_redis_comes_back() {
+    // F2, F3: the outage outlives the lease, so another process can take it.
+    let mut world = World::start("unsaved").await;
+    let mut holder = world.worker("holder.jsonl");
+    until(&world.script.0.issued, "a token request", |issued| {
+        issued.len() == 1
+    })
+    .await;
+    world.redis.stop();
+    world.script.0.door.add_permits(1);
+    until(
+        &world.script.0.seen,
+        "a call with the unsaved token",
+        |seen| !seen.is_empty(),
+    )
+    .await;
+    // Longer than the lease, and than the token: the other one has nothing, and asks at once.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let mut other = world.worker("other.jsonl");
+    world.redis.start_again().await;
+    let back_at = now();
+    let third = "access-3".to_owned();
+    until(&world.script.0.seen, "two further refreshes", |seen| {
+        seen.contains(&third)
+    })
+    .await;
+    for worker in [&mut holder, &mut other] {
+        worker.tell_to_end();
+        worker.until_ended().await;
+    }
+
+    let issued = world.script.0.issued.borrow().clone();
+    for (number, (_, sent)) in issued.iter().enumerate() {
+        assert_eq!(
+            *sent,
+            format!("refresh-{number}"),
+            "each is spent once: {issued:?}"
+        );
+    }
+    let lines: Vec<_> = [&holder, &other]
+        .into_iter()
+        .flat_map(Worker::lines)
+        .collect();
+    let mut recovered = 0.0_f64;
+    for line in lines {
+        if let Line::Call(call) = line
+            && !call.succeeded()
+        {
+            assert!(
+                call.transient && call.error.as_deref() == Some("Store"),
+                "{call:?}"
+            );
+            recovered = recovered.max(call.at + call.took - back_at);
+        }
+    }
+    println!(
+        "the last call failed {:.1} s after Redis was back",
+        recovered / 1000.0
+    );
+}
+
+/// A scripted server, a Redis, and Alice, who has signed in.
+struct World {
+    script: Script,
+    http: HttpServer,
+    redis: RedisServer,
+    folder: PathBuf,
+}
+
+impl World {
+    async fn start(name: &str) -> Self {
+        let script = Script::new();
+        let answering = script.clone();
+        let http = HttpServer::start(move |seen| answering.clone().answer(seen)).await;
+        let redis = RedisServer::start_persistent().await;
+        sign_alice_in(http.url(), &redis).await;
+        let folder = format!("real-parts-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        Self {
+            script,
+            http,
+            redis,
+            folder,
+        }
+    }
+
+    fn worker(&self, log: &str) -> Worker {
+        let orders = Orders {
+            issuer: self.http.url().to_owned(),
+            api: format!("{}/api", self.http.url()),
+            store: Place::Redis(self.redis.url()),
+            users: vec!["alice".to_owned()],
+            calls_per_second: 10.0,
+            first_user_at: 0.0,
+            next_user_after: 0.0,
+            abort_before_save: 0.0,
+            abort_until: 0.0,
+            // The answer is to count, not the time that it took.
+            token_request_timeout: 60.0,
+            log: self.folder.join(log),
+        };
+        Worker::start(env!("CARGO_BIN_EXE_fleet_worker"), orders)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the logs of the processes are in {}", self.folder.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
 }
 
 async fn sign_alice_in(issuer: &str, redis: &RedisServer) {
