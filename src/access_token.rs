@@ -80,24 +80,26 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// What one answer brought, ready for use.
+/// What one answer brought, ready for use. In this order: what every call reads lies together, as in
+/// a [`Slot`](crate::keeper::slot::Slot).
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Issued {
     pub(crate) header: HeaderValue,
     /// Names this token among all of this process: requests remember it, not the text.
     pub(crate) generation: u64,
-    pub(crate) plan: Plan,
     /// Until when every call takes it as it is, ready for the question that every call asks.
     pub(crate) fresh_until: Due,
+    /// Shared with the object that takes this one's place when the same token gets a later expiry.
+    pub(crate) standing: Arc<Standing>,
+    /// Whose refusal of the token before was the reason to ask for this one.
+    pub(crate) replaces_for: Option<Refuser>,
+    pub(crate) plan: Plan,
     /// When the store is asked whether another process has changed or ended the session.
     pub(crate) recheck: Option<Recheck>,
     /// Finds its place in the cache again.
     pub(crate) key: Arc<TokenKey>,
     pub(crate) brought: Arc<Brought>,
-    /// Whose refusal of the token before was the reason to ask for this one.
-    pub(crate) replaces_for: Option<Refuser>,
-    /// Shared with the object that takes this one's place when the same token gets a later expiry.
-    pub(crate) standing: Arc<Standing>,
 }
 
 /// What came with the token.

@@ -62,6 +62,10 @@ impl Ambient {
         Self { subject, ..self }
     }
 
+    pub(crate) fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
     pub(crate) fn into_subject(self) -> Option<Subject> {
         self.subject
     }

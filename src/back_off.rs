@@ -6,27 +6,36 @@ use crate::clock::{Moment, system_time};
 use crate::error::Error;
 use crate::schedule::dry_pause;
 
-/// Attempts that somebody waited for in vain, one after the other. Times are of the monotonic clock.
+/// Attempts that somebody waited for in vain, one after the other. Most keys have none, and each
+/// user has a key: no room is kept for them before (G3).
 #[derive(Debug, Default)]
-pub(crate) struct BackOff {
-    failures: u32,
+pub(crate) struct BackOff(Option<Box<Failed>>);
+
+#[derive(Debug)]
+struct Failed {
+    times: u32,
+    /// Of the monotonic clock.
     not_before: Duration,
-    error: Option<Error>,
+    error: Error,
 }
 
 impl BackOff {
     /// Notes the failure; the error then says when the next attempt may be made.
     pub(crate) fn fail(&mut self, now: Moment, error: Error) -> Error {
-        let pause = dry_pause(self.failures, &error).max(error.retry_after().unwrap_or_default());
-        self.not_before = now.monotonic + pause;
-        self.failures = self.failures.saturating_add(1);
+        let before = self.0.as_ref().map_or(0, |failed| failed.times);
+        let pause = dry_pause(before, &error).max(error.retry_after().unwrap_or_default());
         let error = error.with_retry_at(system_time(now.wall + pause));
-        self.error = Some(error.clone());
+        self.0 = Some(Box::new(Failed {
+            times: before.saturating_add(1),
+            not_before: now.monotonic + pause,
+            error: error.clone(),
+        }));
         error
     }
 
     /// The error that still stands at `now`.
     pub(crate) fn standing(&self, now: Duration) -> Option<&Error> {
-        self.error.as_ref().filter(|_| now < self.not_before)
+        let failed = self.0.as_ref()?;
+        (now < failed.not_before).then_some(&failed.error)
     }
 }

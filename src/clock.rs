@@ -46,6 +46,14 @@ impl Moment {
         }
     }
 
+    /// This moment and `by` less, on both clocks.
+    pub(crate) fn earlier(self, by: Duration) -> Self {
+        Self {
+            monotonic: self.monotonic.saturating_sub(by),
+            wall: self.wall.saturating_sub(by),
+        }
+    }
+
     /// On each clock the earlier of the two.
     pub(crate) fn earlier_of(self, other: Self) -> Self {
         Self {

@@ -139,11 +139,7 @@ impl BearerTokenMiddleware {
         if anonymous || names.any(|name| name == AUTHORIZATION) {
             return Ok(Admission::WithoutToken);
         }
-        let admission = self.destinations.admit(request.url())?;
-        if admission == Admission::WithToken {
-            self.source.check_reentry()?;
-        }
-        Ok(admission)
+        self.destinations.admit(request.url())
     }
 
     /// Another token and another sending, if both can be had; otherwise the answer that is there
@@ -261,7 +257,7 @@ impl Middleware for BearerTokenMiddleware {
             let keeper = self.source.keeper();
             let users = self.source.is_for_users();
             let explicit = users.then(|| extensions.get()).flatten();
-            let place = self.source.place(explicit, options);
+            let place = self.source.place_for_call(explicit, options);
             let place = place.map_err(Error::into_middleware)?;
             let slot = place.as_ref().unwrap_or(&keeper.primary);
             let deadline = Deadline::of(&request, &keeper.clock);

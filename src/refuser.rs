@@ -1,5 +1,7 @@
 //! Who refused a token.
 
+use std::sync::Arc;
+
 use reqwest::Url;
 
 use crate::origin::Origin;
@@ -7,7 +9,8 @@ use crate::origin::Origin;
 /// An API, or the user, by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refuser {
-    Api(Origin),
+    /// Shared, and so as small as a pointer: each token has room for one (G3).
+    Api(Arc<Origin>),
     ByHand,
 }
 
@@ -15,7 +18,7 @@ impl Refuser {
     /// The API at this URL.
     pub(crate) fn at(url: &Url) -> Self {
         // Whatever answers a request is at an http or https URL.
-        Origin::of(url).map_or(Self::ByHand, Self::Api)
+        Origin::of(url).map_or(Self::ByHand, |origin| Self::Api(Arc::new(origin)))
     }
 
     /// Whether it is the API at this URL.

@@ -120,8 +120,7 @@ impl TokenSource {
                 "the options ask for no token; leave `anonymous` out",
             ));
         }
-        self.check_reentry()?;
-        let slot = self.place(None, Some(options))?;
+        let slot = self.place_for_call(None, Some(options))?;
         let slot = slot.as_ref().unwrap_or(&self.keeper.primary);
         let demand = self.demand(Some(options));
         let served = self.keeper.token(slot, &demand).await?;
@@ -232,14 +231,42 @@ impl TokenSource {
     /// The place of the token for a request; `None` if it is the application's primary one, which
     /// needs no look-up. `explicit` is the subject that the request itself names: it beats the
     /// handle's, and that one the task's (F1).
-    pub(crate) fn place(
+    ///
+    /// # Errors
+    /// If it has none for want of a subject, or if this task is at work to get a token for this very
+    /// source: it would wait for itself (E1).
+    #[inline]
+    pub(crate) fn place_for_call(
         &self,
         explicit: Option<&Subject>,
+        options: Option<&TokenOptions>,
+    ) -> Result<Option<Arc<Slot>>, Error> {
+        let ambient = Ambient::current();
+        if ambient.is_refreshing(self.keeper.id) {
+            return Err(self.reentrant());
+        }
+        self.place(explicit, &ambient, options)
+    }
+
+    #[inline]
+    fn place(
+        &self,
+        explicit: Option<&Subject>,
+        ambient: &Ambient,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Slot>>, Error> {
         if options.is_none() && self.parameters.is_none() && !self.keeper.for_users {
             return Ok(None);
         }
+        self.look_up(explicit, ambient, options)
+    }
+
+    fn look_up(
+        &self,
+        explicit: Option<&Subject>,
+        ambient: &Ambient,
+        options: Option<&TokenOptions>,
+    ) -> Result<Option<Arc<Slot>>, Error> {
         let own = options.map(|options| &options.parameters);
         let merged = match (own, &self.parameters) {
             (Some(own), Some(defaults)) if !own.is_empty() => Some(own.or(defaults)),
@@ -259,16 +286,12 @@ impl TokenSource {
                 })
             }));
         }
-        let ambient;
-        let subject = match explicit.or(self.subject.as_ref()) {
-            Some(subject) => subject,
-            None => {
-                ambient = Subject::current().ok_or_else(no_subject)?;
-                &ambient
-            }
-        };
+        let subject = explicit.or(self.subject.as_ref()).or(ambient.subject());
+        if subject.is_none() {
+            return Err(no_subject());
+        }
         Ok(Some(self.keeper.slot(Wanted {
-            subject: Some(subject),
+            subject,
             parameters,
         })))
     }
@@ -282,21 +305,6 @@ impl TokenSource {
         }
     }
 
-    /// # Errors
-    /// If this task is at work to get a token for this very source: it would wait for itself (E1).
-    pub(crate) fn check_reentry(&self) -> Result<(), Error> {
-        if !Ambient::current().is_refreshing(self.keeper.id) {
-            return Ok(());
-        }
-        let name = self.name();
-        Err(Error::new(
-            ErrorKind::Reentrant,
-            format!(
-                "getting a token for `{name}` needs a token of `{name}`; give the grant another client"
-            ),
-        ))
-    }
-
     /// Whether this answer of an API refuses the token.
     pub(crate) fn is_refused_by(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         match &self.refuses {
@@ -305,16 +313,28 @@ impl TokenSource {
         }
     }
 
+    #[cold]
+    fn reentrant(&self) -> Error {
+        let name = self.name();
+        Error::new(
+            ErrorKind::Reentrant,
+            format!(
+                "getting a token for `{name}` needs a token of `{name}`; give the grant another client"
+            ),
+        )
+    }
+
     fn subject(&self) -> Option<Subject> {
         self.subject.clone().or_else(Subject::current)
     }
 
     fn primary(&self) -> Result<Arc<Slot>, Error> {
-        let slot = self.place(None, None)?;
+        let slot = self.place(None, &Ambient::current(), None)?;
         Ok(slot.unwrap_or_else(|| self.keeper.primary.clone()))
     }
 }
 
+#[cold]
 fn no_subject() -> Error {
     Error::new(
         ErrorKind::NoSubject,

@@ -121,7 +121,7 @@ impl Keeper {
         if wanted.subject.is_none() && wanted.parameters.is_empty() {
             return Some(self.primary.clone());
         }
-        self.cache.find(wanted, self.clock.now())
+        self.cache.find(wanted)
     }
 
     /// The place of the token that requests without options get, for the same subject.

@@ -13,9 +13,14 @@ const WINDOW: Duration = Duration::from_secs(30);
 /// Origins that are remembered at once; a middleware bound to any origin meets any number.
 const MOST_ORIGINS: usize = 64;
 
-/// The refusals of one key. Times are of the monotonic clock.
+/// The refusals of one key. Most keys never meet one, and each user has a key: no room is kept for
+/// them before (G3).
 #[derive(Debug, Default)]
-pub(crate) struct Guard {
+pub(crate) struct Guard(Option<Box<Refusals>>);
+
+/// Times are of the monotonic clock.
+#[derive(Debug, Default)]
+struct Refusals {
     penalties: Vec<(Refuser, Penalty)>,
     counted: VecDeque<Duration>,
 }
@@ -40,16 +45,19 @@ impl Guard {
         refuser: &Refuser,
         exempt: bool,
     ) -> Result<(), Duration> {
+        let Some(Refusals { counted, .. }) = self.0.as_deref() else {
+            return Ok(());
+        };
         if let Some(penalty) = self.penalty(refuser)
             && now < penalty.not_before
         {
             return Err(penalty.not_before);
         }
-        let recent = self.counted.iter().filter(|at| now < **at + WINDOW);
+        let recent = counted.iter().filter(|at| now < **at + WINDOW);
         if exempt || recent.count() < MOST {
             return Ok(());
         }
-        Err(self.counted.front().map_or(now, |oldest| *oldest + WINDOW))
+        Err(counted.front().map_or(now, |oldest| *oldest + WINDOW))
     }
 
     /// A refresh begins.
@@ -60,9 +68,10 @@ impl Guard {
             penalty.not_before = now + refusal_pause(penalty.refusals.saturating_sub(1));
         }
         if !exempt {
-            self.counted.push_back(now);
-            while self.counted.len() > MOST {
-                self.counted.pop_front();
+            let counted = &mut self.0.get_or_insert_default().counted;
+            counted.push_back(now);
+            while counted.len() > MOST {
+                counted.pop_front();
             }
         }
     }
@@ -70,15 +79,16 @@ impl Guard {
     /// A token of this generation was refused although it was sent because another one had been.
     pub(crate) fn resend_refused(&mut self, now: Duration, refuser: &Refuser, generation: u64) {
         if self.penalty(refuser).is_none() {
-            if self.penalties.len() >= MOST_ORIGINS {
-                self.penalties.remove(0);
+            let penalties = &mut self.0.get_or_insert_default().penalties;
+            if penalties.len() >= MOST_ORIGINS {
+                penalties.remove(0);
             }
             let penalty = Penalty {
                 refusals: 0,
                 not_before: now,
                 generation: 0,
             };
-            self.penalties.push((refuser.clone(), penalty));
+            penalties.push((refuser.clone(), penalty));
         }
         if let Some(penalty) = self.penalty_mut(refuser)
             && penalty.generation < generation
@@ -91,16 +101,18 @@ impl Guard {
 
     /// A resend was accepted: this origin starts anew.
     pub(crate) fn resend_accepted(&mut self, refuser: &Refuser) {
-        self.penalties.retain(|(origin, _)| origin != refuser);
+        if let Some(refusals) = &mut self.0 {
+            refusals.penalties.retain(|(origin, _)| origin != refuser);
+        }
     }
 
     fn penalty(&self, refuser: &Refuser) -> Option<&Penalty> {
-        let mut known = self.penalties.iter();
+        let mut known = self.0.as_ref()?.penalties.iter();
         known.find_map(|(origin, penalty)| (origin == refuser).then_some(penalty))
     }
 
     fn penalty_mut(&mut self, refuser: &Refuser) -> Option<&mut Penalty> {
-        let mut known = self.penalties.iter_mut();
+        let mut known = self.0.as_mut()?.penalties.iter_mut();
         known.find_map(|(origin, penalty)| (origin == refuser).then_some(penalty))
     }
 }
@@ -172,6 +184,7 @@ mod tests {
         for number in 0..1000 {
             guard.resend_refused(secs(1), &api(&format!("api-{number}")), 1);
         }
-        assert!(guard.penalties.len() <= super::MOST_ORIGINS);
+        let known = guard.0.map(|refusals| refusals.penalties.len());
+        assert_eq!(known, Some(super::MOST_ORIGINS));
     }
 }

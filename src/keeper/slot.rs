@@ -8,7 +8,6 @@ use arc_swap::{ArcSwapOption, Guard as Loaded};
 
 use crate::access_token::{AccessToken, Issued};
 use crate::back_off::BackOff;
-use crate::clock::Moment;
 use crate::error::Error;
 use crate::flight::Flight;
 use crate::keeper::account::Account;
@@ -21,24 +20,29 @@ use crate::schedule::soft_pause;
 pub(crate) type Outcome = Result<AccessToken, Error>;
 
 /// One key's token and history.
+///
+/// In this order: what a call reads lies together. Of ten thousand users the next one's tokens are
+/// in no near cache, and each line of memory that has to come costs a call as much as a tenth of
+/// all else that it does.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slot {
+    present: ArcSwapOption<Issued>,
+    /// In the time of the cache.
+    last_used: AtomicU64,
     pub(crate) key: Arc<TokenKey>,
     pub(crate) account: Arc<Account>,
-    present: ArcSwapOption<Issued>,
     ledger: Mutex<Ledger>,
-    /// In seconds of the monotonic clock, for the cache.
-    last_used: AtomicU64,
 }
 
 impl Slot {
     pub(crate) fn new(key: TokenKey, account: Arc<Account>) -> Self {
         Self {
+            present: ArcSwapOption::empty(),
+            last_used: AtomicU64::new(0),
             key: Arc::new(key),
             account,
-            present: ArcSwapOption::empty(),
             ledger: Mutex::default(),
-            last_used: AtomicU64::new(0),
         }
     }
 
@@ -81,9 +85,11 @@ impl Slot {
         }
     }
 
-    pub(crate) fn touch(&self, now: Moment) {
-        self.last_used
-            .store(now.monotonic.as_secs(), Ordering::Relaxed);
+    pub(crate) fn touch(&self, now: u64) {
+        // Read before written: a store by every call would bounce the cache line.
+        if self.last_used() != now {
+            self.last_used.store(now, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn last_used(&self) -> u64 {

@@ -14,7 +14,10 @@ use crate::error::Error;
 /// asleep meanwhile would find the very number that it expects. `Display` is 32 hexadecimal digits,
 /// which [`FromStr`] reads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Version(u128);
+pub struct Version(
+    // No number: that would be aligned to 16 bytes, and so would whatever has a version (G3).
+    [u8; 16],
+);
 
 impl Version {
     /// A version that nobody has seen.
@@ -22,24 +25,23 @@ impl Version {
     /// # Errors
     /// If the operating system gives no random numbers.
     pub fn random() -> Result<Self, Error> {
-        random_bits().map(Self)
+        random_bytes().map(Self)
     }
 
     /// The version of bytes whose own version cannot be read: a digest of them.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
-        let folded = digest
-            .iter()
-            .take(16)
-            .fold(0, |bits: u128, byte| (bits << 8) | u128::from(*byte));
-        Self(folded)
+        let mut version = [0; 16];
+        for (byte, digested) in version.iter_mut().zip(Sha256::digest(bytes)) {
+            *byte = digested;
+        }
+        Self(version)
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:032x}", self.0)
+        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -55,7 +57,8 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self, Error> {
         let well_formed = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let bits = well_formed.then(|| u128::from_str_radix(text, 16).ok());
-        bits.flatten().map(Self).ok_or_else(|| {
+        let version = bits.flatten().map(|bits| Self(bits.to_be_bytes()));
+        version.ok_or_else(|| {
             Error::store("a version has 32 hexadecimal digits, and this text has not")
         })
     }
@@ -74,7 +77,7 @@ impl Lease {
     /// # Errors
     /// If the operating system gives no random numbers.
     pub fn new(duration: Duration) -> Result<Self, Error> {
-        let owner = random_bits()?;
+        let owner = u128::from_be_bytes(random_bytes()?);
         Ok(Self { owner, duration })
     }
 
@@ -104,12 +107,12 @@ impl fmt::Debug for Lease {
     }
 }
 
-fn random_bits() -> Result<u128, Error> {
+fn random_bytes() -> Result<[u8; 16], Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         Error::store("the operating system gives no random numbers").with_source(error)
     })?;
-    Ok(u128::from_be_bytes(bytes))
+    Ok(bytes)
 }
 
 #[cfg(test)]
