@@ -22,6 +22,8 @@ mod builder;
 mod discovery;
 pub(crate) mod document;
 mod form;
+#[cfg(feature = "oauth2")]
+mod from_oauth2;
 mod issued;
 mod secret_source;
 mod transport;

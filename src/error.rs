@@ -202,6 +202,13 @@ impl Error {
         None
     }
 
+    /// The reason why a 401 could not be healed, which its response carries along: for instance that
+    /// the user has to sign in again. `None` for any other answer.
+    #[must_use]
+    pub fn find_in_response(response: &reqwest::Response) -> Option<&Self> {
+        response.extensions().get()
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Report {
             kind,

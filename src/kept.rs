@@ -30,6 +30,8 @@ pub(crate) struct Kept {
     pub(crate) saved_at: Duration,
     /// The refresh token was sent at this time, and nobody has written what came of it (E3).
     pub(crate) away_since: Option<Duration>,
+    /// Whoever sent it knows that no answer comes any more, and has nothing to write.
+    pub(crate) answer_lost: bool,
     /// Refusals in a row that do not say why (F5).
     pub(crate) unspecific_refusals: u32,
     /// The server has said that the refresh token is dead (F5).
@@ -130,6 +132,7 @@ impl Kept {
             ends_at: self.ends_at.map(millis),
             saved_at: millis(self.saved_at),
             away_since: self.away_since.map(millis),
+            answer_lost: self.answer_lost,
             unspecific_refusals: self.unspecific_refusals,
             dead: self.dead,
         }
@@ -174,6 +177,7 @@ struct Wire {
     ends_at: Option<u64>,
     saved_at: u64,
     away_since: Option<u64>,
+    answer_lost: bool,
     unspecific_refusals: u32,
     dead: bool,
 }
@@ -223,6 +227,7 @@ impl Wire {
             ends_at: self.ends_at.map(Duration::from_millis),
             saved_at: Duration::from_millis(self.saved_at),
             away_since: self.away_since.map(Duration::from_millis),
+            answer_lost: self.answer_lost,
             unspecific_refusals: self.unspecific_refusals,
             dead: self.dead,
         }
@@ -305,6 +310,7 @@ mod tests {
             ends_at: Some(Duration::from_secs(9)),
             saved_at: Duration::from_secs(1),
             away_since: Some(Duration::from_millis(7)),
+            answer_lost: true,
             unspecific_refusals: 2,
             dead: true,
         };

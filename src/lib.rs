@@ -38,11 +38,12 @@
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
 //!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start.
-//! 4. Users: a source for each, from a [`RefreshTokenGrant`], which an [`AuthorizationCode`] may
-//!    have begun. Stores for many users are not in this version yet.
+//! 4. Users: a [`TokenSource`] from [`RefreshTokenGrant::for_users`], whose users
+//!    [sign in](TokenSource::sign_in) and [out](TokenSource::sign_out). A request goes out for a
+//!    [`Subject`]; the tokens live in a [`TokenStore`], which many processes may share.
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
-//! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]). A fixed token is
+//! 6. A [`Grant`] or a [`TokenStore`] of your own, as an `async fn` or a closure ([`GrantFn`]). A fixed token is
 //!    [`ConstantToken`], one that is rotated in a file [`TokenFile`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which authorization server
@@ -61,6 +62,8 @@
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
+//! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
+//! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
 //! One of the first two, here or on `reqwest` itself, is what https needs.

@@ -51,9 +51,10 @@ debian_package_missing() {
 install_debian_packages() {
     local missing=() package
     command -v npm >/dev/null || missing+=(nodejs npm)
-    # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), and for the
-    # tests of the Redis store, each of which starts a server of its own.
-    for package in libssl-dev pkg-config gcc redis-server; do
+    # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), for the tests of
+    # the Redis store, each of which starts a server of its own, and the browser that signs in to the
+    # web example.
+    for package in libssl-dev pkg-config gcc redis-server chromium; do
         if debian_package_missing "$package"; then missing+=("$package"); fi
     done
     if ((${#missing[@]} == 0)); then

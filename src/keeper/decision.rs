@@ -51,11 +51,12 @@ impl Keeper {
             let will_do = demand.is_plain() && !token.standing.is_refused();
             let age = token.age(now);
             let ready = age == Age::Fresh || (age == Age::Soft && !demand.only_try);
-            let known = !token.is_to_be_checked(now);
-            (will_do && ready && known).then_some((token, age))
+            let overdue = token.recheck.is_some_and(|recheck| recheck.is_overdue(now));
+            let nothing_to_do = age == Age::Fresh && !token.is_to_be_checked(now);
+            (will_do && ready && !overdue).then_some((token, nothing_to_do))
         };
         let mut ledger = match content() {
-            Some((token, Age::Fresh)) => return Decision::Use(Served::as_wanted(token)),
+            Some((token, true)) => return Decision::Use(Served::as_wanted(token)),
             Some((token, _)) => match slot.ledger_if_free() {
                 Some(ledger) => ledger,
                 None => return Decision::Use(Served::as_wanted(token)),
@@ -330,7 +331,7 @@ fn until_exit(token: &Issued, now: Moment) -> Duration {
 }
 
 /// Whether no failed token request is being waited out.
-fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
+pub(crate) fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
     let known = ledger.urgent.standing(now.monotonic);
     match known.or_else(|| ledger.told_to_wait(now.monotonic)) {
         Some(error) => Err(error.clone()),

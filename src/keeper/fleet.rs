@@ -24,6 +24,9 @@ use crate::token::bearer_header;
 const MOST_CONFLICTS: u32 = 5;
 /// How much longer than one refresh the others are waited for: a lease that nobody renews.
 const LEASE_GRACE: Duration = Duration::from_secs(10);
+/// A process whose answer the store did not take has saved it this long after the store is back,
+/// although it has lost its lease: it asks every 3 s, and each question may take 2 s (F2).
+const RESCUED_WITHIN: Duration = Duration::from_secs(6);
 
 /// What one flight is to bring.
 #[derive(Clone, Copy)]
@@ -166,13 +169,19 @@ impl Keeper {
         errand: Errand<'_>,
         tenancy: Arc<Tenancy>,
     ) -> Result<Arrival, Error> {
-        let found = match vault.load(&errand.key).await {
-            Ok(found) => errand.slot.account.record.without_own_mark(found),
-            Err(error) => return self.without_store(errand, error).await,
+        let found = loop {
+            let found = match vault.load(&errand.key).await {
+                Ok(found) => errand.slot.account.record.without_own_mark(found),
+                Err(error) => return self.without_store(errand, error).await,
+            };
+            if let Some(outcome) = self.settled(&found, errand) {
+                return outcome;
+            }
+            if !self.may_be_rescued(&found, errand) {
+                break found;
+            }
+            self.clock.sleep(lease_poll_pause(self.jitter.draw())).await;
         };
-        if let Some(outcome) = self.settled(&found, errand) {
-            return outcome;
-        }
         let held_back = found
             .kept
             .as_ref()
@@ -271,15 +280,34 @@ impl Keeper {
         serves.then_some(token)
     }
 
+    /// The refresh token was sent by somebody who has written nothing yet, and who may have lost
+    /// the lease because the store was down. Who has been asking the store for a while without an
+    /// error, such as a process that has waited for the lease, knows that nothing more comes.
+    fn may_be_rescued(&self, found: &Found, errand: Errand<'_>) -> bool {
+        let Some(kept) = &found.kept else {
+            return false;
+        };
+        let is_away = kept.away_since.is_some() && !kept.answer_lost;
+        let watched = self.clock.now().waited_since(errand.began);
+        is_away && !self.is_forgiven(kept) && watched < RESCUED_WITHIN
+    }
+
+    /// Whether the server would take the refresh token a second time.
+    fn is_forgiven(&self, kept: &Kept) -> bool {
+        let now = self.clock.now().wall;
+        let away = kept.away_since.map(|since| now.saturating_sub(since));
+        let grace = self.settings.reuse_grace;
+        away.zip(grace).is_some_and(|(away, grace)| away < grace)
+    }
+
     /// The refresh token was sent by somebody who wrote nothing of what came of it: another use
     /// might end the access tokens that are still good (E3). Once an API has refused one of them,
     /// there is nothing left to protect.
     fn held_back(&self, kept: &Kept, errand: Errand<'_>) -> Option<Error> {
+        kept.away_since?;
         let now = self.clock.now().wall;
-        let away = now.saturating_sub(kept.away_since?);
-        let forgiven = self.settings.reuse_grace.is_some_and(|grace| away < grace);
         let protects = kept.tokens.iter().any(|token| token.is_alive(now));
-        if forgiven || !protects || errand.reason == RefreshReason::Refusal {
+        if self.is_forgiven(kept) || !protects || errand.reason == RefreshReason::Refusal {
             return None;
         }
         Some(
@@ -318,5 +346,44 @@ impl Keeper {
         errand.slot.account.record.rest();
         self.ask(errand.slot, errand.reason, Custody::Unstored)
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::TestClock;
+    use crate::grant::GrantFn;
+    use crate::key::Wanted;
+    use crate::parameters::TokenParameters;
+    use crate::source::TokenSource;
+    use crate::subject::Subject;
+    use crate::token::TokenResponse;
+    use crate::token_set::TokenSet;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_refresh_token_is_in_the_process_no_longer_than_a_flight_lasts() {
+        // D6
+        let clock = TestClock::new();
+        let grant = GrantFn::for_users("rotates", |request| async move {
+            let spent = request.refresh_token().cloned().unwrap();
+            let token = TokenResponse::bearer("new").expires_in(Duration::from_secs(600));
+            Ok(token.refresh_token(format!("{}+", spent.expose())))
+        });
+        let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+        let subject = Subject::new("s").unwrap();
+        let tokens = TokenSet::from_refresh_token("r").with_id_token("i");
+        source.sign_in(&subject, tokens).await.unwrap();
+        let slot = source.keeper().slot(Wanted {
+            subject: Some(&subject),
+            parameters: &TokenParameters::new(),
+        });
+        let of_subject = source.for_subject(&subject);
+        for _ in 0..2 {
+            of_subject.token().await.unwrap();
+            let known = slot.account.record.refresh_token().unwrap();
+            assert!(known.is_none());
+            clock.advance(Duration::from_secs(601));
+        }
     }
 }

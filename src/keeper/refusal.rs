@@ -8,6 +8,7 @@ use reqwest::Url;
 use crate::access_token::{Issued, Refusal};
 use crate::clock::Moment;
 use crate::error::Error;
+use crate::keeper::decision::may_ask;
 use crate::keeper::slot::{PendingRefusal, Slot};
 use crate::keeper::{Demand, Keeper};
 use crate::refuser::Refuser;
@@ -72,9 +73,13 @@ impl Keeper {
         match served.second_best {
             _ if !refused => Ok(served.token),
             Some(reason) => Err(reason),
-            None => Err(Error::protocol(
-                "there is no newer token than the one that was refused",
-            )),
+            // By its age the token would do, so nothing was asked for; what a failed attempt left
+            // behind is why.
+            None => Err(may_ask(&slot.ledger(), self.clock.now())
+                .err()
+                .unwrap_or_else(|| {
+                    Error::protocol("there is no newer token than the one that was refused")
+                })),
         }
     }
 

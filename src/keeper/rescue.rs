@@ -35,7 +35,12 @@ impl Keeper {
             let keeper = airborne.keeper();
             let mut pause = FIRST_PAUSE;
             loop {
-                tenancy.while_renewing(keeper.pause_or_closing(pause)).await;
+                // Whoever takes the lease now waits a few seconds for what we have.
+                tokio::select! {
+                    biased;
+                    () = keeper.pause_or_closing(pause) => {}
+                    () = tenancy.until_store_is_back() => {}
+                }
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 if keeper.is_closing() {
                     pause = FIRST_PAUSE;

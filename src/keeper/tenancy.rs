@@ -67,7 +67,19 @@ impl Tenancy {
             tokio::select! {
                 biased;
                 outcome = &mut work => return outcome,
-                () = self.renew() => {}
+                _ = self.renew() => {}
+            }
+        }
+    }
+
+    /// Renews the lease, and returns when the store has answered after a time in which the lease has
+    /// run out.
+    pub(crate) async fn until_store_is_back(&self) {
+        loop {
+            self.vault.clock.sleep(RENEW_EVERY).await;
+            let was_ours = self.is_ours();
+            if self.renew().await && !was_ours {
+                return;
             }
         }
     }
@@ -96,13 +108,16 @@ impl Tenancy {
         }
     }
 
-    async fn renew(&self) {
+    /// Returns whether the store has answered.
+    async fn renew(&self) -> bool {
         if self.is_given_back.load(Ordering::Acquire) {
-            return;
+            return false;
         }
         let asked = self.vault.clock.now();
-        if let Ok(true) = self.vault.lease(&self.key, &self.lease).await {
+        let answer = self.vault.lease(&self.key, &self.lease).await;
+        if let Ok(true) = answer {
             *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         }
+        answer.is_ok()
     }
 }

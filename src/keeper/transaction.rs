@@ -60,6 +60,7 @@ impl<'flight> Transaction<'flight> {
         if spends && !self.is_marked {
             // Also where there is a mark: its version is known to whoever sent nothing after it.
             self.kept.away_since.get_or_insert(self.vault.now());
+            self.kept.answer_lost = false;
             let version = Version::random()?;
             record.about_to_send(version);
             if !self.write_as(version).await? {
@@ -75,27 +76,25 @@ impl<'flight> Transaction<'flight> {
         Ok(())
     }
 
-    /// Writes what a flight that failed has learned. A lost answer leaves its mark.
+    /// Writes what a flight that failed has learned. A lost answer leaves the mark, and the word
+    /// that nobody has anything to write.
     pub(crate) async fn failed(&mut self, error: Error) -> Error {
         if error.how_far().is_loss() {
+            self.kept.answer_lost = true;
+            // If it is not written, others wait for what does not come.
+            let _ = self.write().await;
             return error;
         }
         let record = &self.slot.account.record;
-        if record.death().is_some() {
-            // Somebody may have been faster, or signed in again: theirs is used then (F5).
-            if let Ok(found) = self.vault.load(&self.key).await
-                && found.version != self.version
-            {
-                return Error::outdated();
-            }
-            self.kept.dead = true;
-        }
+        self.kept.dead = record.death().is_some();
         // Whatever a repetition meets, only a success finds a refresh token whose answer was lost.
-        if !record.is_answer_lost() {
+        self.kept.answer_lost = record.is_answer_lost();
+        if !self.kept.answer_lost {
             self.kept.away_since = None;
         }
         self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
+            // Somebody was faster, or signed in again: theirs is read, and used (F5).
             Ok(false) if self.kept.dead => Error::outdated(),
             // The mark stays, and others wait longer than they would have to.
             Ok(_) | Err(_) => error,
@@ -187,6 +186,7 @@ impl<'flight> Transaction<'flight> {
         kept.id_token = response.id_token.clone();
         kept.away_since = None;
         self.is_marked = false;
+        kept.answer_lost = false;
         kept.unspecific_refusals = 0;
         kept.dead = false;
         let expires_at = match response.lifetime {

@@ -20,13 +20,19 @@ use std::time::Duration;
 use http::Extensions;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Request, Response};
+#[cfg(feature = "file")]
+use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
-    ClientCredentials, ConstantToken, Error, ErrorKind, GrantFn, GrantRequest, NamedClient,
-    NamedClients, RefreshReason, RefreshTokenGrant, Secret, SecretSource, TestClock, TokenEndpoint,
-    TokenFile, TokenKind, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet,
-    TokenSource, TokenSourceBuilder,
+    ClientCredentials, ConstantToken, Error, ErrorKind, GrantFn, GrantRequest, Lease, NamedClient,
+    NamedClients, RefreshReason, RefreshTokenGrant, Secret, SecretSource, StoredRecord, Subject,
+    TestClock, TokenEndpoint, TokenFile, TokenKind, TokenOptions, TokenParameters, TokenRequest,
+    TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, Version,
 };
+#[cfg(feature = "encryption")]
+use reqwest_bearer::{EncryptedStore, EncryptionKeys};
+#[cfg(feature = "redis")]
+use reqwest_bearer::{Protection, RedisStore};
 use reqwest_middleware::{Middleware, Next};
 use serde_json::json;
 use tracing_subscriber::filter::filter_fn;
@@ -35,6 +41,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::api::Api;
 use crate::support::http_server::{HttpServer, Reply, Seen};
+use crate::support::store::{Call, FragileStore, Mode};
 
 /// What every secret of this program contains, as it is and as Base64 has it at each offset.
 const CANARIES: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
@@ -489,6 +496,94 @@ impl Program {
         }
     }
 
+    /// A life with users, whose ids are secrets too, over a store that fails in each of its calls.
+    async fn serve_users(&self, tokens: &TokenSet) {
+        let store = FragileStore::new(&self.clock);
+        let events = self.outputs.clone();
+        let users =
+            TokenSource::builder(RefreshTokenGrant::for_users(self.server.endpoint(basic())))
+                .store(store.clone())
+                .clock(&self.clock)
+                .on_event(move |event| events.show(event));
+        self.outputs.show(&users);
+        let users = users.build().unwrap();
+        let subject = Subject::new("canary-session").unwrap();
+        self.outputs.show(&subject);
+        self.outputs.show_failure(Subject::new(" "));
+        self.outputs
+            .show_failure(Subject::new("canary".repeat(1_000)));
+        let client = self.client(&users);
+        for of_user in [client.for_subject(&subject), client.clone()] {
+            self.outputs.show_failure(of_user.source().token().await);
+            let error = of_user.get("x").send().await.unwrap_err();
+            self.outputs.show_error(&error);
+        }
+        users.sign_in(&subject, tokens.clone()).await.unwrap();
+        let key = store.last_key();
+        self.outputs.show(&key);
+        self.outputs.show(&store.record(&key).await.unwrap());
+        self.outputs.show(store.memory());
+        let status = users.status_of(&subject).await.unwrap().unwrap();
+        self.outputs.show(&status);
+        self.outputs.show(&status.access_tokens()[0]);
+        let of_user = client.for_subject(&subject);
+        self.outputs.show(&of_user);
+        let call = subject.scope(client.get("x").send());
+        assert_eq!(call.await.unwrap().status(), 200);
+        for call in [Call::Load, Call::Save, Call::Lease, Call::Remove] {
+            self.clock.advance(Duration::from_secs(601));
+            for mode in [Mode::Failing(call), Mode::Panicking(call), Mode::Down] {
+                store.be(mode);
+                let outcome = of_user.get("x").send().await;
+                if let Err(error) = outcome {
+                    self.outputs.show_error(&error);
+                }
+                self.outputs.show(&of_user.source().status());
+                if call == Call::Remove {
+                    self.outputs.show_failure(users.sign_out(&subject).await);
+                }
+                self.clock.advance(Duration::from_secs(10));
+            }
+            store.be(Mode::Well);
+        }
+        store.overwrite(&key, b"canary").await;
+        self.outputs
+            .show_failure(users.for_subject(&subject).token().await);
+        users.sign_in(&subject, tokens.clone()).await.unwrap();
+        let (refused, _) = FAILURES[0];
+        self.server.then(refused);
+        self.outputs.show_failure(users.sign_out(&subject).await);
+        let version: Version = Version::random().unwrap();
+        self.outputs.show(&version);
+        self.outputs.show_failure("canary".parse::<Version>());
+        self.outputs.show(&StoredRecord::new(version, "canary"));
+        self.outputs
+            .show(&Lease::new(Duration::from_secs(1)).unwrap());
+        #[cfg(feature = "encryption")]
+        {
+            let keys = || EncryptionKeys::new("id", b"canary-canary-canary-canary-cana").unwrap();
+            self.outputs.show(&keys());
+            self.outputs
+                .show(&EncryptedStore::new(store.clone(), keys()));
+            self.outputs
+                .show_failure(EncryptionKeys::new("id", b"canary"));
+            self.outputs
+                .show_failure("id:canary".parse::<EncryptionKeys>());
+        }
+        #[cfg(feature = "redis")]
+        {
+            self.outputs.show(&Protection::plain_text());
+            let url = "redis://canary:canary@192.0.2.1";
+            let builder = RedisStore::builder(url, Protection::plain_text());
+            self.outputs.show(&builder);
+            self.outputs.show(&builder.build().unwrap());
+            let bad = RedisStore::open("canary://canary", Protection::plain_text());
+            self.outputs.show_failure(bad);
+        }
+        #[cfg(feature = "file")]
+        self.outputs.show(&FileStore::new("tokens.json").unwrap());
+    }
+
     fn show_what_is_left(&self) {
         let parameters = TokenParameters::new().scope("a").audience("b");
         let secret = Secret::new("canary");
@@ -525,14 +620,29 @@ impl Program {
 
 /// The types that the crate lets out, by what `lib.rs` says.
 fn public_types() -> BTreeSet<&'static str> {
-    let exports = include_str!("../../src/lib.rs").split("pub use ").skip(1);
-    let names = exports.flat_map(|export| {
-        let (list, _) = export.split_once(';').unwrap();
+    let features = [
+        ("encryption", cfg!(feature = "encryption")),
+        ("file", cfg!(feature = "file")),
+        ("redis", cfg!(feature = "redis")),
+        ("test-util", cfg!(feature = "test-util")),
+    ];
+    let exports: Vec<_> = include_str!("../../src/lib.rs").split("pub use ").collect();
+    let exports = exports.windows(2).filter(|pair| {
+        // What stands before it may switch it off.
+        let condition = pair[0].trim_end().rsplit('\n').next().unwrap();
+        features
+            .iter()
+            .all(|(name, on)| *on || !condition.contains(&format!("\"{name}\"")))
+    });
+    let names = exports.flat_map(|pair| {
+        let (list, _) = pair[1].split_once(';').unwrap();
         let list = list.rsplit("::").next().unwrap().trim_start_matches('{');
         list.trim_end_matches('}').split(',').map(str::trim)
     });
     names
-        .filter(|name| name.starts_with(|first: char| first.is_uppercase()) && *name != "Grant")
+        .filter(|name| name.starts_with(|first: char| first.is_uppercase()))
+        // The traits, which nobody can show.
+        .filter(|name| !["Grant", "TokenStore"].contains(name))
         .collect()
 }
 
@@ -551,6 +661,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     let program = Program::new(outputs.clone()).await;
     let tokens = program.sign_in().await;
     program.call_and_be_refused(&tokens).await;
+    program.serve_users(&tokens).await;
     program.fail_in_every_way(&tokens).await;
     program.authenticate_in_every_way().await;
     program.discover_in_vain().await;

@@ -130,6 +130,11 @@ impl Login {
         self.book().members.insert(name.to_owned(), value);
     }
 
+    /// Nothing but what RFC 6749 names.
+    pub(crate) fn no_members(&self) {
+        self.book().members.clear();
+    }
+
     pub(crate) fn then(&self, answer: Answer) -> &Self {
         self.book().script.push_back(answer);
         self

@@ -47,6 +47,9 @@ pub(crate) enum Mode {
     Hanging,
     /// Calls of this kind panic.
     Panicking(Call),
+    /// Saves are made twice, since the answer to the first one did not come: the second one finds
+    /// the first.
+    Stuttering,
 }
 
 impl FragileStore {
@@ -166,8 +169,13 @@ impl TokenStore for FragileStore {
         keep_for: Duration,
     ) -> Result<bool, Error> {
         self.pass(Call::Save, key).await?;
+        let mode = *self.0.mode.lock().unwrap();
+        if matches!(mode, Mode::Stuttering) {
+            let first = self.0.memory.save(key, record.clone(), expected, keep_for);
+            first.await?;
+        }
         let saved = self.0.memory.save(key, record, expected, keep_for).await;
-        match *self.0.mode.lock().unwrap() {
+        match mode {
             Mode::SavingSilently => Err(Error::store("no answer comes, on purpose")),
             _ => saved,
         }

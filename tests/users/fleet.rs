@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::soon;
-use crate::support::store::Call;
+use crate::support::store::{Call, Mode};
 use crate::{World, kind, token};
 
 async fn all(world: &World, processes: &[TokenSource], user: &str) -> Vec<String> {
@@ -325,9 +325,33 @@ async fn whoever_comes_after_a_minute_is_not_given_a_token_of_one_who_signed_out
     let (one, other) = (world.process(), world.process());
     let alice = world.sign_in(&one, "alice").await;
     token(&other, &alice).await.unwrap();
+    let client = world.client(&other).for_subject(&alice);
+    assert_eq!(client.get("x").send().await.unwrap().status(), 200);
     soon(one.sign_out(&alice)).await.unwrap();
     world.advance(60);
+    let error = soon(client.get("x").send()).await.unwrap_err();
+    let reason = reqwest_bearer::Error::find_in(&error).unwrap();
+    assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+    assert_eq!(world.api.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_first_sign_in_through_another_process_counts_at_once() {
+    // F5, B6: what was found out without asking the server is not remembered.
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = crate::subject("alice");
     assert_eq!(kind(&other, &alice).await, ErrorKind::SignInRequired);
+    world.sign_in(&one, "alice").await;
+    assert!(token(&other, &alice).await.is_ok());
+    // Nor is it when the session was dead before.
+    world.login.end_family("alice");
+    world.advance(601);
+    for process in [&one, &other] {
+        assert_eq!(kind(process, &alice).await, ErrorKind::SignInRequired);
+    }
+    world.sign_in(&one, "alice").await;
+    assert!(token(&other, &alice).await.is_ok());
 }
 
 #[tokio::test]
@@ -368,6 +392,136 @@ async fn a_call_whose_session_ends_meanwhile_ends_with_the_api_s_answer_and_the_
     let error = soon(client.get("x").send()).await.unwrap_err();
     let reason = reqwest_bearer::Error::find_in(&error).unwrap();
     assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+}
+
+#[tokio::test]
+async fn what_is_in_the_store_is_taken_whoever_has_the_lease() {
+    // F3
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let key = world.store.last_key();
+    let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
+    assert!(taken.await.unwrap());
+    // The clock stands still: it would wait for ever.
+    assert!(token(&world.process(), &alice).await.is_ok());
+}
+
+#[tokio::test]
+async fn whoever_gets_the_lease_reads_the_store_first() {
+    // F3
+    let world = World::new().await;
+    let slow = world.process();
+    let alice = world.sign_in(&slow, "alice").await;
+    world.advance(601);
+    world.store.hold(Call::Lease);
+    let waiting = tokio::spawn({
+        let (slow, alice) = (slow.clone(), alice.clone());
+        async move { token(&slow, &alice).await.unwrap() }
+    });
+    world.store.until_held(1).await;
+    // Past the door that the slow one waits at, to the same records.
+    let fast = world
+        .builder()
+        .store(world.store.memory().clone())
+        .build()
+        .unwrap();
+    assert_eq!(token(&fast, &alice).await.unwrap(), "access-alice-2");
+    world.store.release();
+    assert_eq!(soon(waiting).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_the_store_that_is_itself_due_is_no_help_in_the_soft_window() {
+    // F3, B3
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    let alice = world.sign_in(&one, "alice").await;
+    token(&other, &alice).await.unwrap();
+    world.advance(430);
+    world.login.lifetime(60);
+    let options = TokenOptions::new().force_refresh();
+    soon(one.for_subject(&alice).token_with(&options))
+        .await
+        .unwrap();
+    // The one before is in its soft window since 480 s, the newer one since 478 s.
+    world.advance(55);
+    assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-1");
+    soon(async {
+        while token(&other, &alice).await.unwrap() != "access-alice-3" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.login.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn an_older_token_never_takes_the_place_of_a_newer_one() {
+    // F3, C8
+    let world = World::new().await;
+    let server = crate::support::authorization_server::AuthorizationServer::start().await;
+    let source = TokenSource::builder(server.client_credentials())
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .build()
+        .unwrap();
+    source.refuse(&source.token().await.unwrap());
+    world.advance(1);
+    // The second one does not come into the store.
+    world.store.be(Mode::Failing(Call::Save));
+    let second = source.token().await.unwrap();
+    assert_eq!(second.expose(), "access-2");
+    world.store.be(Mode::Well);
+    world.advance(5);
+    source.refuse(&second);
+    assert_eq!(source.token().await.unwrap().expose(), "access-3");
+}
+
+#[tokio::test]
+async fn who_wants_a_new_token_is_not_content_with_a_look_into_the_store() {
+    // C1, F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users).for_subject(&alice);
+    world.advance(30);
+    // The store is asked behind this call, and does not answer yet.
+    world.store.hold(Call::Load);
+    assert!(token(&users, &alice).await.is_ok());
+    world.store.until_held(1).await;
+    world.login.end("access-alice-1");
+    let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
+    // It has been refused, and waits for the look that is under way.
+    soon(async {
+        while !users.for_subject(&alice).status().is_refused() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.store.release();
+    assert_eq!(soon(call).await.unwrap(), 200);
+    assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_needs_a_longer_life_asks_although_the_store_has_a_token() {
+    // B9, F3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(300);
+    let users = world.process().for_subject(&alice);
+    let options = TokenOptions::new().minimum_lifetime(Duration::from_secs(400));
+    let token = soon(users.token_with(&options)).await.unwrap();
+    assert_eq!(token.expose(), "access-alice-2");
+    // One that the server cannot give costs one request, and not one for each call.
+    let options = TokenOptions::new().minimum_lifetime(Duration::from_secs(4_000));
+    for _ in 0..3 {
+        assert!(soon(users.token_with(&options)).await.is_ok());
+    }
+    assert_eq!(world.login.token_requests(), 2);
 }
 
 #[tokio::test]

@@ -233,3 +233,71 @@ async fn a_sign_out_asks_a_server_that_hangs_for_all_access_tokens_at_once() {
     assert_eq!(revoked[0].1, "refresh_token");
     assert_eq!(revoked.len(), 5);
 }
+
+#[tokio::test]
+async fn a_token_that_is_refused_while_the_store_is_down_says_that_it_is_down() {
+    // C8, E8: in each of its ages, and while the failure is waited out.
+    for age in [100, 500, 590] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        let client = world.client(&users).for_subject(&alice);
+        world.store.be(Mode::Down);
+        world.advance(age);
+        world.login.end("access-alice-1");
+        for call in 0..3 {
+            let answer = soon(client.get("x").send()).await.unwrap();
+            assert_eq!(answer.status(), 401);
+            let reason = answer.extensions().get::<reqwest_bearer::Error>().unwrap();
+            assert_eq!(reason.kind(), ErrorKind::Store, "{age} {call}: {reason}");
+            assert!(reason.is_transient());
+        }
+        world.store.be(Mode::Well);
+        world.advance(5);
+        assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_could_not_take_is_not_spent_by_another_process_when_the_store_comes_back() {
+    // F2, F3: the outage outlives the lease, so that the next one can take it.
+    for outage in [12, 40, 300] {
+        let world = World::new().await;
+        let (one, other) = (world.process(), world.process());
+        let alice = world.sign_in(&one, "alice").await;
+        world.advance(601);
+        world.login.hold();
+        let waiting = tokio::spawn({
+            let (one, alice) = (one.clone(), alice.clone());
+            async move { token(&one, &alice).await }
+        });
+        world.login.until_held(1).await;
+        world.store.be(Mode::Down);
+        world.login.release();
+        assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+        for _ in 0..outage {
+            world.clock.until_timers(2).await;
+            world.advance(1);
+            tokio::task::yield_now().await;
+        }
+        world.store.be(Mode::Well);
+        // The first one to come is not the one that has the new refresh token.
+        let coming = tokio::spawn({
+            let (other, alice) = (other.clone(), alice.clone());
+            async move { token(&other, &alice).await }
+        });
+        soon(async {
+            while !coming.is_finished() {
+                world.clock.until_timers(1).await;
+                world.clock.advance(Duration::from_millis(50));
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
+        assert_eq!(coming.await.unwrap().unwrap(), "access-alice-2", "{outage}");
+        assert!(!world.login.is_dead("alice"), "{outage}");
+        assert_eq!(world.login.token_requests(), 1, "{outage}");
+    }
+}

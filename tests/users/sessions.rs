@@ -38,20 +38,24 @@ async fn a_user_signs_in_calls_is_refreshed_and_signs_out() {
         2,
         "the rotated refresh token was kept"
     );
-    let (refresh, access) = (
-        world.login.refresh_token("alice"),
-        token(&users, &alice).await.unwrap(),
-    );
+    let access = token(&users, &alice).await.unwrap();
+    let more = reqwest_bearer::TokenOptions::new().scope("more");
+    let more_access = soon(users.for_subject(&alice).token_with(&more))
+        .await
+        .unwrap();
+    let more_access = more_access.expose().to_owned();
+    let refresh = world.login.refresh_token("alice");
     soon(users.sign_out(&alice)).await.unwrap();
     let text = |text: &str| text.to_owned();
-    assert_eq!(
-        world.login.revocations(),
-        [
-            (refresh, text("refresh_token")),
-            (access, text("access_token"))
-        ]
-    );
+    let mut revoked = world.login.revocations();
+    assert_eq!(revoked.remove(0), (refresh, text("refresh_token")));
+    revoked.sort();
+    let mut expected = [access, more_access].map(|token| (token, text("access_token")));
+    expected.sort();
+    assert_eq!(revoked, expected);
     assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    let narrowed = soon(users.for_subject(&alice).token_with(&more)).await;
+    assert_eq!(narrowed.unwrap_err().kind(), ErrorKind::SignInRequired);
     assert!(users.status_of(&alice).await.unwrap().is_none());
     assert!(world.store.memory().is_empty());
     // Signing out once more has nothing to do.
@@ -419,6 +423,15 @@ async fn a_session_ends_when_the_server_ends_its_refresh_token() {
     assert!(users.status_of(&alice).await.unwrap().is_some());
     world.advance(1);
     assert!(users.status_of(&alice).await.unwrap().is_none());
+    // A new refresh token of which the server says nothing has no end that is known.
+    let bob = world.sign_in(&users, "bob").await;
+    world.advance(601);
+    token(&users, &bob).await.unwrap();
+    world.login.no_members();
+    world.advance(601);
+    token(&users, &bob).await.unwrap();
+    world.advance(3600);
+    assert!(users.status_of(&bob).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -454,6 +467,47 @@ async fn the_hot_path_never_asks_the_store() {
         assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
     }
     assert_eq!(world.store.all_calls().len(), before);
+}
+
+#[tokio::test]
+async fn a_sign_out_reaches_tokens_whose_user_s_own_place_was_not_used_for_long() {
+    // F9, F10
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(16).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let handle = users.for_subject(&alice);
+    let more = reqwest_bearer::TokenOptions::new().scope("more");
+    for user in 0..100 {
+        world.advance(1);
+        soon(handle.token_with(&more)).await.unwrap();
+        world.sign_in(&users, &format!("user{user}")).await;
+    }
+    assert_eq!(
+        world.login.token_requests(),
+        1,
+        "alice's token is kept ready"
+    );
+    users.sign_out(&alice).await.unwrap();
+    let error = soon(handle.token_with(&more)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+}
+
+#[tokio::test]
+async fn a_death_is_remembered_as_long_as_the_record_is_the_same() {
+    // F5
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.login.end_family("alice");
+    world.advance(601);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    // A sign-in that brings no access token: this process has to ask for one.
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    let refresh_token = tokens.refresh_token().unwrap().clone();
+    let only = TokenSet::from_refresh_token(refresh_token);
+    world.process().sign_in(&alice, only).await.unwrap();
+    world.advance(1);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
 }
 
 #[tokio::test]

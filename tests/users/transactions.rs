@@ -66,11 +66,17 @@ async fn a_store_that_does_not_take_the_new_token_is_tried_until_it_does() {
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
     assert_eq!(world.count_events(unsaved), 1);
     assert_eq!(world.count_events(saved), 0);
+    // The lease is kept, so that nobody else spends the one that the store still has.
+    assert_eq!(world.store.calls(Call::Release), 0);
     let saves = world.store.calls(Call::Save);
     for attempt in 1..=3 {
-        // 1 s, 2 s, 4 s: the timers are the pause of the saver and that of the lease.
-        world.clock.until_timers(2).await;
-        world.clock.advance(Duration::from_secs(1 << (attempt - 1)));
+        // 1 s, 2 s, 4 s: the timers are the pause of the saver and that of the lease. One second at
+        // a time, or the lease would not be renewed.
+        for _ in 0..1 << (attempt - 1) {
+            world.clock.until_timers(2).await;
+            world.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
         world.store.until_calls(Call::Save, saves + attempt).await;
     }
     world.store.be(Mode::Well);
@@ -114,9 +120,14 @@ async fn an_unsaved_refresh_token_is_not_spent_before_the_store_has_it() {
     world.login.release();
     waiting.await.unwrap().unwrap();
     world.advance(601);
-    let error = token(&users, &alice).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Store);
-    assert!(error.is_transient() && error.retry_at().is_some());
+    // Nor when the store can be read again: what it has is spent.
+    for mode in [Mode::Down, Mode::Failing(Call::Save)] {
+        world.store.be(mode);
+        let error = token(&users, &alice).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store, "{mode:?}");
+        assert!(error.is_transient() && error.retry_at().is_some());
+        world.advance(5);
+    }
     assert_eq!(world.login.token_requests(), 1);
     // Back again: what is unsaved is saved first, and then spent.
     world.store.be(Mode::Well);
@@ -205,6 +216,148 @@ async fn a_refusal_by_the_server_is_compared_with_what_the_store_has_now() {
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
     assert_eq!(kind_or_none(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_refusal_is_healed_with_the_token_of_whoever_was_faster() {
+    // F5, C1
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let client = world.client(&users).for_subject(&alice);
+    world.login.end("access-alice-1");
+    world.login.hold();
+    let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
+    world.login.until_held(1).await;
+    world.sign_in(&world.process(), "alice").await;
+    world.login.release();
+    assert_eq!(soon(call).await.unwrap(), 200);
+    assert_eq!(world.api.tokens(), ["access-alice-1", "access-alice-2"]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_holds_nobody_back_once_an_api_has_refused_the_access_token() {
+    // E3
+    let world = World::new().await;
+    let first = world.process();
+    let alice = world.sign_in(&first, "alice").await;
+    world.advance(500);
+    world.login.then(Answer::Cut);
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    soon(async {
+        while first.for_subject(&alice).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.login.end("access-alice-1");
+    let client = world.client(&world.process()).for_subject(&alice);
+    assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    assert_eq!(world.login.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_record_changes_before_it_is_sent_is_not_sent() {
+    // F2, F3
+    let world = World::new().await;
+    let slow = world.process();
+    let alice = world.sign_in(&slow, "alice").await;
+    world.advance(601);
+    world.store.hold(Call::Save);
+    let waiting = tokio::spawn({
+        let (slow, alice) = (slow.clone(), alice.clone());
+        async move { token(&slow, &alice).await.unwrap() }
+    });
+    world.store.until_held(1).await;
+    let past_the_door = world.builder().store(world.store.memory().clone());
+    world
+        .sign_in(&past_the_door.build().unwrap(), "alice")
+        .await;
+    world.store.release();
+    assert_eq!(soon(waiting).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_the_server_turned_away_is_free_for_everybody() {
+    // E3
+    let world = World::new().await;
+    let first = world.process();
+    let alice = world.sign_in(&first, "alice").await;
+    world.login.then(Answer::Reply(
+        Reply::new(400).json(&serde_json::json!({ "error": "invalid_scope" })),
+    ));
+    let narrowed = TokenOptions::new().scope("more");
+    let refused = soon(first.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Rejected);
+    let other = world.process();
+    assert!(
+        soon(other.for_subject(&alice).token_with(&narrowed))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_save_that_the_store_repeated_is_no_conflict() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    world.store.be(Mode::Stuttering);
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
+    // Nor does such a mark pass for one of a lost answer, while the access token is good.
+    let narrowed = TokenOptions::new().scope("more");
+    assert!(
+        soon(users.for_subject(&alice).token_with(&narrowed))
+            .await
+            .is_ok()
+    );
+    assert_eq!(world.login.token_requests(), 2);
+    // What is said of a failure is not lost either.
+    world.login.end_family("alice");
+    world.advance(601);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::SignInRequired);
+    assert_eq!(
+        kind(&world.process(), &alice).await,
+        ErrorKind::SignInRequired
+    );
+    assert_eq!(world.login.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn what_is_unsaved_is_revoked_if_the_user_signs_out_elsewhere() {
+    // F2, F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(601);
+    world.login.hold();
+    let waiting = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { token(&users, &alice).await }
+    });
+    world.login.until_held(1).await;
+    world.store.be(Mode::Failing(Call::Save));
+    world.login.release();
+    waiting.await.unwrap().unwrap();
+    world.process().sign_out(&alice).await.unwrap();
+    world.store.be(Mode::Well);
+    soon(users.shutdown()).await.unwrap();
+    let revoked = world.login.revocations();
+    let text = |text: &str| text.to_owned();
+    assert!(
+        revoked.contains(&(text("refresh-alice-2"), text("refresh_token"))),
+        "{revoked:?}"
+    );
+    assert!(
+        revoked.contains(&(text("access-alice-2"), text("access_token"))),
+        "{revoked:?}"
+    );
+    assert!(world.store.memory().is_empty());
 }
 
 async fn kind_or_none(world: &World) -> Option<ErrorKind> {

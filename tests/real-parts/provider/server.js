@@ -14,10 +14,18 @@
 //
 // Below each of them:
 //
-//   /api/...             the protected API: 200 for a live token, 401 for any other
+//   /api/...             the protected API: 200 for a live token, 401 for any other; its header
+//                        `Token-Expires-At` says until when the token lives, in seconds since 1970
 //   /admin/token-requests what the token endpoint was asked, in order
 //   /admin/api-requests   what the API was sent, in order
+//   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
+//   /admin/revoked        whose refresh token families have ended, in order
 //   /admin/revoke         POST a token as the body: that access token dies, and nothing else
+//   /admin/issued-tokens  every access, refresh and id token so far, in order
+//   /admin/access-token-ttl  POST seconds as the body: how long new tokens live, for all issuers
+//
+// With the setting `pages` people sign in and agree on the library's own pages, as in a browser.
+// Without it nobody has to, and the account is whoever `login_hint` named.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -31,6 +39,7 @@ const settings = {
   accessTokenTtl: 60,
   refreshTokenTtl: 3600,
   rotateRefreshToken: true,
+  pages: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
@@ -70,6 +79,18 @@ const CLIENTS = [
     scope: SCOPES,
   },
   {
+    // A web application on a port that nobody knows beforehand. Only for native clients are all
+    // ports of loopback the same (RFC 8252 section 7.3).
+    client_id: 'web-client',
+    client_secret: 'web-secret',
+    token_endpoint_auth_method: 'client_secret_basic',
+    application_type: 'native',
+    grant_types: USER_GRANTS,
+    response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1/signed-in'],
+    scope: SCOPES,
+  },
+  {
     // Most characters here mean something else in a URL, in a form or in Basic credentials.
     client_id: 'special:client/+%',
     client_secret: 'p:a+s s%2F&=w?/rd',
@@ -97,7 +118,7 @@ function configuration(mount) {
     claims: { openid: ['sub'], email: ['email'] },
     rotateRefreshToken: settings.rotateRefreshToken,
     ttl: {
-      AccessToken: settings.accessTokenTtl,
+      AccessToken: () => settings.accessTokenTtl,
       ClientCredentials: settings.accessTokenTtl,
       RefreshToken: settings.refreshTokenTtl,
       Grant: 24 * 3600,
@@ -106,7 +127,7 @@ function configuration(mount) {
       Session: 3600,
     },
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
@@ -120,8 +141,8 @@ function configuration(mount) {
         }),
       },
     },
-    interactions: { url: (_, interaction) => `${mount}/interaction/${interaction.uid}` },
-    // The account is whoever `login_hint` named.
+    // The library's own pages have URLs of their own.
+    ...(settings.pages ? {} : { interactions: { url: (_, interaction) => `${mount}/interaction/${interaction.uid}` } }),
     findAccount: (_, sub) => ({
       accountId: sub,
       claims: () => ({ sub, email: `${sub}@example.com` }),
@@ -136,17 +157,40 @@ class Issuer {
     this.url = origin + mount;
     this.tokenRequests = [];
     this.apiRequests = [];
+    this.rotations = [];
+    this.revoked = [];
+    this.issuedTokens = [];
     this.provider = new Provider(this.url, configuration(mount));
+    this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
+      const cameAt = now();
       await next();
       if (ctx.oidc?.route !== 'token') return;
+      this.note(ctx, cameAt);
       this.tokenRequests.push({
         grant_type: ctx.oidc.params?.grant_type ?? null,
         status: ctx.status,
         error: ctx.body?.error ?? null,
       });
+      const { access_token, refresh_token, id_token } = ctx.body ?? {};
+      this.issuedTokens.push(...[access_token, refresh_token, id_token].filter(Boolean));
     });
     this.answerByProvider = this.provider.callback();
+  }
+
+  /** Writes down what a refresh token was used for, and when: the clock is that of the machine. */
+  note(ctx, cameAt) {
+    const { params, entities } = ctx.oidc;
+    if (params?.grant_type !== 'refresh_token') return;
+    this.rotations.push({
+      account: entities.Account?.accountId ?? null,
+      user_agent: ctx.get('user-agent'),
+      sent: params.refresh_token ?? null,
+      issued: ctx.body?.refresh_token ?? null,
+      came_at: cameAt,
+      answered_at: now(),
+      status: ctx.status,
+    });
   }
 
   /** Takes the request if it is below this issuer's mount; says whether it did. */
@@ -155,10 +199,16 @@ class Issuer {
     if (path === undefined) return false;
 
     if (path === '/api' || path.startsWith('/api/')) await this.answerAsApi(request, response, path);
-    else if (path.startsWith('/interaction/')) await this.logIn(request, response);
+    else if (!settings.pages && path.startsWith('/interaction/')) await this.logIn(request, response);
     else if (path === '/admin/token-requests') json(response, 200, this.tokenRequests);
     else if (path === '/admin/api-requests') json(response, 200, this.apiRequests);
-    else if (path === '/admin/revoke') await this.revoke(request, response);
+    else if (path === '/admin/rotations') json(response, 200, this.rotations);
+    else if (path === '/admin/revoked') json(response, 200, this.revoked);
+    else if (path === '/admin/issued-tokens') json(response, 200, this.issuedTokens);
+    else if (path === '/admin/access-token-ttl') {
+      settings.accessTokenTtl = Number(await read(request));
+      json(response, 200, {});
+    } else if (path === '/admin/revoke') await this.revoke(request, response);
     else {
       // As express and koa-mount do it: the provider finds its mount by comparing the two.
       request.originalUrl = request.url;
@@ -184,9 +234,10 @@ class Issuer {
     const body = await read(request);
     const token = value && (await this.findLive(value));
     const status = token ? 200 : 401;
-    this.apiRequests.push({ method: request.method, path, authorization, status });
+    this.apiRequests.push({ method: request.method, path, authorization, status, sub: token?.accountId ?? null });
 
     if (token) {
+      response.setHeader('Token-Expires-At', token.exp);
       json(response, 200, {
         path,
         body,
@@ -224,6 +275,11 @@ class Issuer {
     await token?.destroy();
     json(response, token ? 200 : 404, {});
   }
+}
+
+/** Milliseconds since 1970, with fractions. */
+function now() {
+  return performance.timeOrigin + performance.now();
 }
 
 async function read(request) {

@@ -14,13 +14,16 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+pub mod fleet;
 mod redis_server;
 mod sign_in;
 mod slow_proxy;
+mod worker;
 
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;
+pub use worker::Worker;
 
 /// The server starts in half a second; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -50,6 +53,13 @@ pub const POST: Credentials = Credentials {
 pub const PUBLIC: Credentials = Credentials {
     id: "public-client",
     secret: "",
+};
+
+/// A web application on any port of loopback, whose redirect URI has the path `/signed-in`.
+/// Authenticates with HTTP Basic. Has authorization code and refresh token.
+pub const WEB: Credentials = Credentials {
+    id: "web-client",
+    secret: "web-secret",
 };
 
 /// Authenticates with HTTP Basic, and most of its characters mean something in a URL, in a
@@ -88,7 +98,7 @@ impl AuthorizationServer {
     }
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
-    /// seconds, `rotateRefreshToken` as a boolean.
+    /// seconds, `rotateRefreshToken` and `pages` (people sign in in a browser) as booleans.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node(&folder))
@@ -178,6 +188,27 @@ pub struct ApiRequest {
     pub authorization: Option<String>,
     /// 200 for a live token of this issuer, 401 for anything else.
     pub status: u16,
+    /// The user whose token it was, if it was a live token of a user.
+    pub sub: Option<String>,
+}
+
+/// One use of a refresh token, as the token endpoint saw it. Times are milliseconds since 1970.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rotation {
+    /// The account that the refresh token was issued for.
+    pub account: Option<String>,
+    /// The `User-Agent` of whoever sent it.
+    pub user_agent: String,
+    /// The refresh token that was sent.
+    pub sent: Option<String>,
+    /// The refresh token that takes its place, if it was taken.
+    pub issued: Option<String>,
+    /// When the request came.
+    pub came_at: f64,
+    /// When the answer was ready.
+    pub answered_at: f64,
+    /// The status of the answer.
+    pub status: u16,
 }
 
 impl Issuer {
@@ -213,6 +244,31 @@ impl Issuer {
     /// The requests to the protected API so far, in order.
     pub async fn api_requests(&self) -> Vec<ApiRequest> {
         self.report("/admin/api-requests").await
+    }
+
+    /// The uses of refresh tokens so far, in order.
+    pub async fn rotations(&self) -> Vec<Rotation> {
+        self.report("/admin/rotations").await
+    }
+
+    /// The accounts whose refresh token families have ended, in order.
+    pub async fn revoked(&self) -> Vec<Option<String>> {
+        self.report("/admin/revoked").await
+    }
+
+    /// Every access, refresh and id token that was issued so far, in order.
+    pub async fn issued_tokens(&self) -> Vec<String> {
+        self.report("/admin/issued-tokens").await
+    }
+
+    /// Access tokens that are issued from now on live this long, at all issuers of the server.
+    pub async fn set_access_token_ttl(&self, seconds: u32) {
+        let request = self
+            .http
+            .post(self.at("/admin/access-token-ttl"))
+            .body(seconds.to_string());
+        let answer = request.send().await.expect("the server is up");
+        assert_eq!(answer.status(), 200);
     }
 
     async fn report<T: for<'de> Deserialize<'de>>(&self, path: &str) -> T {

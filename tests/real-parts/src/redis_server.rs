@@ -44,7 +44,10 @@ impl RedisServer {
 
     /// Starts a server that has each write on its disk before it answers, and starts again with it.
     pub async fn start_persistent() -> Self {
-        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await
+        let log = ["--appendonly", "yes", "--appendfsync", "always"];
+        // Never shortened, so that it can be read to the end of a test.
+        let whole = ["--auto-aof-rewrite-percentage", "0"];
+        Self::start_with(&[log.as_slice(), whole.as_slice()].concat()).await
     }
 
     /// Starts a server with further settings, e.g. `["--requirepass", "s3cr3t"]`.
@@ -80,6 +83,19 @@ impl RedisServer {
     /// Where it listens: the same address for all its life.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Everything that was ever written to a persistent server, as its log of writes has it: what is
+    /// not in there was never stored.
+    pub fn everything_written(&self) -> Vec<u8> {
+        let folder = self.folder.join("appendonlydir");
+        let files = std::fs::read_dir(folder).expect("the server is a persistent one");
+        let mut written = Vec::new();
+        for file in files {
+            let file = file.expect("the folder can be read").path();
+            written.extend(std::fs::read(file).expect("the log of writes can be read"));
+        }
+        written
     }
 
     /// Kills it, as a crash or an administrator in a hurry does.

@@ -1,0 +1,98 @@
+//! One process of a fleet, started, stopped and killed by a test.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use crate::fleet::{Line, Orders, now};
+
+/// It ends its calls, which wait for a token half a minute, and saves what is unsaved.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running `fleet_worker`. It ends with this.
+#[derive(Debug)]
+pub struct Worker {
+    process: Child,
+    orders: Orders,
+    pid: u32,
+}
+
+impl Worker {
+    /// Starts `program`, which is `env!("CARGO_BIN_EXE_fleet_worker")` in a test.
+    pub fn start(program: impl AsRef<Path>, orders: Orders) -> Self {
+        let text = serde_json::to_string(&orders).expect("orders are JSON");
+        let process = Command::new(program.as_ref())
+            .arg(text)
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program was built along with the test");
+        let pid = process.id().expect("nobody has waited for it");
+        Self {
+            process,
+            orders,
+            pid,
+        }
+    }
+
+    /// Its process id, which its `User-Agent` says at the token endpoint.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().expect("it is our child")
+    }
+
+    /// Kills it (SIGKILL) and returns when that was done.
+    pub async fn kill(&mut self) -> f64 {
+        self.process.kill().await.expect("it is our child");
+        now()
+    }
+
+    /// Closes its standard input: it makes no further calls.
+    pub fn tell_to_end(&mut self) {
+        drop(self.process.stdin.take());
+    }
+
+    /// Waits until it has ended in order.
+    pub async fn until_ended(&mut self) {
+        let ended = tokio::time::timeout(END_LIMIT, self.process.wait()).await;
+        let status = ended
+            .expect("the process did not end within a minute")
+            .expect("it is our child");
+        assert!(status.success(), "process {}: {status}", self.pid);
+    }
+
+    /// Stops it where it is (SIGSTOP).
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// What it has told so far. A line that was cut off by its death is left out.
+    pub fn lines(&self) -> Vec<Line> {
+        let text = std::fs::read_to_string(&self.orders.log).unwrap_or_default();
+        let whole = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        whole
+            .map(|line| serde_json::from_str(line).expect("a line of the worker"))
+            .collect()
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.pid);
+        let status = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "{command}");
+    }
+}

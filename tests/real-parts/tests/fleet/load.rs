@@ -1,0 +1,63 @@
+//! A fleet under load, and nothing goes wrong.
+
+use real_parts::fleet::Line;
+
+use crate::{CALLS_PER_SECOND, PROCESSES, World, duration, quantile, turn};
+
+/// What a fleet of so many processes made of the load.
+struct Run {
+    calls: usize,
+    token_requests: usize,
+}
+
+async fn run(processes: usize) -> Run {
+    let world = World::start().await;
+    let mut fleet = world.fleet(processes);
+    tokio::time::sleep(duration()).await;
+    fleet.stop().await;
+
+    let calls = fleet.calls();
+    let failed: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
+    let rotations = world.issuer().rotations().await;
+    let revoked = world.issuer().revoked().await;
+    let mut times: Vec<_> = calls.iter().map(|call| call.took).collect();
+    let mut reasons = std::collections::BTreeMap::new();
+    for line in fleet.lines() {
+        if let Line::TokenRequest { reason, .. } = line {
+            *reasons.entry(reason).or_insert(0) += 1;
+        }
+    }
+    println!(
+        "{processes} processes: {} calls, {} failed, {} token requests {reasons:?}, {} families revoked; \
+         a call took {:.1} ms (median), {:.0} ms (p99), {:.0} ms (longest)",
+        calls.len(),
+        failed.len(),
+        rotations.len(),
+        revoked.len(),
+        quantile(&mut times, 0.5),
+        quantile(&mut times, 0.99),
+        quantile(&mut times, 1.0),
+    );
+    assert!(failed.is_empty(), "{:#?}", &failed[..failed.len().min(5)]);
+    assert!(revoked.is_empty(), "{revoked:?}");
+    // The load was what it should be.
+    let expected = CALLS_PER_SECOND * duration().as_secs_f64();
+    assert!(calls.len() as f64 > 0.5 * expected, "{}", calls.len());
+    Run {
+        calls: calls.len(),
+        token_requests: rotations.len(),
+    }
+}
+
+#[tokio::test]
+async fn eight_processes_make_no_more_token_requests_than_one_and_nothing_fails() {
+    // F2, F3
+    let _turn = turn().await;
+    let alone = run(1).await;
+    let fleet = run(PROCESSES).await;
+    let ratio = fleet.token_requests as f64 / alone.token_requests as f64;
+    let difference = fleet.calls as f64 / alone.calls as f64;
+    println!("{ratio:.3} times the token requests, {difference:.3} times the calls of one process");
+    assert!((0.95..1.05).contains(&difference), "not the same load");
+    assert!(ratio <= 1.05, "{ratio}");
+}

@@ -1,0 +1,271 @@
+//! F2 to F6: a fleet of real processes, real Redis, and the real `oidc-provider`, which ends a whole
+//! family of refresh tokens when one of them is used twice.
+//!
+//! Each test runs its load for 15 s, or for as many seconds as the environment variable
+//! `FLEET_SECONDS` says. The tests print their figures: `cargo test -p real-parts --test fleet --
+//! --nocapture`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use real_parts::fleet::{Call, Line, Orders, Place, now};
+use real_parts::{AuthorizationServer, BASIC, Issuer, RedisServer, Worker};
+use reqwest_bearer::{
+    AuthorizationCode, ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject,
+    TokenEndpoint, TokenSet, TokenSource, TokenStore,
+};
+use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
+
+mod application;
+mod file;
+mod killed;
+mod load;
+mod outage;
+mod stopped;
+
+#[path = "../../../support/http_server.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod http_server;
+
+/// What `expires_in` says. oidc-provider counts whole seconds, so a token is dead up to a second
+/// earlier: after the beginning of the soft window (4.6 to 4.8 s), whatever the fraction.
+const LIFETIME: u32 = 6;
+const USERS: usize = 30;
+const PROCESSES: usize = 8;
+/// Of the whole fleet: each user's page makes some eight calls a second.
+const CALLS_PER_SECOND: f64 = 240.0;
+
+fn duration() -> Duration {
+    let seconds = std::env::var("FLEET_SECONDS").map_or(15, |text| {
+        text.parse().expect("FLEET_SECONDS is a number of seconds")
+    });
+    Duration::from_secs(seconds)
+}
+
+/// Loads would disturb each other, so the tests of this file take turns.
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
+
+/// Lets the load run on. The time is the load's, and nothing is waited for.
+async fn run_for(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+/// The servers of one test, and its users.
+struct World {
+    server: AuthorizationServer,
+    redis: RedisServer,
+    /// Where the processes find Redis: there, or behind a proxy.
+    store: SocketAddr,
+    folder: PathBuf,
+    users: Vec<String>,
+}
+
+impl World {
+    /// With users who have signed in, and of whom Redis has nothing but a refresh token.
+    async fn start() -> Self {
+        let world = Self::start_with(USERS).await;
+        world.sign_all_in(&world.source()).await;
+        world
+    }
+
+    /// With so many users who have yet to sign in.
+    async fn start_with(users: usize) -> Self {
+        let settings = json!({ "accessTokenTtl": LIFETIME });
+        let server = AuthorizationServer::start_with(settings).await;
+        let redis = RedisServer::start_persistent().await;
+        let folder = format!(
+            "real-parts-fleet-{}-{}",
+            std::process::id(),
+            fastrand::u32(..)
+        );
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        Self {
+            server,
+            store: redis.address(),
+            redis,
+            folder,
+            users: (0..users).map(|number| format!("user-{number}")).collect(),
+        }
+    }
+
+    async fn sign_all_in(&self, source: &TokenSource) {
+        for user in &self.users {
+            let tokens = self.sign_in(user).await;
+            let signed_in = source.sign_in(&subject(user), tokens).await;
+            signed_in.expect("the store is there");
+        }
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.server.root
+    }
+
+    fn endpoint(&self) -> TokenEndpoint {
+        let client = ClientAuthentication::client_secret_basic(BASIC.id, BASIC.secret);
+        TokenEndpoint::discover(self.issuer().url(), client).expect("an issuer on this machine")
+    }
+
+    /// The token source of the process that users sign in at: the test's own.
+    fn source(&self) -> TokenSource {
+        let store = RedisStore::open(self.redis.url(), Protection::plain_text());
+        self.source_with(store.expect("a URL of Redis"))
+    }
+
+    fn source_with(&self, store: impl TokenStore) -> TokenSource {
+        TokenSource::builder(RefreshTokenGrant::for_users(self.endpoint()))
+            .store(store)
+            .build()
+            .expect("settings that work")
+    }
+
+    /// Without the access token, so that a user's first call needs a refresh.
+    async fn sign_in(&self, user: &str) -> TokenSet {
+        let signed_in = self
+            .issuer()
+            .sign_in(BASIC.id, user, "openid offline_access")
+            .await;
+        let tokens = AuthorizationCode::new(signed_in.code)
+            .redirect_uri(signed_in.redirect_uri)
+            .code_verifier(signed_in.code_verifier)
+            .exchange(&self.endpoint())
+            .await
+            .expect("the server takes its own code");
+        let refresh_token = tokens
+            .refresh_token()
+            .expect("offline_access was asked for");
+        TokenSet::from_refresh_token(refresh_token.expose())
+    }
+
+    /// What each of `processes` processes is to do, so that together they make all the calls. The
+    /// users come one after the other within one lifetime, so that their refreshes are spread as
+    /// evenly as those of a real crowd, and a count of them does not hang on the last moment.
+    fn orders(&self, processes: usize) -> Orders {
+        Orders {
+            issuer: self.issuer().url().to_owned(),
+            api: self.issuer().api(),
+            store: Place::Redis(format!("redis://{}", self.store)),
+            users: self.users.clone(),
+            calls_per_second: CALLS_PER_SECOND / processes as f64,
+            first_user_at: now() + 1000.0,
+            next_user_after: f64::from(LIFETIME) * 1000.0 / self.users.len().max(1) as f64,
+            abort_before_save: 0.0,
+            abort_until: now() + duration().as_secs_f64() * 1000.0,
+            token_request_timeout: 10.0,
+            log: PathBuf::new(),
+        }
+    }
+
+    fn fleet(&self, processes: usize) -> Fleet {
+        self.fleet_with(processes, self.orders(processes))
+    }
+
+    fn fleet_with(&self, processes: usize, orders: Orders) -> Fleet {
+        let mut fleet = Fleet {
+            orders,
+            folder: self.folder.clone(),
+            workers: Vec::new(),
+        };
+        for _ in 0..processes {
+            fleet.add(0.0);
+        }
+        fleet
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // The lines of the processes say what went wrong.
+        if std::thread::panicking() {
+            eprintln!("the logs of the processes are in {}", self.folder.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// The processes that have been started, dead ones included.
+struct Fleet {
+    folder: PathBuf,
+    orders: Orders,
+    workers: Vec<Worker>,
+}
+
+impl Fleet {
+    /// Starts one more process.
+    fn add(&mut self, abort_before_save: f64) -> usize {
+        let number = self.workers.len();
+        let orders = Orders {
+            abort_before_save,
+            log: self.folder.join(format!("{number}.jsonl")),
+            ..self.orders.clone()
+        };
+        let program = env!("CARGO_BIN_EXE_fleet_worker");
+        self.workers.push(Worker::start(program, orders));
+        number
+    }
+
+    /// Ends those that still run, which is to be in order.
+    async fn stop(&mut self) {
+        let running: Vec<_> = self
+            .workers
+            .iter_mut()
+            .filter_map(|worker| worker.ended().is_none().then_some(worker))
+            .collect();
+        let mut ending = Vec::new();
+        for worker in running {
+            worker.tell_to_end();
+            ending.push(worker);
+        }
+        for worker in ending {
+            worker.until_ended().await;
+        }
+        for line in self.lines() {
+            if let Line::Ended {
+                unanswered, error, ..
+            } = line
+            {
+                assert_eq!(
+                    (unanswered, error),
+                    (0, None),
+                    "calls hang, or tokens are unsaved"
+                );
+            }
+        }
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        self.workers.iter().flat_map(Worker::lines).collect()
+    }
+
+    /// All calls that have ended, in the order of their beginning.
+    fn calls(&self) -> Vec<Call> {
+        let lines = self.lines().into_iter();
+        let calls = lines.filter_map(|line| match line {
+            Line::Call(call) => Some(call),
+            _ => None,
+        });
+        let mut calls: Vec<_> = calls.collect();
+        calls.sort_by(|one, other| one.at.total_cmp(&other.at));
+        calls
+    }
+}
+
+fn subject(user: &str) -> Subject {
+    Subject::new(user).expect("a name")
+}
+
+/// The value below which this share of the values lie.
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values
+        .get((last as f64 * share).round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
