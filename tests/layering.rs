@@ -29,7 +29,6 @@ const LEVELS: [&[&str]; 9] = [
     ],
     &[
         "key",
-        "kept",
         "id_token",
         "token",
         "token_set",
@@ -47,7 +46,7 @@ const LEVELS: [&[&str]; 9] = [
         "options",
     ],
     &["endpoint", "store"],
-    &["grant"],
+    &["grant", "kept"],
     &["keeper"],
     &["source"],
     &["middleware"],
