@@ -268,7 +268,7 @@ impl Error {
     /// The tokens that a flight was to renew have been replaced or taken away meanwhile.
     pub(crate) fn outdated() -> Self {
         Self::sign_in_required(
-            "the user signed in again or signed out while the token was asked for",
+            "the user signed out, or somebody signed in, while the request was under way",
         )
         .without_asking()
         .change(|report| report.outdated = true)

@@ -68,6 +68,12 @@ pub trait Grant: Send + Sync + 'static {
         false
     }
 
+    /// Whether it can do nothing without a refresh token, so that nobody is asked for somebody who
+    /// has not signed in.
+    fn needs_refresh_token(&self) -> bool {
+        false
+    }
+
     /// What it asks for by itself, for requests that ask for nothing in particular. Part of what
     /// its tokens are kept under, so that grants with other settings may share a store.
     fn parameters(&self) -> TokenParameters {
@@ -142,6 +148,7 @@ pub(crate) trait AnyGrant: Send + Sync {
     fn name(&self) -> &str;
     fn endpoint(&self) -> Option<&TokenEndpoint>;
     fn is_for_users(&self) -> bool;
+    fn needs_refresh_token(&self) -> bool;
     fn parameters(&self) -> TokenParameters;
     fn seed(&self) -> Option<TokenSet>;
     fn obtain(&self, request: GrantRequest) -> Attempt<'_>;
@@ -158,6 +165,10 @@ impl<G: Grant> AnyGrant for G {
 
     fn is_for_users(&self) -> bool {
         Grant::is_for_users(self)
+    }
+
+    fn needs_refresh_token(&self) -> bool {
+        Grant::needs_refresh_token(self)
     }
 
     fn parameters(&self) -> TokenParameters {

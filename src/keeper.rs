@@ -139,6 +139,7 @@ impl Keeper {
         demand: &Demand,
     ) -> Result<Served, Error> {
         let began = self.clock.now();
+        let handovers = slot.account.handovers();
         let mut superseded = None;
         let mut asked_for_longer = false;
         for _ in 0..MOST_ABORTED_FLIGHTS {
@@ -162,6 +163,9 @@ impl Keeper {
                     "no token came in time; a token request is still under way",
                 ))),
             };
+            if slot.account.handovers() != handovers {
+                return Err(Error::outdated());
+            }
             let now = self.clock.now();
             let fallback = fallback.filter(|token| !token.standing.is_withdrawn());
             match (outcome, fallback) {

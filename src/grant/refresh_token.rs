@@ -82,6 +82,10 @@ impl Grant for RefreshTokenGrant {
         self.seed.is_none()
     }
 
+    fn needs_refresh_token(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> TokenParameters {
         self.parameters.clone()
     }

@@ -18,6 +18,9 @@ pub(crate) struct Account {
     pub(crate) store_key: Option<StoreKey>,
     /// Counts how often its tokens have been taken away: by a sign-out, or by another sign-in.
     epoch: AtomicU64,
+    /// Counts how often the subject may have passed to somebody else: a request that began before
+    /// must not go out with the tokens that came after, be it the same subject.
+    handovers: AtomicU64,
     /// The places of its tokens for other scopes and resources; the cache may have dropped some.
     narrowed: Mutex<Vec<Weak<Slot>>>,
 }
@@ -28,6 +31,7 @@ impl Account {
             record,
             store_key,
             epoch: AtomicU64::new(0),
+            handovers: AtomicU64::new(0),
             narrowed: Mutex::default(),
         })
     }
@@ -35,6 +39,16 @@ impl Account {
     /// A flight that began in another epoch brings what nobody may have any more.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// To be compared with what it is later.
+    pub(crate) fn handovers(&self) -> u64 {
+        self.handovers.load(Ordering::Acquire)
+    }
+
+    /// The subject may be somebody else's from now on.
+    pub(crate) fn hand_over(&self) {
+        self.handovers.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether a place other than the primary one is alive.

@@ -216,6 +216,14 @@ impl Keeper {
         }
         let record = &slot.account.record;
         record.resume(found);
+        let has_refresh_token = found
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.refresh_token.is_some());
+        if self.grant.needs_refresh_token() && !has_refresh_token {
+            let error = Error::sign_in_required("nobody is signed in, or without a refresh token");
+            return Some(Err(error.without_asking()));
+        }
         record.death().map(Err)
     }
 
@@ -235,6 +243,10 @@ impl Keeper {
         let now = found.kept.as_ref().map(|kept| kept.origin);
         match slot.account.record.origin() {
             Some(before) if now != Some(before) => {
+                let id_token = found.kept.as_ref().and_then(|kept| kept.id_token.as_ref());
+                if slot.account.record.is_about_same_user(id_token) == Some(false) {
+                    slot.account.hand_over();
+                }
                 self.withdraw_since(epoch, slot);
                 Err(match (before, now) {
                     (Origin::SignIn(_), None) => Error::sign_in_required(

@@ -1,5 +1,6 @@
 //! The refresh token of one grant key: kept, and spent by one flight at a time (A6, E3).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::MutexGuard as Turn;
@@ -41,6 +42,8 @@ struct State {
     unsent: Option<Version>,
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     origin: Option<Origin>,
+    /// Whom its id token is about, as a hash.
+    about: Option<u64>,
     /// Newer than what the store has, and not known to be there.
     unsaved: Option<Arc<Unsaved>>,
 }
@@ -214,6 +217,7 @@ impl Record {
         state.version = found.version;
         let kept = found.kept.as_ref();
         state.origin = kept.map(|kept| kept.origin);
+        state.about = kept.and_then(|kept| about(kept.id_token.as_ref()));
         if kept.is_some_and(|kept| kept.dead) && state.dead.is_none() {
             state.dead = Some(
                 Error::sign_in_required(
@@ -238,6 +242,13 @@ impl Record {
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.state().origin
+    }
+
+    /// Whether `id_token` is about the user of the record that this process knows; `None` if that
+    /// cannot be told.
+    pub(crate) fn is_about_same_user(&self, id_token: Option<&Secret>) -> Option<bool> {
+        let before = self.state().about?;
+        about(id_token).map(|now| now == before)
     }
 
     /// The store has taken this version from us.
@@ -297,12 +308,15 @@ impl Record {
     }
 }
 
+fn about(id_token: Option<&Secret>) -> Option<u64> {
+    let subject = subject_claim(id_token?)?;
+    let mut hasher = DefaultHasher::new();
+    subject.hash(&mut hasher);
+    Some(hasher.finish())
+}
+
 fn is_about_another_user(before: Option<&Secret>, now: Option<&Secret>) -> bool {
-    let about = |id_token: Option<&Secret>| id_token.and_then(subject_claim);
-    match (about(before), about(now)) {
-        (Some(before), Some(now)) => before != now,
-        _ => false,
-    }
+    matches!((about(before), about(now)), (Some(before), Some(now)) if before != now)
 }
 
 /// A refresh token on its way. If the attempt ends before it is back, because no answer came, its

@@ -58,7 +58,8 @@ impl Keeper {
         self.telemetry.token_refused();
     }
 
-    /// A token that takes the place of the refused one of `generation`.
+    /// A token that takes the place of the refused one of `generation`. A request that went out
+    /// before so many `handovers` is not sent again with what came after.
     ///
     /// # Errors
     /// The reason why there is none: the caller then gets the API's own answer (C8).
@@ -66,9 +67,13 @@ impl Keeper {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         generation: u64,
+        handovers: u64,
         within: Duration,
     ) -> Result<Arc<Issued>, Error> {
         let served = self.token(slot, &Demand::within(within)).await?;
+        if slot.account.handovers() != handovers {
+            return Err(Error::outdated());
+        }
         let refused = served.token.generation == generation || served.token.standing.is_refused();
         match served.second_best {
             _ if !refused => Ok(served.token),

@@ -11,7 +11,7 @@ use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::transaction::refresh_token_lifetime;
-use crate::keeper::vault::{Saved, Vault};
+use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken, Origin};
 use crate::key::Wanted;
 use crate::parameters::TokenParameters;
@@ -58,8 +58,17 @@ impl Keeper {
             let found = vault.load(&key).await?;
             let saved = vault.save(&key, &mut kept, found.version, version).await?;
             if matches!(saved, Saved::Yes) {
+                let account = &primary.account;
+                let id_token = kept.id_token.as_ref();
+                if account.record.is_about_same_user(id_token) != Some(true) {
+                    account.hand_over();
+                }
                 self.withdraw(&primary);
-                primary.account.record.wrote(version, kept.origin);
+                account.record.resume(&Found {
+                    kept: Some(kept),
+                    version: Some(version),
+                });
+                account.record.rest();
                 return self.adopt(&primary, set);
             }
         }
@@ -73,6 +82,7 @@ impl Keeper {
         let (vault, key) = self.user_record(subject)?;
         let primary = self.primary_slot(subject);
         let removed = vault.remove(&key).await;
+        primary.account.hand_over();
         self.withdraw(&primary);
         let stored = removed?.kept;
         // What the store has not taken yet is the newer one.

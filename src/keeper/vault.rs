@@ -108,7 +108,7 @@ impl Vault {
     fn keep_for(&self, kept: &Kept, now: Duration) -> Duration {
         let idle = now.saturating_add(self.session_timeout);
         let until = match (&kept.refresh_token, kept.ends_at) {
-            (Some(_), Some(end)) => end,
+            (Some(_), Some(end)) => end.max(kept.last_expiry().unwrap_or(end).min(idle)),
             (Some(_), None) => idle,
             (None, _) => kept.last_expiry().unwrap_or(idle).min(idle),
         };

@@ -262,23 +262,87 @@ async fn what_a_flight_brings_after_the_sign_out_is_revoked() {
 
 #[tokio::test]
 async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
-    // F10
-    let world = World::new().await;
-    let users = world.process();
-    let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
-    world.sign_in(&users, "alice").await;
-    let now = token(&users, &alice).await.unwrap();
-    assert_eq!(now, "access-alice-2");
-    world.login.release();
-    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
-    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+    // F10: for whom a call waits that began before is told by the id tokens, if there are any.
+    for (id_tokens, expected) in [
+        (Some(["alice", "alice"]), Ok("access-alice-2")),
+        (Some(["alice", "bob"]), Err(ErrorKind::SignInRequired)),
+        (None, Err(ErrorKind::SignInRequired)),
+    ] {
+        let world = World::new().await;
+        let users = world.process();
+        let subject = subject("the same");
+        let sign_in = async |number: usize| {
+            let tokens = world.login.sign_in("alice", world.clock.system_time());
+            let tokens = match id_tokens {
+                Some(about) => tokens.with_id_token(id_token(about[number])),
+                None => tokens,
+            };
+            users.sign_in(&subject, tokens).await.unwrap();
+        };
+        sign_in(0).await;
+        world.advance(601);
+        world.login.hold();
+        let waiting = tokio::spawn({
+            let (users, subject) = (users.clone(), subject.clone());
+            async move { token(&users, &subject).await }
+        });
+        world.login.until_held(1).await;
+        sign_in(1).await;
+        // A call that begins now has the new session's token.
+        assert_eq!(token(&users, &subject).await.unwrap(), "access-alice-2");
+        world.login.release();
+        let outcome = soon(waiting).await.unwrap();
+        let outcome = outcome.map_err(|error| error.kind());
+        assert_eq!(outcome, expected.map(ToOwned::to_owned), "{id_tokens:?}");
+        assert_eq!(token(&users, &subject).await.unwrap(), "access-alice-2");
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
+    // F10, C8: whether the next one signs in here or elsewhere.
+    for elsewhere in [false, true] {
+        let world = World::new().await;
+        let users = world.process();
+        let kiosk = subject("kiosk");
+        let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
+            let tokens = world.login.sign_in(user, world.clock.system_time());
+            let tokens = tokens.with_id_token(id_token(user));
+            source.sign_in(&kiosk, tokens).await.unwrap();
+        };
+        sign_in(&users, "alice").await;
+        let client = world.client(&users).for_subject(&kiosk);
+        // Past the sign-in of a first refresh, so that this process knows whom the session is about.
+        world.advance(30);
+        assert!(client.get("x").send().await.is_ok());
+        world.api.hold();
+        world.login.end("access-alice-1");
+        let call = tokio::spawn({
+            let client = client.clone();
+            async move { client.get("x").send().await.unwrap() }
+        });
+        world.api.until_held(1).await;
+        if elsewhere {
+            let other = world.process();
+            other.sign_out(&kiosk).await.unwrap();
+            sign_in(&other, "bob").await;
+        } else {
+            users.sign_out(&kiosk).await.unwrap();
+            sign_in(&users, "bob").await;
+        }
+        world.api.release();
+        let answer = soon(call).await.unwrap();
+        assert_eq!(answer.status(), 401);
+        let reason = reqwest_bearer::Error::find_in_response(&answer).unwrap();
+        assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+        let tokens = world.api.tokens();
+        assert!(
+            tokens.iter().all(|token| token.contains("alice")),
+            "{tokens:?}"
+        );
+        // The next request is the next user's.
+        assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]
