@@ -83,7 +83,8 @@ impl Cache {
                 // walk, the ones at the front of the table would go again and again, until all that
                 // stay are crowded at its end; and the table never finds room for a crowd that its
                 // size is no reason to grow for.
-                let order = (slot.last_used(), fastrand::u32(..));
+                // And whoever asks for users who do not exist drives out none of those who do.
+                let order = (token.is_some(), slot.last_used(), fastrand::u32(..));
                 by_use.push((order, key.clone()));
             }
         }

@@ -77,13 +77,18 @@ impl Keeper {
             Err(_) => ledger.blind_until = now.monotonic + BLIND_FOR,
             Ok(None) => {}
         }
+        let blind_for = ledger.blind_until.saturating_sub(now.monotonic);
         // A store that is down is no reason to take a good token away (F4).
         let Some(present) = slot.present().filter(|token| token.is_usable(now)) else {
             let known = ledger.known_failure(now.monotonic).cloned();
             return Err(known.unwrap_or_else(Error::outdated));
         };
         let mut token = (*present).clone();
-        self.set_fresh_until(&mut token);
+        if blind_for.is_zero() {
+            self.recheck_in_time(&mut token);
+        } else {
+            self.recheck_after(&mut token, blind_for);
+        }
         Ok(publish(slot, token))
     }
 
@@ -177,16 +182,23 @@ impl Keeper {
             replaces_for: None,
             standing: Arc::new(Standing::default()),
         };
-        self.set_fresh_until(&mut token);
+        self.recheck_in_time(&mut token);
         token
     }
 
-    /// Calls take it as it is until its plan, or the store, has to be asked.
-    fn set_fresh_until(&self, token: &mut Issued) {
+    /// The store has been asked about the token just now, and is asked again soon enough.
+    fn recheck_in_time(&self, token: &mut Issued) {
+        let vault = self.vault.as_ref();
+        let halfway = vault.map_or(Duration::MAX, |vault| vault.notice_within / 2);
+        self.recheck_after(token, halfway);
+    }
+
+    /// Calls take the token as it is until its plan, or after `pause` the store, has to be asked.
+    fn recheck_after(&self, token: &mut Issued, pause: Duration) {
         let now = self.clock.now();
         let vault = self.vault.as_ref().filter(|_| token.key.subject.is_some());
         token.recheck = vault.map(|vault| Recheck {
-            behind: now.later(vault.notice_within / 2),
+            behind: now.later(pause),
             overdue: now.later(vault.notice_within),
         });
         let behind = token.recheck.map(|recheck| recheck.behind);

@@ -128,10 +128,19 @@ async fn a_store_that_is_down_when_others_are_looked_for_takes_no_good_token_awa
     world.store.be(Mode::Down);
     world.advance(61);
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
-    // And the next call does not wait for it again.
+    // And the next call does not wait for it again, but behind its back the store is asked soon.
     let calls = world.store.all_calls().len();
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
     assert_eq!(world.store.all_calls().len(), calls);
+    world.store.be(Mode::Well);
+    world.process().sign_out(&alice).await.unwrap();
+    world.advance(5);
+    soon(async {
+        while token(&users, &alice).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

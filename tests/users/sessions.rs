@@ -673,3 +673,24 @@ async fn a_sign_in_outlives_the_caller_that_went_away() {
     soon(users.shutdown()).await.unwrap();
     assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
 }
+
+#[tokio::test]
+async fn subjects_who_never_signed_in_drive_nobody_out_and_ask_nobody() {
+    // F9
+    let world = World::new().await;
+    let users = world.builder().cache_capacity(16).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    for stranger in 0..100 {
+        let stranger = subject(&format!("stranger{stranger}"));
+        assert_eq!(kind(&users, &stranger).await, ErrorKind::SignInRequired);
+    }
+    let loads = world.store.calls(Call::Load);
+    assert!(token(&users, &alice).await.is_ok());
+    assert_eq!(
+        world.store.calls(Call::Load),
+        loads,
+        "alice's token is kept ready"
+    );
+    assert_eq!(world.store.calls(Call::Lease), 0);
+    assert_eq!(world.login.token_requests(), 0);
+}
