@@ -43,7 +43,6 @@ impl Keeper {
     /// Writes what a sign-in brought in place of whatever was there.
     pub(crate) async fn sign_in(&self, subject: &Subject, set: &TokenSet) -> Result<(), Error> {
         let (vault, key) = self.user_record(subject)?;
-        let primary = self.primary_slot(subject);
         if let Some(access_token) = set.access_token() {
             bearer_header(access_token)?;
         } else if set.refresh_token().is_none() {
@@ -51,13 +50,15 @@ impl Keeper {
                 "the token set of a sign-in has neither an access token nor a refresh token",
             ));
         }
-        let mut kept = self.kept_of(set, &primary, vault.now());
+        let mut kept = self.kept_of(set, vault.now());
         let version = Version::random()?;
         kept.origin = Origin::SignIn(version);
         for _ in 0..MOST_CONFLICTS {
             let found = vault.load(&key).await?;
             let saved = vault.save(&key, &mut kept, found.version, version).await?;
             if matches!(saved, Saved::Yes) {
+                // Looked up now: while the store was at it, the place may have left the cache.
+                let primary = self.primary_slot(subject);
                 let account = &primary.account;
                 let id_token = kept.id_token.as_ref();
                 if account.record.is_about_same_user(id_token) != Some(true) {
@@ -69,7 +70,15 @@ impl Keeper {
                     version: Some(version),
                 });
                 account.record.rest();
-                return self.adopt(&primary, set);
+                self.adopt(&primary, set)?;
+                // Somebody who signs in or out at the same time may have been at the store after
+                // us, and here before us.
+                if let Ok(found) = vault.load(&key).await
+                    && found.version != Some(version)
+                {
+                    self.withdraw(&primary);
+                }
+                return Ok(());
             }
         }
         Err(Error::store(
@@ -80,8 +89,8 @@ impl Keeper {
     /// Forgets the tokens of a user, and has them revoked.
     pub(crate) async fn sign_out(&self, subject: &Subject) -> Result<(), Error> {
         let (vault, key) = self.user_record(subject)?;
-        let primary = self.primary_slot(subject);
         let removed = vault.remove(&key).await;
+        let primary = self.primary_slot(subject);
         primary.account.hand_over();
         self.withdraw(&primary);
         let stored = removed?.kept;
@@ -125,6 +134,8 @@ impl Keeper {
         for slot in account.slots(primary) {
             slot.clear();
         }
+        // It may have left the cache, and be in somebody's hands all the same.
+        slot.clear();
     }
 
     /// Revokes the refresh token and then the access tokens (RFC 7009); the first error counts.
@@ -190,10 +201,10 @@ impl Keeper {
         })
     }
 
-    fn kept_of(&self, set: &TokenSet, primary: &Slot, now: Duration) -> Kept {
+    fn kept_of(&self, set: &TokenSet, now: Duration) -> Kept {
         let issued_at = set.issued_at().map_or(now, since_epoch);
         let token = set.access_token().map(|access_token| KeptToken {
-            parameters: self.shared_parameters(&primary.key),
+            parameters: self.grant.parameters(),
             access_token: access_token.clone(),
             issued_at,
             expires_at: set.expires_at().map(since_epoch),

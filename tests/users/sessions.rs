@@ -694,3 +694,29 @@ async fn subjects_who_never_signed_in_drive_nobody_out_and_ask_nobody() {
     assert_eq!(world.store.calls(Call::Lease), 0);
     assert_eq!(world.login.token_requests(), 0);
 }
+
+#[tokio::test]
+async fn of_two_sign_ins_at_once_the_one_that_the_store_has_counts() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = subject("alice");
+    let tokens = world.login.sign_in("alice", world.clock.system_time());
+    world.store.hold(Call::Save);
+    let first = tokio::spawn({
+        let (users, alice) = (users.clone(), alice.clone());
+        async move { users.sign_in(&alice, tokens).await }
+    });
+    world.store.until_held(1).await;
+    world.store.release();
+    // It has written, and is about to look whether that still stands.
+    world.store.hold(Call::Load);
+    world.store.until_held(1).await;
+    let past_the_door = world.builder().store(world.store.memory().clone());
+    world
+        .sign_in(&past_the_door.build().unwrap(), "alice")
+        .await;
+    world.store.release();
+    soon(first).await.unwrap().unwrap();
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+}
