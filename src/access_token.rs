@@ -98,7 +98,7 @@ pub(crate) struct Issued {
     /// When the store is asked whether another process has changed or ended the session.
     pub(crate) recheck: Option<Recheck>,
     /// Finds its place in the cache again.
-    pub(crate) key: Arc<TokenKey>,
+    pub(crate) key: TokenKey,
     pub(crate) brought: Arc<Brought>,
 }
 

@@ -8,8 +8,8 @@ use papaya::Equivalent;
 use crate::parameters::TokenParameters;
 use crate::subject::Subject;
 
-/// Whose token, and narrowed to what.
-#[derive(Debug, PartialEq, Eq)]
+/// Whose token, and narrowed to what. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenKey {
     pub(crate) subject: Option<Subject>,
     /// Shared by all the users who ask for nothing in particular.
@@ -60,8 +60,8 @@ impl Hash for TokenKey {
     }
 }
 
-impl Equivalent<Arc<TokenKey>> for Wanted<'_> {
-    fn equivalent(&self, key: &Arc<TokenKey>) -> bool {
+impl Equivalent<TokenKey> for Wanted<'_> {
+    fn equivalent(&self, key: &TokenKey) -> bool {
         self.subject == key.subject.as_ref() && *self.parameters == *key.parameters
     }
 }
@@ -86,10 +86,10 @@ mod tests {
         let mut keys = Vec::new();
         for subject in &subjects {
             for parameters in &parameters {
-                keys.push(Arc::new(TokenKey {
+                keys.push(TokenKey {
                     subject: subject.clone(),
                     parameters: Arc::new(parameters.clone()),
-                }));
+                });
             }
         }
         for (i, one) in keys.iter().enumerate() {

@@ -16,12 +16,15 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderValue};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_bearer::{
-    BearerTokenMiddleware, ConstantToken, GrantFn, TokenOptions, TokenResponse, TokenSource,
+    BearerTokenMiddleware, ConstantToken, GrantFn, MemoryStore, Subject, TokenOptions,
+    TokenResponse, TokenSet, TokenSource,
 };
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const ORIGIN: &str = "https://api.example.com";
+/// A request without an extension.
+const PLAIN: Option<&TokenOptions> = None;
 
 /// Answers without a network.
 struct Canned;
@@ -80,22 +83,28 @@ fn ours(lifetime: Option<Duration>) -> ClientWithMiddleware {
 }
 
 /// What one call allocates after the first ones.
-async fn warm_call(client: &ClientWithMiddleware, options: Option<&TokenOptions>) -> u64 {
+async fn warm_call<E>(client: &ClientWithMiddleware, extension: Option<&E>) -> u64
+where
+    E: Clone + Send + Sync + 'static,
+{
     for _ in 0..10 {
-        send(client, options).await;
+        send(client, extension).await;
     }
     let AllocationInfo { count_total, .. } = measure(|| {
-        send(client, options)
+        send(client, extension)
             .now_or_never()
             .expect("a warm call waits for nothing");
     });
     count_total
 }
 
-async fn send(client: &ClientWithMiddleware, options: Option<&TokenOptions>) {
+async fn send<E>(client: &ClientWithMiddleware, extension: Option<&E>)
+where
+    E: Clone + Send + Sync + 'static,
+{
     let mut request = client.get(format!("{ORIGIN}/v1/orders/42"));
-    if let Some(options) = options {
-        request = request.with_extension(options.clone());
+    if let Some(extension) = extension {
+        request = request.with_extension(extension.clone());
     }
     assert_eq!(request.send().await.unwrap().status(), 200);
 }
@@ -103,13 +112,13 @@ async fn send(client: &ClientWithMiddleware, options: Option<&TokenOptions>) {
 #[tokio::test]
 async fn a_warm_call_allocates_nothing_besides_the_copy_for_the_resend() {
     // G1
-    let least = warm_call(&limit(), None).await;
+    let least = warm_call(&limit(), PLAIN).await;
     assert!(least > 0, "the counter counts");
     for lifetime in [None, Some(Duration::from_secs(3600))] {
-        assert_eq!(warm_call(&ours(lifetime), None).await, least);
+        assert_eq!(warm_call(&ours(lifetime), PLAIN).await, least);
     }
     let constant = BearerTokenMiddleware::for_any_origin(ConstantToken::new("x").unwrap());
-    assert_eq!(warm_call(&client(constant), None).await, least);
+    assert_eq!(warm_call(&client(constant), PLAIN).await, least);
 }
 
 #[tokio::test]
@@ -119,6 +128,68 @@ async fn a_warm_call_for_a_scope_allocates_nothing_besides_either() {
     let least = warm_call(&limit(), Some(&options)).await;
     let ours = ours(Some(Duration::from_secs(3600)));
     assert_eq!(warm_call(&ours, Some(&options)).await, least);
+}
+
+#[tokio::test]
+async fn a_warm_call_of_a_user_allocates_nothing_besides_either() {
+    // G1, F1: through each of the three doors.
+    let grant = GrantFn::for_users("g", |_| async { Ok(TokenResponse::bearer("unused")) });
+    let users = TokenSource::from(grant);
+    let session = Subject::new("a-session").unwrap();
+    let tokens = TokenSet::new("x".repeat(1024))
+        .with_expires_at(SystemTime::now() + Duration::from_secs(3600));
+    users.sign_in(&session, tokens).await.unwrap();
+    let bearer = BearerTokenMiddleware::for_origin(ORIGIN, users).unwrap();
+    let (limit, handle, any) = (
+        limit(),
+        client(bearer.for_subject(&session)),
+        client(bearer),
+    );
+
+    let least = warm_call(&limit, PLAIN).await;
+    assert_eq!(warm_call(&handle, PLAIN).await, least);
+    // The scope is made once for each incoming request, and its calls are free.
+    let ambient = session.scope(warm_call(&any, PLAIN)).await;
+    assert_eq!(ambient, least);
+
+    let least = warm_call(&limit, Some(&session)).await;
+    assert_eq!(warm_call(&any, Some(&session)).await, least);
+}
+
+#[test]
+fn one_more_user_costs_at_most_a_kibibyte_besides_the_token() {
+    // G3, the sessions' place in the store not counted.
+    const USERS: i64 = 1000;
+    const TOKEN: usize = 1024;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let source = |store: &MemoryStore| {
+        let grant = GrantFn::for_users("g", |_| async { Ok(TokenResponse::bearer("unused")) });
+        let builder = TokenSource::builder(grant).store(store.clone());
+        builder.build().unwrap()
+    };
+    let session = |number: i64| Subject::new(format!("session-{number:035}")).unwrap();
+    let store = MemoryStore::new();
+    let front = source(&store);
+    for number in 0..=USERS {
+        let tokens = TokenSet::new("x".repeat(TOKEN))
+            .with_expires_at(SystemTime::now() + Duration::from_secs(3600));
+        let session = session(number);
+        let signed_in = front.sign_in(&session, tokens);
+        runtime.block_on(signed_in).unwrap();
+    }
+    let other = source(&store);
+    let call = |number: i64| {
+        let token = other.for_subject(&session(number));
+        runtime.block_on(token.token()).unwrap();
+    };
+    call(USERS);
+    let AllocationInfo { bytes_current, .. } = measure(|| (0..USERS).for_each(call));
+    let each = bytes_current / USERS;
+    assert!(each > 1024, "the tokens are kept: {each}");
+    assert!(each <= 2048, "{each} bytes a user, with a token of {TOKEN}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use papaya::HashMap;
+use papaya::{HashMap, ResizeMode};
 
 use crate::clock::Moment;
 use crate::keeper::slot::Slot;
@@ -16,7 +16,8 @@ const IDLE: Duration = Duration::from_secs(60 * 60);
 /// The slots of one source, besides the one that most requests use.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    slots: HashMap<Arc<TokenKey>, Arc<Slot>>,
+    /// With the keys themselves: a look-up has one pointer less to follow.
+    slots: HashMap<TokenKey, Arc<Slot>>,
     capacity: usize,
     /// How many slots have ever been put in: the time by which the least recently used are told.
     /// Finer than any clock while many come, and every call would have to read a clock.
@@ -28,7 +29,9 @@ pub(crate) struct Cache {
 impl Cache {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            slots: HashMap::new(),
+            // Bit by bit it would be resized by later insertions; until they come, every call
+            // would look into two tables.
+            slots: HashMap::builder().resize_mode(ResizeMode::Blocking).build(),
             capacity,
             insertions: AtomicU64::new(0),
             walked: AtomicU64::new(0),
@@ -85,14 +88,14 @@ impl Cache {
                 // size is no reason to grow for.
                 // And whoever asks for users who do not exist drives out none of those who do.
                 let order = (token.is_some(), slot.last_used(), fastrand::u32(..));
-                by_use.push((order, key.clone()));
+                by_use.push((order, key));
             }
         }
         let room = (self.capacity / 16).max(1);
         let surplus = (map.len() + room).saturating_sub(self.capacity);
         by_use.sort_unstable_by_key(|(order, _)| *order);
         for (_, key) in by_use.iter().take(surplus) {
-            map.remove(key);
+            map.remove(*key);
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Slot {
     present: ArcSwapOption<Issued>,
     /// In the time of the cache.
     last_used: AtomicU64,
-    pub(crate) key: Arc<TokenKey>,
+    pub(crate) key: TokenKey,
     pub(crate) account: Arc<Account>,
     ledger: Mutex<Ledger>,
 }
@@ -40,7 +40,7 @@ impl Slot {
         Self {
             present: ArcSwapOption::empty(),
             last_used: AtomicU64::new(0),
-            key: Arc::new(key),
+            key,
             account,
             ledger: Mutex::default(),
         }
