@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use real_parts::BASIC;
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::{LIFETIME, World, duration, run_for, turn};
@@ -15,14 +16,14 @@ const WORKERS: usize = 3;
 const PACE: f64 = 1.0;
 const END_LIMIT: Duration = Duration::from_secs(20);
 
-fn start(world: &World) -> Child {
+fn start(world: &World, api: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_shared_worker"))
         .env("REDIS", world.redis.url())
         .env("STORE_KEYS", format!("test:{}", STANDARD.encode([7; 32])))
         .env("ISSUER", world.issuer().url())
         .env("CLIENT_ID", BASIC.id)
         .env("CLIENT_SECRET", BASIC.secret)
-        .env("ORDERS", world.issuer().api())
+        .env("ORDERS", api)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -56,7 +57,8 @@ async fn the_shared_worker_of_the_examples_makes_one_token_request_for_each_life
     // F3, B1
     let _turn = turn().await;
     let world = World::start_with(0).await;
-    let workers: Vec<_> = (0..WORKERS).map(|_| start(&world)).collect();
+    let api = world.issuer().api();
+    let workers: Vec<_> = (0..WORKERS).map(|_| start(&world, &api)).collect();
     run_for(duration().as_secs_f64()).await;
     let mut calls = Vec::new();
     let mut own_requests = Vec::new();
@@ -77,7 +79,9 @@ async fn the_shared_worker_of_the_examples_makes_one_token_request_for_each_life
     println!("{calls:?} calls, {own_requests:?} token requests; the server counts {requests}");
     assert_eq!(own_requests.iter().sum::<usize>(), requests);
     let answered = world.issuer().api_requests().await;
-    assert_eq!(calls.iter().sum::<usize>(), answered.len());
+    // Ctrl-C may end a call whose answer is on its way.
+    let counted = calls.iter().sum::<usize>();
+    assert!((counted..=counted + WORKERS).contains(&answered.len()));
     assert!(answered.iter().all(|request| request.status == 200));
     // A token serves for at least three quarters of its life (B1); and whoever calls once it has
     // expired asks for the next one.
@@ -96,4 +100,18 @@ async fn the_shared_worker_of_the_examples_makes_one_token_request_for_each_life
             .any(|bytes| bytes == token.as_bytes());
         assert!(!found, "a token is in Redis as it is");
     }
+}
+
+#[tokio::test]
+async fn the_shared_worker_of_the_examples_can_be_interrupted_while_its_api_hangs() {
+    let _turn = turn().await;
+    let world = World::start_with(0).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let api = format!("http://{}", silent.local_addr().expect("it is bound"));
+    let worker = start(&world, &api);
+    let called = tokio::time::timeout(END_LIMIT, silent.accept()).await;
+    let _connection = called.expect("the worker calls").expect("a connection");
+    let output = interrupt(worker).await;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(figures(&output), (0, 1));
 }
