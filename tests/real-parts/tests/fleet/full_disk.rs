@@ -1,9 +1,9 @@
 //! Several command-line programs on one file, and the disk is full.
 //!
-//! For the programs of the second generation no file gets longer than a part of the file of tokens,
-//! so they can read it and never replace it. A lease, which is in a file of its own, they still get;
-//! so nothing but the mark before sending keeps them from spending a refresh token whose successor
-//! they could not write.
+//! A program for which it is full writes no file that is longer than a part of the file of tokens,
+//! so it can read that and never replace it. A lease, which is in a file of its own, it still gets;
+//! so nothing but the mark before sending keeps it from spending a refresh token whose successor it
+//! could not write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -16,16 +16,18 @@ use reqwest_bearer::{FileStore, StoreKey, StoredRecord, TokenStore as _, Version
 
 use crate::file::PROGRAMS;
 use crate::killed::{pid_of, users};
-use crate::{Fleet, LIFETIME, World, duration, run_for, subject, turn};
+use crate::outage::{RECOVERY, check};
+use crate::{Fleet, LIFETIME, World, duration, quantile, run_for, subject, turn};
 
-/// What no program of the second generation can write more of. Its log, which is a file as well,
-/// stays far below.
-const ROOM: usize = 128 * 1024;
+/// On a full disk. The log of a program, which is a file as well, stays far below.
+const ROOM: usize = 256 * 1024;
+/// As good as no limit.
+const MUCH_ROOM: usize = 1024 * ROOM;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// We count a token's life from before the request was sent (B8), the server from when it came.
 const BEFORE_SENDING: f64 = 100.0;
 
-/// Makes the file longer than the room that there will be.
+/// Makes the file longer than what can be written of it on a full disk.
 async fn fill(store: &FileStore) {
     let data = vec![b'x'; 2 * ROOM];
     let record = StoredRecord::new(Version::of_bytes(&data), data);
@@ -172,4 +174,72 @@ async fn programs_for_which_the_disk_is_full_spend_no_refresh_token_and_sign_nob
             "{user}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_and_has_room_again_at_any_moment_signs_nobody_out() {
+    // F2, F4
+    let _turn = turn().await;
+    let world = World::start_with(24).await;
+    let path = world.folder.join("tokens.json");
+    let store = FileStore::new(&path).expect("the path of a file");
+    fill(&store).await;
+    world.sign_all_in(&world.source_with(store)).await;
+    let orders = Orders {
+        store: Place::File(path.clone()),
+        calls_per_second: 8.0,
+        first_user_at: now(),
+        next_user_after: 100.0,
+        ..world.orders(PROGRAMS)
+    };
+    let mut fleet = world.fleet_with(0, orders);
+    start_generation(&mut fleet, Some(MUCH_ROOM));
+    run_for(2.0).await;
+    let began_at = now();
+    let limit = |fleet: &Fleet, bytes| {
+        for worker in &fleet.workers {
+            worker.set_longest_file(bytes);
+        }
+    };
+    // Short, so that it often is full just when an answer has come, and there is something to save.
+    while now() < began_at + duration().as_secs_f64() * 400.0 {
+        limit(&fleet, ROOM);
+        run_for(0.05 + 0.4 * fastrand::f64()).await;
+        limit(&fleet, MUCH_ROOM);
+        run_for(0.05 + 0.4 * fastrand::f64()).await;
+    }
+    let healed_at = now();
+    run_for(RECOVERY + 2.0).await;
+    check(&world, &mut fleet, began_at, healed_at).await;
+
+    let lines = fleet.lines();
+    let refused = lines
+        .iter()
+        .filter(|line| matches!(line, Line::StoreFailed { .. }))
+        .count();
+    // Each new refresh token is in the file in the end, however late.
+    let saved_at: HashMap<_, _> = lines
+        .iter()
+        .filter_map(|line| match line {
+            Line::Saved { at, refresh_token } => Some((refresh_token, at)),
+            _ => None,
+        })
+        .collect();
+    let rotations = world.issuer().rotations().await;
+    let mut waited: Vec<_> = rotations
+        .iter()
+        .filter_map(|rotation| Some((rotation.issued.as_ref()?, rotation.answered_at)))
+        .map(|(issued, answered_at)| match saved_at.get(issued) {
+            Some(at) => *at - answered_at,
+            None => panic!("was never written"),
+        })
+        .collect();
+    let late = waited.iter().filter(|time| **time > 1000.0).count();
+    println!(
+        "{refused} times a store call failed; {late} new refresh tokens waited for room, the longest \
+         {:.1} s",
+        quantile(&mut waited, 1.0) / 1000.0
+    );
+    assert!(refused > 0, "the disk was never full");
+    assert!(!beside(&path, "json.unreadable"));
 }
