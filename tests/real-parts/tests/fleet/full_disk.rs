@@ -187,7 +187,8 @@ async fn a_disk_that_is_full_and_has_room_again_at_any_moment_signs_nobody_out()
     world.sign_all_in(&world.source_with(store)).await;
     let orders = Orders {
         store: Place::File(path.clone()),
-        calls_per_second: 8.0,
+        // Each program calls for everybody every two seconds.
+        calls_per_second: 12.0,
         first_user_at: now(),
         next_user_after: 100.0,
         ..world.orders(PROGRAMS)
@@ -209,7 +210,7 @@ async fn a_disk_that_is_full_and_has_room_again_at_any_moment_signs_nobody_out()
         run_for(0.05 + 0.4 * fastrand::f64()).await;
     }
     let healed_at = now();
-    run_for(RECOVERY + 2.0).await;
+    run_for(RECOVERY + 2.5).await;
     check(&world, &mut fleet, began_at, healed_at).await;
 
     let lines = fleet.lines();
