@@ -23,6 +23,14 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, 
 use std::time::{Duration, SystemTime};
 
 const ORIGIN: &str = "https://api.example.com";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the source has the machine's clock, as in a program"
+)]
+fn in_an_hour() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(3600)
+}
 /// A request without an extension.
 const PLAIN: Option<&TokenOptions> = None;
 
@@ -136,8 +144,7 @@ async fn a_warm_call_of_a_user_allocates_nothing_besides_either() {
     let grant = GrantFn::for_users("g", |_| async { Ok(TokenResponse::bearer("unused")) });
     let users = TokenSource::from(grant);
     let session = Subject::new("a-session").unwrap();
-    let tokens = TokenSet::new("x".repeat(1024))
-        .with_expires_at(SystemTime::now() + Duration::from_secs(3600));
+    let tokens = TokenSet::new("x".repeat(1024)).with_expires_at(in_an_hour());
     users.sign_in(&session, tokens).await.unwrap();
     let bearer = BearerTokenMiddleware::for_origin(ORIGIN, users).unwrap();
     let (limit, handle, any) = (
@@ -174,8 +181,7 @@ fn one_more_user_costs_at_most_a_kibibyte_besides_the_token() {
     let store = MemoryStore::new();
     let front = source(&store);
     for number in 0..=USERS {
-        let tokens = TokenSet::new("x".repeat(TOKEN))
-            .with_expires_at(SystemTime::now() + Duration::from_secs(3600));
+        let tokens = TokenSet::new("x".repeat(TOKEN)).with_expires_at(in_an_hour());
         let session = session(number);
         let signed_in = front.sign_in(&session, tokens);
         runtime.block_on(signed_in).unwrap();

@@ -300,8 +300,8 @@ async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
 
 #[tokio::test]
 async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
-    // F10, C8: whether the next one signs in here or elsewhere.
-    for elsewhere in [false, true] {
+    // F10, C8: whether the one leaves, and the next one comes, here or elsewhere.
+    for [leaves_here, comes_here] in [[true, true], [true, false], [false, true], [false, false]] {
         let world = World::new().await;
         let users = world.process();
         let kiosk = subject("kiosk");
@@ -322,14 +322,10 @@ async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
             async move { client.get("x").send().await.unwrap() }
         });
         world.api.until_held(1).await;
-        if elsewhere {
-            let other = world.process();
-            other.sign_out(&kiosk).await.unwrap();
-            sign_in(&other, "bob").await;
-        } else {
-            users.sign_out(&kiosk).await.unwrap();
-            sign_in(&users, "bob").await;
-        }
+        let other = world.process();
+        let process = |here| if here { &users } else { &other };
+        process(leaves_here).sign_out(&kiosk).await.unwrap();
+        sign_in(process(comes_here), "bob").await;
         world.api.release();
         let answer = soon(call).await.unwrap();
         assert_eq!(answer.status(), 401);
@@ -487,6 +483,18 @@ async fn a_session_ends_when_the_server_ends_its_refresh_token() {
     assert!(users.status_of(&alice).await.unwrap().is_some());
     world.advance(1);
     assert!(users.status_of(&alice).await.unwrap().is_none());
+    // One that ends before the access token leaves that one its life.
+    world.login.member("refresh_token_expires_in", 60.into());
+    let carol = world.sign_in(&users, "carol").await;
+    world.advance(601);
+    token(&users, &carol).await.unwrap();
+    world.advance(599);
+    assert!(token(&world.process(), &carol).await.is_ok());
+    world.advance(1);
+    assert!(users.status_of(&carol).await.unwrap().is_none());
+    world
+        .login
+        .member("refresh_token_expires_in", "3600".into());
     // A new refresh token of which the server says nothing has no end that is known.
     let bob = world.sign_in(&users, "bob").await;
     world.advance(601);
