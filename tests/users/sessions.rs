@@ -201,13 +201,7 @@ async fn a_flight_that_lands_after_the_sign_out_brings_nothing_back() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     soon(users.sign_out(&alice)).await.unwrap();
     world.login.release();
     let error = waiting.await.unwrap().unwrap_err();
@@ -234,13 +228,7 @@ async fn what_a_flight_brings_after_the_sign_out_is_revoked() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     // The record goes without a word to the server, as by another process whose server is down.
     let key = world.store.last_key();
     reqwest_bearer::TokenStore::remove(world.store.memory(), &key)
@@ -594,13 +582,7 @@ async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Down);
     world.login.release();
     waiting.await.unwrap().unwrap();
