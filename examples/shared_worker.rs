@@ -51,24 +51,27 @@ async fn work(orders: &NamedClient) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+async fn keep_working(orders: &NamedClient, calls: &mut usize) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        match work(orders).await {
+            Ok(()) => *calls += 1,
+            Err(error) => eprintln!("trying again in a second: {error}"),
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let own_requests = Arc::default();
     let source = source(&own_requests)?;
     let orders = NamedClient::new("orders", env::var("ORDERS")?, &source)?;
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let mut calls = 0;
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => match work(&orders).await {
-                Ok(()) => calls += 1,
-                Err(error) => eprintln!("trying again in a second: {error}"),
-            },
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                break;
-            }
-        }
+    // Beside the work, not between two calls, so that Ctrl-C ends one that waits for a server too.
+    tokio::select! {
+        () = keep_working(&orders, &mut calls) => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
     source.shutdown().await?;
     let own_requests = own_requests.load(Ordering::Relaxed);

@@ -47,23 +47,24 @@ async fn work(apis: &NamedClients) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+async fn keep_working(apis: &NamedClients) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        ticks.tick().await;
+        if let Err(error) = work(apis).await {
+            eprintln!("trying again in 10 s: {error}");
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let apis = apis()?;
     apis.warm_up().await?; // a wrong secret ends the program here, not in the first call
-    let mut ticks = tokio::time::interval(Duration::from_secs(10));
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                if let Err(error) = work(&apis).await {
-                    eprintln!("trying again in 10 s: {error}");
-                }
-            }
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                break;
-            }
-        }
+    // Beside the work, not between two calls, so that Ctrl-C ends one that waits for a server too.
+    tokio::select! {
+        () = keep_working(&apis) => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
     apis.shutdown().await?;
     Ok(())

@@ -8,7 +8,8 @@
 # It stops at the first step that fails. When only a test has failed, it runs all the other tests
 # too; the last line is `N passed, N failed` over all of them.
 #
-# From a clean clone on two cores it took four minutes, cargo-deny being there already.
+# From a clean clone on two cores it takes about ten minutes, cargo-deny being there already. Half of
+# that are the tests with real servers, whose time is real.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -22,8 +22,27 @@ pub struct Worker {
 impl Worker {
     /// Starts `program`, which is `env!("CARGO_BIN_EXE_fleet_worker")` in a test.
     pub fn start(program: impl AsRef<Path>, orders: Orders) -> Self {
+        Self::start_by(Command::new(program.as_ref()), orders)
+    }
+
+    /// Starts it with a disk that is full for it: no file that it writes gets longer than this, its
+    /// log included. The system tells it so in the middle of a write, as on a full disk; and this,
+    /// other than a small file system, everybody may set up.
+    pub fn start_with_longest_file(
+        program: impl AsRef<Path>,
+        orders: Orders,
+        bytes: usize,
+    ) -> Self {
+        // The shell counts in blocks of 512 bytes. Without the trap the signal would end the process.
+        let limit = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$@\"", bytes / 512);
+        let mut command = Command::new("sh");
+        command.args(["-c", &limit, "sh"]).arg(program.as_ref());
+        Self::start_by(command, orders)
+    }
+
+    fn start_by(mut command: Command, orders: Orders) -> Self {
         let text = serde_json::to_string(&orders).expect("orders are JSON");
-        let process = Command::new(program.as_ref())
+        let process = command
             .arg(text)
             .stdin(Stdio::piped())
             .kill_on_drop(true)
@@ -75,6 +94,16 @@ impl Worker {
     /// Lets it go on (SIGCONT).
     pub fn resume(&self) {
         self.signal("CONT");
+    }
+
+    /// Sets the length of the longest file that it can write from now on. Only for one that was
+    /// [started with such a length](Self::start_with_longest_file).
+    pub fn set_longest_file(&self, bytes: usize) {
+        // With the colon the highest length that can be set stays what it was.
+        let status = std::process::Command::new("prlimit")
+            .args([format!("--pid={}", self.pid), format!("--fsize={bytes}:")])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit");
     }
 
     /// What it has told so far. A line that was cut off by its death is left out.

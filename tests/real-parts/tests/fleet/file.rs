@@ -1,6 +1,5 @@
 //! Several command-line programs on one file, killed at any moment. (What a file store does when it
-//! is killed while it writes, and when the disk is full, is tested on the store alone in
-//! `tests/stores/file`.)
+//! is killed while it writes is tested on the store alone in `tests/stores/file`.)
 
 use std::collections::BTreeSet;
 
@@ -10,7 +9,7 @@ use reqwest_bearer::FileStore;
 use crate::killed::{AFTERMATH, WRITES_WITHIN, kill_and_replace, pid_of, users};
 use crate::{World, run_for, subject, turn};
 
-const PROGRAMS: usize = 4;
+pub(crate) const PROGRAMS: usize = 4;
 
 #[tokio::test]
 async fn a_file_that_programs_share_stays_whole_when_they_are_killed_and_they_go_on() {

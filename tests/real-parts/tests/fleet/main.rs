@@ -19,7 +19,9 @@ use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
 mod application;
+mod example;
 mod file;
+mod full_disk;
 mod killed;
 mod load;
 mod lost_lease;
@@ -169,6 +171,7 @@ impl World {
         let mut fleet = Fleet {
             orders,
             folder: self.folder.clone(),
+            longest_file: None,
             workers: Vec::new(),
         };
         for _ in 0..processes {
@@ -193,6 +196,8 @@ impl Drop for World {
 struct Fleet {
     folder: PathBuf,
     orders: Orders,
+    /// What a process that is started can write, in bytes: the disk is full for it.
+    longest_file: Option<usize>,
     workers: Vec<Worker>,
 }
 
@@ -206,7 +211,10 @@ impl Fleet {
             ..self.orders.clone()
         };
         let program = env!("CARGO_BIN_EXE_fleet_worker");
-        self.workers.push(Worker::start(program, orders));
+        self.workers.push(match self.longest_file {
+            None => Worker::start(program, orders),
+            Some(bytes) => Worker::start_with_longest_file(program, orders, bytes),
+        });
         number
     }
 

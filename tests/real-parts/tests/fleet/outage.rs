@@ -12,13 +12,13 @@ use crate::{Fleet, PROCESSES, World, duration, quantile, run_for, turn};
 const LONG: f64 = 11.0;
 /// A call that begins after that is not troubled by an outage any more: failed calls are paced by
 /// at most 5 s (B6), and a lease that nobody gave back ends after 10 s (F3).
-const RECOVERY: f64 = 12.0;
+pub(crate) const RECOVERY: f64 = 12.0;
 
 /// We count a token's life from before the request was sent (B8), the server from when it came.
 const BEFORE_SENDING: f64 = 100.0;
 
 /// Checks what a fleet made of the outages, which ended at `healed_at`.
-async fn check(world: &World, fleet: &mut Fleet, began_at: f64, healed_at: f64) {
+pub(crate) async fn check(world: &World, fleet: &mut Fleet, began_at: f64, healed_at: f64) {
     fleet.stop().await;
     let calls = fleet.calls();
     let failed: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
