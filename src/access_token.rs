@@ -110,18 +110,23 @@ pub(crate) struct Brought {
     pub(crate) members: Map<String, Value>,
 }
 
-/// Two moments of one question to the store.
+/// When the store is asked one question.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recheck {
-    /// From here on it is asked behind the calls ...
-    pub(crate) behind: Moment,
-    /// ... and from here on they wait for the answer: nobody has asked for so long.
+    /// From here on the calls wait for the answer: nobody has asked for so long ...
     pub(crate) overdue: Moment,
+    /// ... and this much earlier it is asked behind them.
+    pub(crate) lead: Duration,
 }
 
 impl Recheck {
+    /// From when on it is asked behind the calls.
+    pub(crate) fn behind(self) -> Moment {
+        self.overdue.earlier(self.lead)
+    }
+
     pub(crate) fn is_due(self, now: Moment) -> bool {
-        has_come(self.behind, now)
+        has_come(self.behind(), now)
     }
 
     pub(crate) fn is_overdue(self, now: Moment) -> bool {

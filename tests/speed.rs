@@ -109,6 +109,12 @@ where
     assert_eq!(request.send().await.unwrap().status(), 200);
 }
 
+/// What a sign-in brings, with an access token of this length that ends in the year 2100.
+fn tokens(length: usize) -> TokenSet {
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
+    TokenSet::new("x".repeat(length)).with_expires_at(end)
+}
+
 #[tokio::test]
 async fn a_warm_call_allocates_nothing_besides_the_copy_for_the_resend() {
     // G1
@@ -136,9 +142,7 @@ async fn a_warm_call_of_a_user_allocates_nothing_besides_either() {
     let grant = GrantFn::for_users("g", |_| async { Ok(TokenResponse::bearer("unused")) });
     let users = TokenSource::from(grant);
     let session = Subject::new("a-session").unwrap();
-    let tokens = TokenSet::new("x".repeat(1024))
-        .with_expires_at(SystemTime::now() + Duration::from_secs(3600));
-    users.sign_in(&session, tokens).await.unwrap();
+    users.sign_in(&session, tokens(1024)).await.unwrap();
     let bearer = BearerTokenMiddleware::for_origin(ORIGIN, users).unwrap();
     let (limit, handle, any) = (
         limit(),
@@ -174,10 +178,8 @@ fn one_more_user_costs_at_most_a_kibibyte_besides_the_token() {
     let store = MemoryStore::new();
     let front = source(&store);
     for number in 0..=USERS {
-        let tokens = TokenSet::new("x".repeat(TOKEN))
-            .with_expires_at(SystemTime::now() + Duration::from_secs(3600));
         let session = session(number);
-        let signed_in = front.sign_in(&session, tokens);
+        let signed_in = front.sign_in(&session, tokens(TOKEN));
         runtime.block_on(signed_in).unwrap();
     }
     let other = source(&store);

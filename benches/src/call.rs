@@ -74,7 +74,7 @@ impl Call {
 }
 
 /// A small request, and so a hard one for a ratio to the cost of its copy.
-fn request(url: &Url) -> Request {
+pub(crate) fn request(url: &Url) -> Request {
     let mut request = Request::new(Method::GET, url.clone());
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(ACCEPT, json);

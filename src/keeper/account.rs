@@ -9,13 +9,10 @@ use crate::keeper::record::Record;
 use crate::keeper::slot::Slot;
 use crate::key::{TokenKey, Wanted};
 use crate::parameters::TokenParameters;
-use crate::store::StoreKey;
 
 /// One grant key: the application's own, or a user's.
 pub(crate) struct Account {
     pub(crate) record: Record,
-    /// What its record is called in the store, if the source has one.
-    pub(crate) store_key: Option<StoreKey>,
     /// Counts how often its tokens have been taken away: by a sign-out, or by another sign-in.
     epoch: AtomicU64,
     /// Counts how often the subject may have passed to somebody else: a request that began before
@@ -26,10 +23,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(record: Record, store_key: Option<StoreKey>) -> Arc<Self> {
+    pub(crate) fn new(record: Record) -> Arc<Self> {
         Arc::new(Self {
             record,
-            store_key,
             epoch: AtomicU64::new(0),
             handovers: AtomicU64::new(0),
             narrowed: Mutex::default(),
@@ -151,7 +147,6 @@ impl Keeper {
             subject: wanted.subject.cloned(),
             parameters: self.primary.key.parameters.clone(),
         };
-        let store_key = self.store_key(wanted.subject);
-        Arc::new(Slot::new(key, Account::new(Record::default(), store_key)))
+        Arc::new(Slot::new(key, Account::new(Record::default())))
     }
 }

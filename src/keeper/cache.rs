@@ -131,7 +131,7 @@ mod tests {
                     subject: None,
                     parameters: Arc::new(parameters.clone()),
                 };
-                let account = Account::new(Record::default(), None);
+                let account = Account::new(Record::default());
                 self.insert(Arc::new(Slot::new(key, account)), at(now))
             })
         }

@@ -119,7 +119,7 @@ impl Keeper {
         ledger: &mut Ledger,
         known: Error,
     ) -> Decision {
-        let is_shared = call.slot.account.store_key.is_some();
+        let is_shared = self.vault.is_some();
         let may_look = is_shared
             && known.kind() != ErrorKind::Store
             && ledger.blind_until <= call.now.monotonic;

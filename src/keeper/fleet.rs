@@ -49,7 +49,7 @@ impl Keeper {
         reason: RefreshReason,
         epoch: u64,
     ) -> Result<Arrival, Error> {
-        let Some(key) = slot.account.store_key else {
+        let Some(key) = self.store_key(slot.key.subject.as_ref()) else {
             return self.ask_alone(slot, reason).await;
         };
         let errand = Errand {
@@ -74,7 +74,7 @@ impl Keeper {
         slot: &Arc<Slot>,
         epoch: u64,
     ) -> Result<Option<KeptToken>, Error> {
-        let Some(key) = slot.account.store_key else {
+        let Some(key) = self.store_key(slot.key.subject.as_ref()) else {
             return Ok(None);
         };
         let turn = slot.account.record.turn_if_free();

@@ -198,10 +198,10 @@ impl Keeper {
         let now = self.clock.now();
         let vault = self.vault.as_ref().filter(|_| token.key.subject.is_some());
         token.recheck = vault.map(|vault| Recheck {
-            behind: now.later(pause),
             overdue: now.later(vault.notice_within),
+            lead: vault.notice_within.saturating_sub(pause),
         });
-        let behind = token.recheck.map(|recheck| recheck.behind);
+        let behind = token.recheck.map(Recheck::behind);
         let until = match (token.plan.fresh_until(), behind) {
             (Some(soft), Some(behind)) => Some(soft.earlier_of(behind)),
             (soft, behind) => soft.or(behind),

@@ -1,6 +1,7 @@
 //! The refresh token of one grant key: kept, and spent by one flight at a time (A6, E3).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::MutexGuard as Turn;
@@ -43,7 +44,7 @@ struct State {
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     origin: Option<Origin>,
     /// Whom its id token is about, as a hash.
-    about: Option<u64>,
+    about: Option<NonZeroU64>,
     /// Newer than what the store has, and not known to be there.
     unsaved: Option<Arc<Unsaved>>,
 }
@@ -308,11 +309,11 @@ impl Record {
     }
 }
 
-fn about(id_token: Option<&Secret>) -> Option<u64> {
+fn about(id_token: Option<&Secret>) -> Option<NonZeroU64> {
     let subject = subject_claim(id_token?)?;
     let mut hasher = DefaultHasher::new();
     subject.hash(&mut hasher);
-    Some(hasher.finish())
+    NonZeroU64::new(hasher.finish())
 }
 
 fn is_about_another_user(before: Option<&Secret>, now: Option<&Secret>) -> bool {

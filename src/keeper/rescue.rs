@@ -62,7 +62,8 @@ impl Keeper {
     /// whether there is nothing left to be saved.
     pub(crate) async fn save_unsaved(self: &Arc<Self>, slot: &Slot) -> bool {
         let record = &slot.account.record;
-        let (Some(vault), Some(key)) = (&self.vault, slot.account.store_key) else {
+        let key = self.store_key(slot.key.subject.as_ref());
+        let (Some(vault), Some(key)) = (&self.vault, key) else {
             return true;
         };
         let Some(unsaved) = record.unsaved() else {

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_panic_under_the_lock_leaves_the_history_to_whoever_comes_next() {
         // A4: or there would be no refresh behind the callers' backs any more.
-        let slot = Slot::new(TokenKey::own(), Account::new(Record::default(), None));
+        let slot = Slot::new(TokenKey::own(), Account::new(Record::default()));
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {
                 let _ledger = slot.ledger();

@@ -324,8 +324,12 @@ impl TokenSourceBuilder {
                 notice_within: self.notice_within,
             })
         });
-        let record = Record::new(refresh_token, id_token, self.hooks.on_new_refresh_token);
-        let mut keeper = Keeper {
+        let record = match &vault {
+            // What it owns is in the store.
+            Some(_) => Record::default(),
+            None => Record::new(refresh_token, id_token, self.hooks.on_new_refresh_token),
+        };
+        let keeper = Keeper {
             id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
             for_users: self.grant.is_for_users(),
             grant: self.grant,
@@ -334,15 +338,11 @@ impl TokenSourceBuilder {
             settings: self.settings,
             telemetry,
             vault,
-            primary: Arc::new(Slot::new(TokenKey::own(), Account::new(record, None))),
+            primary: Arc::new(Slot::new(TokenKey::own(), Account::new(record))),
             cache: Cache::new(self.cache_capacity),
             flights: watch::Sender::new(0),
             closing: watch::Sender::new(false),
         };
-        if let Some(store_key) = keeper.store_key(None) {
-            let account = Account::new(Record::default(), Some(store_key));
-            keeper.primary = Arc::new(Slot::new(TokenKey::own(), account));
-        }
         TokenSource::new(Arc::new(keeper), self.hooks.refuses)
     }
 }

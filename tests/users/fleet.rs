@@ -9,7 +9,7 @@ use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::soon;
 use crate::support::store::{Call, Mode};
-use crate::{World, kind, token};
+use crate::{World, kind, token, until_token};
 
 async fn all(world: &World, processes: &[TokenSource], user: &str) -> Vec<String> {
     let mut calls = JoinSet::new();
@@ -57,18 +57,8 @@ async fn at_the_soft_edge_one_process_refreshes_and_the_others_take_its_token() 
     world.advance(500);
     token(&one, &alice).await.unwrap();
     world.login.until_requests(1).await;
-    soon(async {
-        while token(&one, &alice).await.unwrap() != "access-alice-2" {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    soon(async {
-        while token(&other, &alice).await.unwrap() != "access-alice-2" {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_token(&one, &alice, "access-alice-2").await;
+    until_token(&other, &alice, "access-alice-2").await;
     assert_eq!(world.login.token_requests(), 1);
     assert_eq!(world.reasons(), [RefreshReason::Soft]);
 }
@@ -449,12 +439,7 @@ async fn a_token_of_the_store_that_is_itself_due_is_no_help_in_the_soft_window()
     // The one before is in its soft window since 480 s, the newer one since 478 s.
     world.advance(55);
     assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-1");
-    soon(async {
-        while token(&other, &alice).await.unwrap() != "access-alice-3" {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_token(&other, &alice, "access-alice-3").await;
     assert_eq!(world.login.token_requests(), 2);
 }
 
@@ -565,12 +550,7 @@ async fn a_process_that_was_stopped_before_it_sent_does_not_take_its_own_mark_fo
     world.store.until_held(1).await;
     world.clock.suspend(Duration::from_secs(11));
     world.store.release();
-    soon(async {
-        while token(&users, &alice).await.unwrap() != "access-alice-2" {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_token(&users, &alice, "access-alice-2").await;
     assert_eq!(world.login.token_requests(), 1);
 }
 

@@ -72,6 +72,18 @@ impl World {
         subject
     }
 
+    /// A call that has found its token expired, once its token request is under way.
+    async fn refresh_under_way(&self, source: &TokenSource, subject: &Subject) -> Waiting {
+        self.advance(601);
+        self.login.hold();
+        let waiting = tokio::spawn({
+            let (source, subject) = (source.clone(), subject.clone());
+            async move { token(&source, &subject).await }
+        });
+        self.login.until_held(1).await;
+        waiting
+    }
+
     fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -92,6 +104,8 @@ impl World {
     }
 }
 
+type Waiting = tokio::task::JoinHandle<Result<String, Error>>;
+
 fn subject(id: &str) -> Subject {
     Subject::new(id).unwrap()
 }
@@ -103,4 +117,24 @@ async fn token(source: &TokenSource, subject: &Subject) -> Result<String, Error>
 
 async fn kind(source: &TokenSource, subject: &Subject) -> ErrorKind {
     token(source, subject).await.unwrap_err().kind()
+}
+
+/// Returns when no token request of this user is under way.
+async fn until_landed(source: &TokenSource, subject: &Subject) {
+    support::soon(async {
+        while source.for_subject(subject).status().is_refreshing() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Calls until this is the token.
+async fn until_token(source: &TokenSource, subject: &Subject, expected: &str) {
+    support::soon(async {
+        while token(source, subject).await.unwrap() != expected {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

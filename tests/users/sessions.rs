@@ -201,13 +201,7 @@ async fn a_flight_that_lands_after_the_sign_out_brings_nothing_back() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     soon(users.sign_out(&alice)).await.unwrap();
     world.login.release();
     let error = waiting.await.unwrap().unwrap_err();
@@ -234,13 +228,7 @@ async fn what_a_flight_brings_after_the_sign_out_is_revoked() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     // The record goes without a word to the server, as by another process whose server is down.
     let key = world.store.last_key();
     reqwest_bearer::TokenStore::remove(world.store.memory(), &key)
@@ -300,8 +288,8 @@ async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
 
 #[tokio::test]
 async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
-    // F10, C8: whether the next one signs in here or elsewhere.
-    for elsewhere in [false, true] {
+    // F10, C8: whether the one leaves, and the next one comes, here or elsewhere.
+    for [leaves_here, comes_here] in [[true, true], [true, false], [false, true], [false, false]] {
         let world = World::new().await;
         let users = world.process();
         let kiosk = subject("kiosk");
@@ -322,14 +310,10 @@ async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
             async move { client.get("x").send().await.unwrap() }
         });
         world.api.until_held(1).await;
-        if elsewhere {
-            let other = world.process();
-            other.sign_out(&kiosk).await.unwrap();
-            sign_in(&other, "bob").await;
-        } else {
-            users.sign_out(&kiosk).await.unwrap();
-            sign_in(&users, "bob").await;
-        }
+        let other = world.process();
+        let process = |here| if here { &users } else { &other };
+        process(leaves_here).sign_out(&kiosk).await.unwrap();
+        sign_in(process(comes_here), "bob").await;
         world.api.release();
         let answer = soon(call).await.unwrap();
         assert_eq!(answer.status(), 401);
@@ -487,6 +471,18 @@ async fn a_session_ends_when_the_server_ends_its_refresh_token() {
     assert!(users.status_of(&alice).await.unwrap().is_some());
     world.advance(1);
     assert!(users.status_of(&alice).await.unwrap().is_none());
+    // One that ends before the access token leaves that one its life.
+    world.login.member("refresh_token_expires_in", 60.into());
+    let carol = world.sign_in(&users, "carol").await;
+    world.advance(601);
+    token(&users, &carol).await.unwrap();
+    world.advance(599);
+    assert!(token(&world.process(), &carol).await.is_ok());
+    world.advance(1);
+    assert!(users.status_of(&carol).await.unwrap().is_none());
+    world
+        .login
+        .member("refresh_token_expires_in", "3600".into());
     // A new refresh token of which the server says nothing has no end that is known.
     let bob = world.sign_in(&users, "bob").await;
     world.advance(601);
@@ -586,13 +582,7 @@ async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Down);
     world.login.release();
     waiting.await.unwrap().unwrap();

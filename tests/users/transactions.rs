@@ -8,7 +8,7 @@ use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::soon;
 use crate::support::store::{Call, Mode};
-use crate::{World, kind, token};
+use crate::{World, kind, token, until_landed};
 
 fn unsaved(event: &Event) -> bool {
     matches!(event, Event::RefreshTokenUnsaved { .. })
@@ -24,13 +24,7 @@ async fn nobody_sees_an_access_token_before_its_refresh_token_is_in_the_store() 
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.hold(Call::Save);
     world.login.release();
     world.store.until_held(1).await;
@@ -53,13 +47,7 @@ async fn a_store_that_does_not_take_the_new_token_is_tried_until_it_does() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     // Served from memory, with an event at once.
@@ -109,13 +97,7 @@ async fn an_unsaved_refresh_token_is_not_spent_before_the_store_has_it() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Down);
     world.login.release();
     waiting.await.unwrap().unwrap();
@@ -142,13 +124,7 @@ async fn a_shutdown_waits_for_what_is_unsaved_and_tries_at_once() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     waiting.await.unwrap().unwrap();
@@ -168,13 +144,7 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     waiting.await.unwrap().unwrap();
@@ -203,13 +173,7 @@ async fn a_refusal_by_the_server_is_compared_with_what_the_store_has_now() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     // Somebody without manners, who takes no lease, signs the user in anew.
     world.sign_in(&world.process(), "alice").await;
     world.login.then(Answer::Token);
@@ -245,12 +209,7 @@ async fn a_lost_answer_holds_nobody_back_once_an_api_has_refused_the_access_toke
     world.login.then(Answer::Cut);
     assert!(token(&first, &alice).await.is_ok());
     world.login.until_requests(1).await;
-    soon(async {
-        while first.for_subject(&alice).status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_landed(&first, &alice).await;
     world.login.end("access-alice-1");
     let client = world.client(&world.process()).for_subject(&alice);
     assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
@@ -334,13 +293,7 @@ async fn what_is_unsaved_is_revoked_if_the_user_signs_out_elsewhere() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     waiting.await.unwrap().unwrap();
@@ -432,12 +385,7 @@ async fn a_lost_answer_is_remembered_in_the_record_until_the_access_tokens_have_
     world.login.then(Answer::Cut);
     assert!(token(&users, &alice).await.is_ok());
     world.login.until_requests(1).await;
-    soon(async {
-        while users.for_subject(&alice).status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_landed(&users, &alice).await;
     // Another process, which knows nothing of it, keeps its hands off while there is a good token ...
     let other = world.process();
     assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-1");
@@ -473,12 +421,7 @@ async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() 
     assert!(token(&first, &alice).await.is_ok());
     assert!(token(&first, &alice).await.is_ok());
     world.login.until_requests(1).await;
-    soon(async {
-        while first.for_subject(&alice).status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_landed(&first, &alice).await;
     world.advance(20);
     let narrowed = TokenOptions::new().scope("more");
     let too_late = with_grace(10);
@@ -569,13 +512,7 @@ async fn a_lease_that_was_given_back_is_not_taken_again_by_who_had_kept_it() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
@@ -610,13 +547,7 @@ async fn nobody_touches_a_record_whose_refresh_token_is_away() {
     let short = Duration::from_secs(700);
     let users = world.builder().session_timeout(short).build().unwrap();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
@@ -638,13 +569,7 @@ async fn what_the_store_has_not_taken_is_served_however_many_other_users_come() 
     let world = World::new().await;
     let users = world.builder().cache_capacity(16).build().unwrap();
     let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let waiting = tokio::spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
-    });
-    world.login.until_held(1).await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
@@ -668,12 +593,7 @@ async fn a_lost_answer_is_not_forgotten_because_the_next_attempt_was_turned_away
     world.login.then(Answer::Lost);
     assert!(token(&users, &alice).await.is_ok());
     world.login.until_requests(1).await;
-    soon(async {
-        while users.for_subject(&alice).status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_landed(&users, &alice).await;
     // An API refuses the token, so there is another attempt, and the server is busy.
     let busy = Reply::new(503).header("retry-after", "5");
     world.login.then(Answer::Reply(busy));

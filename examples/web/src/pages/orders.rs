@@ -25,7 +25,7 @@ pub(crate) async fn orders(
     let answer = app.orders.get(&app.call).send().await?;
     // A refusal that could not be healed says why. If it is that the user has to sign in again, the
     // gate sends the browser there.
-    let reason = answer.extensions().get::<Error>().cloned();
+    let reason = Error::find_in_response(&answer).cloned();
     if let Some(error) = reason
         .as_ref()
         .filter(|error| error.kind() == ErrorKind::SignInRequired)
