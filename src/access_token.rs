@@ -88,6 +88,8 @@ pub(crate) struct Issued {
     pub(crate) header: HeaderValue,
     /// Names this token among all of this process: requests remember it, not the text.
     pub(crate) generation: u64,
+    /// How often its subject had passed to somebody else when it was issued.
+    pub(crate) handovers: u32,
     /// Until when every call takes it as it is, ready for the question that every call asks.
     pub(crate) fresh_until: Due,
     /// Shared with the object that takes this one's place when the same token gets a later expiry.

@@ -66,8 +66,6 @@ pub struct BearerTokenMiddleware {
 /// A sending that an API has refused, and what another one needs.
 struct Refused<'chain> {
     stamp: Stamp,
-    /// How often the subject had passed to somebody else when the request went out.
-    handovers: u64,
     kept: Kept,
     deadline: Deadline,
     response: Response,
@@ -155,7 +153,6 @@ impl BearerTokenMiddleware {
         let keeper = self.source.keeper();
         let Refused {
             stamp,
-            handovers,
             kept,
             deadline,
             mut response,
@@ -168,7 +165,7 @@ impl BearerTokenMiddleware {
         };
         let within = deadline.left(keeper.settings.wait_at_most, &keeper.clock);
         let newer = match keeper
-            .renewed(slot, stamp.generation, handovers, within)
+            .renewed(slot, stamp.generation, stamp.handovers, within)
             .await
         {
             Ok(newer) => newer,
@@ -266,7 +263,6 @@ impl Middleware for BearerTokenMiddleware {
             let place = self.source.place_for_call(explicit, options);
             let place = place.map_err(Error::into_middleware)?;
             let slot = place.as_ref().unwrap_or(&keeper.primary);
-            let handovers = slot.account.handovers();
             let deadline = Deadline::of(&request, &keeper.clock);
             let kept = Kept::of(&request);
             let ready = match options {
@@ -301,7 +297,6 @@ impl Middleware for BearerTokenMiddleware {
                 }
                 Refused {
                     stamp,
-                    handovers,
                     kept,
                     deadline,
                     response,

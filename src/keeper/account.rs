@@ -1,7 +1,7 @@
 //! What one grant key owns in this process: its refresh token, and the places of its access tokens.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::keeper::Keeper;
@@ -14,10 +14,10 @@ use crate::parameters::TokenParameters;
 pub(crate) struct Account {
     pub(crate) record: Record,
     /// Counts how often its tokens have been taken away: by a sign-out, or by another sign-in.
-    epoch: AtomicU64,
+    epoch: AtomicU32,
     /// Counts how often the subject may have passed to somebody else: a request that began before
     /// must not go out with the tokens that came after, be it the same subject.
-    handovers: AtomicU64,
+    handovers: AtomicU32,
     /// The places of its tokens for other scopes and resources; the cache may have dropped some.
     narrowed: Mutex<Vec<Weak<Slot>>>,
 }
@@ -26,19 +26,19 @@ impl Account {
     pub(crate) fn new(record: Record) -> Arc<Self> {
         Arc::new(Self {
             record,
-            epoch: AtomicU64::new(0),
-            handovers: AtomicU64::new(0),
+            epoch: AtomicU32::new(0),
+            handovers: AtomicU32::new(0),
             narrowed: Mutex::default(),
         })
     }
 
     /// A flight that began in another epoch brings what nobody may have any more.
-    pub(crate) fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Acquire)
     }
 
     /// To be compared with what it is later.
-    pub(crate) fn handovers(&self) -> u64 {
+    pub(crate) fn handovers(&self) -> u32 {
         self.handovers.load(Ordering::Acquire)
     }
 
@@ -66,7 +66,7 @@ impl Account {
     }
 
     /// The same, if `epoch` still is the present one; says whether it was.
-    pub(crate) fn end_epoch(&self, epoch: u64) -> bool {
+    pub(crate) fn end_epoch(&self, epoch: u32) -> bool {
         let next = epoch.wrapping_add(1);
         let ended = self
             .epoch

@@ -36,7 +36,7 @@ struct Errand<'flight> {
     reason: RefreshReason,
     began: Moment,
     /// The epoch of the account at the start.
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Keeper {
@@ -47,7 +47,7 @@ impl Keeper {
         vault: &Arc<Vault>,
         slot: &Arc<Slot>,
         reason: RefreshReason,
-        epoch: u64,
+        epoch: u32,
     ) -> Result<Arrival, Error> {
         let Some(key) = self.store_key(slot.key.subject.as_ref()) else {
             return self.ask_alone(slot, reason).await;
@@ -72,7 +72,7 @@ impl Keeper {
         self: &Arc<Self>,
         vault: &Arc<Vault>,
         slot: &Arc<Slot>,
-        epoch: u64,
+        epoch: u32,
     ) -> Result<Option<KeptToken>, Error> {
         let Some(key) = self.store_key(slot.key.subject.as_ref()) else {
             return Ok(None);
@@ -232,7 +232,7 @@ impl Keeper {
     /// # Errors
     /// If it does, or somebody else has done so since `epoch`: the user signed out, or in again, or
     /// the session ended.
-    fn still_there(&self, slot: &Slot, found: &Found, epoch: u64) -> Result<(), Error> {
+    fn still_there(&self, slot: &Slot, found: &Found, epoch: u32) -> Result<(), Error> {
         if slot.key.subject.is_none() {
             return Ok(());
         }

@@ -30,7 +30,7 @@ impl Keeper {
         &self,
         slot: &Slot,
         reason: RefreshReason,
-        epoch: u64,
+        epoch: u32,
         arrival: Result<Arrival, Error>,
     ) -> Outcome {
         let token = arrival.and_then(|arrival| match arrival {
@@ -57,7 +57,7 @@ impl Keeper {
     pub(crate) fn land_check(
         &self,
         slot: &Slot,
-        epoch: u64,
+        epoch: u32,
         newer: Result<Option<KeptToken>, Error>,
     ) -> Outcome {
         let newer = newer.and_then(|newer| {
@@ -174,6 +174,7 @@ impl Keeper {
         let mut token = Issued {
             header,
             generation: next_generation(),
+            handovers: slot.account.handovers(),
             fresh_until: Due::Never,
             recheck: None,
             plan,

@@ -43,7 +43,7 @@ impl Keeper {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         reason: RefreshReason,
-        epoch: u64,
+        epoch: u32,
     ) -> Result<Arrival, Error> {
         match &self.vault {
             Some(vault) => self.refresh_for_all(vault, slot, reason, epoch).await,

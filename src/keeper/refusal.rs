@@ -59,7 +59,7 @@ impl Keeper {
     }
 
     /// A token that takes the place of the refused one of `generation`. A request that went out
-    /// before so many `handovers` is not sent again with what came after.
+    /// after so many `handovers` is not sent again with what came after more of them.
     ///
     /// # Errors
     /// The reason why there is none: the caller then gets the API's own answer (C8).
@@ -67,7 +67,7 @@ impl Keeper {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         generation: u64,
-        handovers: u64,
+        handovers: u32,
         within: Duration,
     ) -> Result<Arc<Issued>, Error> {
         let served = self.token(slot, &Demand::within(within)).await?;

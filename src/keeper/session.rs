@@ -121,7 +121,7 @@ impl Keeper {
 
     /// The same, unless the user has signed in again or out since `epoch`: then these are other
     /// tokens.
-    pub(crate) fn withdraw_since(&self, epoch: u64, slot: &Slot) {
+    pub(crate) fn withdraw_since(&self, epoch: u32, slot: &Slot) {
         if slot.account.end_epoch(epoch) {
             self.take_away(slot);
         }

@@ -113,7 +113,7 @@ impl Airborne {
         self,
         slot: Arc<Slot>,
         reason: RefreshReason,
-        epoch: u64,
+        epoch: u32,
         landing: Landing<Outcome>,
     ) {
         let keeper = &self.0;
@@ -131,7 +131,7 @@ impl Airborne {
         landing.land(keeper.land(&slot, reason, epoch, arrival));
     }
 
-    async fn check(self, slot: Arc<Slot>, epoch: u64, landing: Landing<Outcome>) {
+    async fn check(self, slot: Arc<Slot>, epoch: u32, landing: Landing<Outcome>) {
         let keeper = &self.0;
         let newer = match &keeper.vault {
             Some(vault) => keeper.check(vault, &slot, epoch).await,

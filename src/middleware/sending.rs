@@ -10,6 +10,8 @@ use crate::clock::Moment;
 #[derive(Clone, Copy)]
 pub(crate) struct Stamp {
     pub(crate) generation: u64,
+    /// How often the token's subject had passed to somebody else.
+    pub(crate) handovers: u32,
     /// When it was sent; `None` for a token of which one more success says nothing new, so that no
     /// warm call needs the time.
     pub(crate) sent: Option<Moment>,
@@ -31,6 +33,7 @@ impl Stamp {
             .insert(AUTHORIZATION, token.header.clone());
         Self {
             generation: token.generation,
+            handovers: token.handovers,
             sent,
         }
     }
