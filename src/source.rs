@@ -1,12 +1,13 @@
 //! The tokens of one API, as the user sees them.
 
 mod builder;
+mod status;
 mod users;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 pub use crate::source::builder::TokenSourceBuilder;
+pub use crate::source::status::TokenStatus;
 pub use crate::source::users::{TokenDates, UserStatus};
 
 use crate::access_token::AccessToken;
@@ -20,7 +21,6 @@ use crate::key::Wanted;
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
 use crate::refuser::Refuser;
-use crate::schedule::Age;
 use crate::subject::Subject;
 use http::{HeaderMap, StatusCode};
 
@@ -175,28 +175,9 @@ impl TokenSource {
     /// a user, [`status_of`](Self::status_of) tells what the store has.
     #[must_use]
     pub fn status(&self) -> TokenStatus {
-        let keeper = &self.keeper;
-        let now = keeper.clock.now();
-        let slot = match self.primary() {
-            Ok(slot) => slot,
-            Err(error) => return TokenStatus::of_nobody(error),
-        };
-        let present = slot.present();
-        let ledger = slot.ledger();
-        let failure = ledger
-            .dry
-            .standing(now.monotonic)
-            .or(ledger.urgent.standing(now.monotonic));
-        TokenStatus {
-            usable: present
-                .as_ref()
-                .is_some_and(|token| token.age(now) != Age::Expired),
-            refused: present
-                .as_ref()
-                .is_some_and(|token| token.standing.is_refused()),
-            expires_at: present.and_then(|token| AccessToken::new(token).expires_at()),
-            refreshing: ledger.flight().is_some(),
-            failure: failure.cloned(),
+        match self.primary() {
+            Ok(slot) => TokenStatus::of(&slot, self.keeper.clock.now()),
+            Err(error) => TokenStatus::of_nobody(error),
         }
     }
 
@@ -362,57 +343,5 @@ impl std::fmt::Debug for TokenSource {
             .field("name", &self.name())
             .field("status", &self.status())
             .finish_non_exhaustive()
-    }
-}
-
-/// How a source's token stands: never its text.
-#[derive(Clone, Debug)]
-pub struct TokenStatus {
-    usable: bool,
-    refused: bool,
-    expires_at: Option<SystemTime>,
-    refreshing: bool,
-    failure: Option<Error>,
-}
-
-impl TokenStatus {
-    fn of_nobody(error: Error) -> Self {
-        Self {
-            usable: false,
-            refused: false,
-            expires_at: None,
-            refreshing: false,
-            failure: Some(error),
-        }
-    }
-
-    /// Whether there is a token that has not expired.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        self.usable
-    }
-
-    /// Whether an API has refused it.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.refused
-    }
-
-    /// When it ends, or ended; `None` without a token, or if the server did not say.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<SystemTime> {
-        self.expires_at
-    }
-
-    /// Whether a token request is under way.
-    #[must_use]
-    pub fn is_refreshing(&self) -> bool {
-        self.refreshing
-    }
-
-    /// The failure that is being waited out, if any; [`Error::retry_at`] says until when.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Error> {
-        self.failure.as_ref()
     }
 }

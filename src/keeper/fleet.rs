@@ -3,41 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
 use crate::keeper::custody::Custody;
+use crate::keeper::findings::Errand;
 use crate::keeper::refresh::Arrival;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
-use crate::keeper::vault::{Found, Saved, Vault};
-use crate::kept::{Kept, KeptToken, Origin};
+use crate::keeper::vault::{Saved, Vault};
+use crate::kept::KeptToken;
 use crate::key::TokenKey;
 use crate::parameters::TokenParameters;
-use crate::schedule::{Age, lease_poll_pause};
-use crate::store::{StoreKey, Version};
+use crate::schedule::lease_poll_pause;
+use crate::store::Version;
 use crate::telemetry::RefreshReason;
-use crate::token::bearer_header;
 
 /// How often a flight begins anew because the record was changed under its hands.
 const MOST_CONFLICTS: u32 = 5;
 /// How much longer than one refresh the others are waited for: a lease that nobody renews.
 const LEASE_GRACE: Duration = Duration::from_secs(10);
-/// A process whose answer the store did not take has saved it this long after the store is back,
-/// although it has lost its lease: it asks every 3 s, and each question may take 2 s (F2).
-const RESCUED_WITHIN: Duration = Duration::from_secs(6);
-
-/// What one flight is to bring.
-#[derive(Clone, Copy)]
-struct Errand<'flight> {
-    slot: &'flight Arc<Slot>,
-    key: StoreKey,
-    reason: RefreshReason,
-    began: Moment,
-    /// The epoch of the account at the start.
-    epoch: u32,
-}
 
 impl Keeper {
     /// Gets a token for `slot` from the store, or from the authorization server for all who share
@@ -195,140 +180,6 @@ impl Keeper {
         }
         self.ask(slot, reason, Custody::Stored(Box::new(transaction)))
             .await
-    }
-
-    /// What the record alone decides: there is a token that nobody here has used, the user is gone,
-    /// or the refresh token is known to be dead.
-    fn settled(&self, found: &Found, errand: Errand<'_>) -> Option<Result<Arrival, Error>> {
-        let Errand {
-            slot,
-            reason,
-            began,
-            epoch,
-            ..
-        } = errand;
-        if let Err(gone) = self.still_there(slot, found, epoch) {
-            return Some(Err(gone));
-        }
-        if let Some(token) = self.newer_token(found, slot, reason, began) {
-            slot.account.record.resume(found);
-            return Some(Ok(Arrival::Kept(token)));
-        }
-        let record = &slot.account.record;
-        record.resume(found);
-        let has_refresh_token = found
-            .kept
-            .as_ref()
-            .is_some_and(|kept| kept.refresh_token.is_some());
-        if self.grant.needs_refresh_token() && !has_refresh_token {
-            let error = Error::sign_in_required("nobody is signed in, or without a refresh token");
-            return Some(Err(error.without_asking()));
-        }
-        record.death().map(Err)
-    }
-
-    /// Takes the tokens of this process away if the store has others in their place, or none.
-    ///
-    /// # Errors
-    /// If it does, or somebody else has done so since `epoch`: the user signed out, or in again, or
-    /// the session ended.
-    fn still_there(&self, slot: &Slot, found: &Found, epoch: u32) -> Result<(), Error> {
-        if slot.key.subject.is_none() {
-            return Ok(());
-        }
-        // What was found may be older than what did that.
-        if slot.account.epoch() != epoch {
-            return Err(Error::outdated());
-        }
-        let now = found.kept.as_ref().map(|kept| kept.origin);
-        match slot.account.record.origin() {
-            Some(before) if now != Some(before) => {
-                let id_token = found.kept.as_ref().and_then(|kept| kept.id_token.as_ref());
-                if slot.account.record.is_about_same_user(id_token) == Some(false) {
-                    slot.account.hand_over();
-                }
-                self.withdraw_since(epoch, slot);
-                Err(match (before, now) {
-                    (Origin::SignIn(_), None) => Error::sign_in_required(
-                        "the session is gone: the user signed out, or did not use it for long",
-                    )
-                    .without_asking(),
-                    // Another look finds the other session, or asks a grant that needs none.
-                    _ => Error::outdated(),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The store's token, if it is another and a later one than the present one, and does what the
-    /// flight is for.
-    fn newer_token(
-        &self,
-        found: &Found,
-        slot: &Slot,
-        reason: RefreshReason,
-        began: Moment,
-    ) -> Option<KeptToken> {
-        let now = self.clock.now();
-        let kept = found.kept.as_ref()?;
-        let token = kept.token(&self.shared_parameters(&slot.key))?;
-        // One that cannot be sent is nobody's newer token (D7).
-        bearer_header(&token.access_token).ok()?;
-        if let Some(present) = slot.present() {
-            let same = present.is_text(&token.access_token);
-            if same || token.issued_at < present.plan.asked.wall {
-                return None;
-            }
-        }
-        let age = self.plan_of(&token, now).age(now);
-        let serves = match reason {
-            RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
-            RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
-            RefreshReason::None | RefreshReason::Expired | RefreshReason::Refusal => {
-                age != Age::Expired
-            }
-        };
-        serves.then_some(token)
-    }
-
-    /// The refresh token was sent by somebody who has written nothing yet, and who may have lost
-    /// the lease because the store was down. Who has been asking the store for a while without an
-    /// error, such as a process that has waited for the lease, knows that nothing more comes.
-    fn may_be_rescued(&self, found: &Found, errand: Errand<'_>) -> bool {
-        let Some(kept) = &found.kept else {
-            return false;
-        };
-        let is_away = kept.away_since.is_some() && !kept.answer_lost;
-        let watched = self.clock.now().waited_since(errand.began);
-        is_away && !self.is_forgiven(kept) && watched < RESCUED_WITHIN
-    }
-
-    /// Whether the server would take the refresh token a second time.
-    fn is_forgiven(&self, kept: &Kept) -> bool {
-        let now = self.clock.now().wall;
-        let away = kept.away_since.map(|since| now.saturating_sub(since));
-        let grace = self.settings.reuse_grace;
-        away.zip(grace).is_some_and(|(away, grace)| away < grace)
-    }
-
-    /// The refresh token was sent by somebody who wrote nothing of what came of it: another use
-    /// might end the access tokens that are still good (E3). Once an API has refused one of them,
-    /// there is nothing left to protect.
-    fn held_back(&self, kept: &Kept, errand: Errand<'_>) -> Option<Error> {
-        kept.away_since?;
-        let now = self.clock.now().wall;
-        let protects = kept.tokens.iter().any(|token| token.is_alive(now));
-        if self.is_forgiven(kept) || !protects || errand.reason == RefreshReason::Refusal {
-            return None;
-        }
-        Some(
-            Error::new(
-                ErrorKind::Unavailable,
-                "the answer to the refresh token was lost; it is sent again when the access token has expired",
-            )
-            .delivery(Delivery::Answered),
-        )
     }
 
     /// Another process has the lease: its token is taken as soon as it is there.
