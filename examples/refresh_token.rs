@@ -15,7 +15,8 @@ use reqwest_bearer::{
 };
 
 /// Writes beside the file first, so that a crash leaves the old refresh token or the new one, and
-/// never half of one. A program of your own also keeps others from reading it.
+/// never half of one. `FileStore` (feature `file`) does this for a program of your own, keeps others
+/// from reading the file, and lets several programs share it.
 async fn save(refresh_token: Secret, path: PathBuf) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     tokio::fs::write(&beside, refresh_token.expose()).await?;

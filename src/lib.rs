@@ -43,8 +43,8 @@
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which many processes may share.
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
-//! 6. A [`Grant`] or a [`TokenStore`] of your own, as an `async fn` or a closure ([`GrantFn`]). A fixed token is
-//!    [`ConstantToken`], one that is rotated in a file [`TokenFile`].
+//! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]), or a [`TokenStore`]. A
+//!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which authorization server
 //! to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks nobody.

@@ -20,7 +20,7 @@ use reqwest_bearer::{
 };
 use support::api::Api;
 use support::login::Login;
-use support::store::FragileStore;
+use support::store::{FragileStore, Mode};
 
 /// A login server, an API that takes its tokens, one store, and a clock.
 struct World {
@@ -82,6 +82,14 @@ impl World {
         });
         self.login.until_held(1).await;
         waiting
+    }
+
+    /// A refresh whose answer comes when the store has become so.
+    async fn refresh_while_store_is(&self, mode: Mode, source: &TokenSource, subject: &Subject) {
+        let waiting = self.refresh_under_way(source, subject).await;
+        self.store.be(mode);
+        self.login.release();
+        waiting.await.unwrap().unwrap();
     }
 
     fn advance(&self, seconds: u64) {

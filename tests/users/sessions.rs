@@ -582,10 +582,9 @@ async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    let waiting = world.refresh_under_way(&users, &alice).await;
-    world.store.be(Mode::Down);
-    world.login.release();
-    waiting.await.unwrap().unwrap();
+    world
+        .refresh_while_store_is(Mode::Down, &users, &alice)
+        .await;
     let error = users.sign_out(&alice).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store);
     world.store.be(Mode::Well);

@@ -97,10 +97,9 @@ async fn an_unsaved_refresh_token_is_not_spent_before_the_store_has_it() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    let waiting = world.refresh_under_way(&users, &alice).await;
-    world.store.be(Mode::Down);
-    world.login.release();
-    waiting.await.unwrap().unwrap();
+    world
+        .refresh_while_store_is(Mode::Down, &users, &alice)
+        .await;
     world.advance(601);
     // Nor when the store can be read again: what it has is spent.
     for mode in [Mode::Down, Mode::Failing(Call::Save)] {
@@ -124,10 +123,9 @@ async fn a_shutdown_waits_for_what_is_unsaved_and_tries_at_once() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    let waiting = world.refresh_under_way(&users, &alice).await;
-    world.store.be(Mode::Failing(Call::Save));
-    world.login.release();
-    waiting.await.unwrap().unwrap();
+    world
+        .refresh_while_store_is(Mode::Failing(Call::Save), &users, &alice)
+        .await;
     world.store.be(Mode::Well);
     // The clock stands still: nothing but the shutdown itself makes it hurry.
     soon(users.shutdown()).await.unwrap();
@@ -144,10 +142,9 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    let waiting = world.refresh_under_way(&users, &alice).await;
-    world.store.be(Mode::Failing(Call::Save));
-    world.login.release();
-    waiting.await.unwrap().unwrap();
+    world
+        .refresh_while_store_is(Mode::Failing(Call::Save), &users, &alice)
+        .await;
     let closing = tokio::spawn({
         let users = users.clone();
         async move { users.shutdown().await }
@@ -293,10 +290,9 @@ async fn what_is_unsaved_is_revoked_if_the_user_signs_out_elsewhere() {
     let world = World::new().await;
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
-    let waiting = world.refresh_under_way(&users, &alice).await;
-    world.store.be(Mode::Failing(Call::Save));
-    world.login.release();
-    waiting.await.unwrap().unwrap();
+    world
+        .refresh_while_store_is(Mode::Failing(Call::Save), &users, &alice)
+        .await;
     world.process().sign_out(&alice).await.unwrap();
     world.store.be(Mode::Well);
     soon(users.shutdown()).await.unwrap();
