@@ -79,11 +79,28 @@ impl Worker {
 
     /// Waits until it has ended in order.
     pub async fn until_ended(&mut self) {
-        let ended = tokio::time::timeout(END_LIMIT, self.process.wait()).await;
-        let status = ended
-            .expect("the process did not end within a minute")
-            .expect("it is our child");
+        let status = self.until_over().await;
         assert!(status.success(), "process {}: {status}", self.pid);
+    }
+
+    /// Waits until it has aborted itself, as its orders want.
+    pub async fn until_aborted(&mut self) {
+        // Waiting would close it, and thereby tell the process to end.
+        let _standard_input = self.process.stdin.take();
+        let status = self.until_over().await;
+        let aborts = |line: &Line| matches!(line, Line::Aborts { .. });
+        assert!(
+            self.lines().iter().any(aborts),
+            "process {}: {status}",
+            self.pid
+        );
+    }
+
+    async fn until_over(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(END_LIMIT, self.process.wait()).await;
+        ended
+            .expect("the process did not end within a minute")
+            .expect("it is our child")
     }
 
     /// Stops it where it is (SIGSTOP).

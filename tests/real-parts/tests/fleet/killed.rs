@@ -103,9 +103,14 @@ pub(crate) fn users<'calls>(calls: impl IntoIterator<Item = &'calls Call>) -> BT
 
 async fn run(abort_before_save: f64, one_certain_abort: bool) {
     let world = World::start().await;
-    let mut fleet = world.fleet(PROCESSES - usize::from(one_certain_abort));
+    let mut fleet = world.fleet_with(0, world.orders(PROCESSES));
     if one_certain_abort {
-        fleet.add(1.0);
+        // Alone, so that nobody else refreshes first, and before anybody is killed.
+        let doomed = fleet.add(1.0);
+        fleet.workers[doomed].until_aborted().await;
+    }
+    while fleet.workers.len() < PROCESSES {
+        fleet.add(0.0);
     }
     let deaths = kill_and_replace(&mut fleet, abort_before_save).await;
     tokio::time::sleep(AFTERMATH).await;
