@@ -150,8 +150,8 @@ step 'Debian packages' install_debian_packages
 step 'the real authorization server, by npm' install_authorization_server
 step 'cargo-deny' install_cargo_deny
 
-# The TLS features only pass a choice on to reqwest, and there is no code of ours behind them. So
-# they are linted by themselves, and the tests, which would wait minutes for them, go without.
+# The TLS features only pass a choice on to reqwest and redis, and there is no code of ours behind
+# them. So they are linted by themselves. The tests of https have `rustls` by their own manifest.
 all_features=$(features_of_the_crate)
 features=''
 for feature in $all_features; do

@@ -18,11 +18,13 @@ pub mod fleet;
 mod redis_server;
 mod sign_in;
 mod slow_proxy;
+mod tls;
 mod worker;
 
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;
+pub use tls::{CertificateAuthority, TlsProxy};
 pub use worker::Worker;
 
 /// The server starts in half a second; a loaded machine may take many times that.

@@ -25,6 +25,17 @@ impl Worker {
         Self::start_by(Command::new(program.as_ref()), orders)
     }
 
+    /// Starts it with these environment variables besides the test's own.
+    pub fn start_with(
+        program: impl AsRef<Path>,
+        orders: Orders,
+        variables: &[(&str, &Path)],
+    ) -> Self {
+        let mut command = Command::new(program.as_ref());
+        command.envs(variables.iter().copied());
+        Self::start_by(command, orders)
+    }
+
     /// Starts it with a disk that is full for it: no file that it writes gets longer than this, its
     /// log included. The system tells it so in the middle of a write, as on a full disk; and this,
     /// other than a small file system, everybody may set up.
