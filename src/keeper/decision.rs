@@ -288,10 +288,7 @@ impl Keeper {
     fn may_spend(&self, call: Call<'_>, ledger: &Ledger) -> Result<(), Error> {
         may_ask(ledger, call.now)?;
         if call.slot.account.record.is_answer_lost() {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the answer to the refresh token was lost; it is sent again when the access token has expired",
-            ));
+            return Err(Error::answer_lost());
         }
         Ok(())
     }
