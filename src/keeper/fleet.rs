@@ -171,15 +171,12 @@ impl Keeper {
             .kept
             .as_ref()
             .and_then(|kept| self.held_back(kept, errand));
-        let Errand {
-            slot, key, reason, ..
-        } = errand;
-        let transaction = Transaction::new(self, vault, slot, key, tenancy, found);
+        let transaction = Transaction::new(self, vault, errand, tenancy, found);
         if let Some(error) = held_back {
             return Err(error);
         }
-        self.ask(slot, reason, Custody::Stored(Box::new(transaction)))
-            .await
+        let custody = Custody::Stored(Box::new(transaction));
+        self.ask(errand.slot, errand.reason, custody).await
     }
 
     /// Another process has the lease: its token is taken as soon as it is there.

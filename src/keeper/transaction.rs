@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::keeper::Keeper;
+use crate::keeper::findings::Errand;
 use crate::keeper::rescue::Unsaved;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken};
+use crate::secret::Secret;
 use crate::store::{StoreKey, Version};
 use crate::token::{Lifetime, TokenResponse};
 
@@ -25,6 +27,8 @@ pub(crate) struct Transaction<'flight> {
     pub(crate) slot: &'flight Arc<Slot>,
     pub(crate) key: StoreKey,
     pub(crate) tenancy: Arc<Tenancy>,
+    /// The epoch of the account at the start of the flight.
+    epoch: u32,
     kept: Kept,
     version: Option<Version>,
     /// Whether this flight has said in the record that it sends the refresh token.
@@ -35,11 +39,13 @@ impl<'flight> Transaction<'flight> {
     pub(crate) fn new(
         keeper: &'flight Arc<Keeper>,
         vault: &'flight Arc<Vault>,
-        slot: &'flight Arc<Slot>,
-        key: StoreKey,
+        errand: Errand<'flight>,
         tenancy: Arc<Tenancy>,
         found: Found,
     ) -> Self {
+        let Errand {
+            slot, key, epoch, ..
+        } = errand;
         slot.account.record.resume(&found);
         Self {
             keeper,
@@ -47,10 +53,26 @@ impl<'flight> Transaction<'flight> {
             slot,
             key,
             tenancy,
+            epoch,
             kept: found.kept.unwrap_or_default(),
             version: found.version,
             is_marked: false,
         }
+    }
+
+    /// The refresh token of the session that the flight began with.
+    ///
+    /// # Errors
+    /// If the user has signed in again or out since: what is in memory now, if anything is, is
+    /// another session's.
+    pub(crate) fn refresh_token(&self) -> Result<Option<Secret>, Error> {
+        let account = &self.slot.account;
+        let refresh_token = account.record.refresh_token();
+        // Asked afterwards: the epoch ends before the tokens are exchanged.
+        if account.epoch() != self.epoch {
+            return Err(Error::outdated());
+        }
+        refresh_token
     }
 
     /// Marks a refresh token that is about to be spent: if this process ends before it has written

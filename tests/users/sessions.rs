@@ -287,6 +287,39 @@ async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
 }
 
 #[tokio::test]
+async fn a_second_sign_in_counts_for_a_flight_that_pauses_before_its_next_attempt() {
+    // F10, E3
+    let world = World::new().await;
+    let users = world.process();
+    let subject = subject("the same");
+    let sign_in = async || {
+        let tokens = world.login.sign_in("alice", world.clock.system_time());
+        let tokens = tokens.with_id_token(id_token("alice"));
+        users.sign_in(&subject, tokens).await.unwrap();
+    };
+    sign_in().await;
+    world.advance(601);
+    world.login.then(Answer::Reply(Reply::new(503)));
+    let waiting = tokio::spawn({
+        let (users, subject) = (users.clone(), subject.clone());
+        async move { token(&users, &subject).await }
+    });
+    soon(async {
+        while world.reasons().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // The call's, the lease's, and the pause.
+    soon(world.clock.until_timers(3)).await;
+    sign_in().await;
+    world.advance(1);
+    let token = soon(waiting).await.unwrap().unwrap();
+    assert_eq!(token, "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
 async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
     // F10, C8: whether the one leaves, and the next one comes, here or elsewhere.
     for [leaves_here, comes_here] in [[true, true], [true, false], [false, true], [false, false]] {
