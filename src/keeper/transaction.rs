@@ -79,12 +79,16 @@ impl<'flight> Transaction<'flight> {
     /// what came of it, the others know that it may be spent already (E3, F6).
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
         let record = &self.slot.account.record;
-        if spends && !self.is_marked {
-            // Also where there is a mark: its version is known to whoever sent nothing after it.
+        if spends {
+            // Also where there is a mark: its version is known to whoever sent nothing after it. And
+            // for each attempt: in between the lease may have run out, and somebody else have spent
+            // the refresh token, although the store gives the lease back by now.
             self.kept.away_since.get_or_insert(self.vault.now());
             self.kept.answer_lost = false;
             let version = Version::random()?;
-            record.about_to_send(version);
+            if !self.is_marked {
+                record.about_to_send(version);
+            }
             if !self.write_as(version).await? {
                 return Err(Error::outdated());
             }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSet, TokenSource};
+use reqwest_bearer::{
+    ErrorKind, Event, RefreshReason, RefreshTokenGrant, Subject, TokenOptions, TokenSet,
+    TokenSource,
+};
 use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
@@ -281,6 +284,77 @@ async fn a_process_that_was_stopped_before_it_sent_sends_nothing() {
         "it takes the lease anew"
     );
     assert_eq!(world.login.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_back() {
+    // F3, A6: somebody else may have spent the refresh token in between.
+    let world = World::new().await;
+    let other = world.process();
+    let alice = world.sign_in(&other, "alice").await;
+    let bob = world.sign_in(&other, "bob").await;
+    world.advance(601);
+    let way = world.store.another_way();
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    let minutes = Duration::from_secs(100);
+    let cut_off = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+        .store(way.clone())
+        .clock(&world.clock)
+        .jitter(0.0)
+        .attempt_timeout(Duration::from_secs(25))
+        .refresh_timeout(minutes)
+        .wait_at_most(minutes)
+        .on_event(move |event| {
+            if let Event::TokenRequest { .. } = event {
+                let _ = told.send(());
+            }
+        })
+        .build()
+        .unwrap();
+    let asking = |source: &TokenSource, user: &Subject| {
+        let (source, user) = (source.clone(), user.clone());
+        tokio::spawn(async move { token(&source, &user).await })
+    };
+    let step = async |millis: u64| {
+        world.clock.advance(Duration::from_millis(millis));
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Alice's flight is turned away, and queues behind bob's before its next attempt.
+    world.login.then(Answer::Reply(Reply::new(503)));
+    let waiting = asking(&cut_off, &alice);
+    soon(ended.recv()).await.unwrap();
+    world.login.hold();
+    let _hanging = asking(&cut_off, &bob);
+    world.login.until_held(1).await;
+    world.login.hold();
+    world.login.release();
+    step(200).await;
+    // Its lease runs out while it cannot reach the store, and the other process goes on.
+    way.be(Mode::Down);
+    for _ in 0..12 {
+        step(1_000).await;
+    }
+    let theirs = asking(&other, &alice);
+    soon(async {
+        while !theirs.is_finished() {
+            if world.login.token_requests() == 2 {
+                step(50).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let theirs = theirs.await.unwrap().unwrap();
+    // The store is back and gives it the lease, before bob's attempt is over and it is its turn.
+    way.be(Mode::Well);
+    for _ in 0..9 {
+        step(1_000).await;
+    }
+    assert_eq!(soon(waiting).await.unwrap().unwrap(), theirs);
+    assert!(!world.login.is_dead("alice"));
 }
 
 #[tokio::test]
