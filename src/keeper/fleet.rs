@@ -182,7 +182,7 @@ impl Keeper {
     /// Another process has the lease: its token is taken as soon as it is there.
     async fn wait_for_the_other(&self, errand: Errand<'_>) -> Result<(), Error> {
         let waited = self.clock.now().waited_since(errand.began);
-        if waited > self.settings.refresh_timeout + LEASE_GRACE {
+        if waited > self.settings.refresh_timeout.saturating_add(LEASE_GRACE) {
             return Err(Error::new(
                 ErrorKind::Timeout,
                 "another process is refreshing the token, and has not come to an end",

@@ -358,6 +358,30 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
 }
 
 #[tokio::test]
+async fn a_source_without_limits_waits_for_another_process_too() {
+    // F3, E2: all that is long is as good as no limit.
+    let world = World::new().await;
+    let patient = || {
+        let builder = world.builder().refresh_timeout(Duration::MAX);
+        let builder = builder.attempt_timeout(Duration::MAX);
+        builder.wait_at_most(Duration::MAX).build().unwrap()
+    };
+    let (one, other) = (patient(), patient());
+    let alice = world.sign_in(&one, "alice").await;
+    let first = world.refresh_under_way(&one, &alice).await;
+    let second = tokio::spawn({
+        let alice = alice.clone();
+        async move { token(&other, &alice).await }
+    });
+    world.store.until_calls(Call::Lease, 2).await;
+    soon(world.clock.until_timers(5)).await;
+    world.login.release();
+    assert_eq!(soon(first).await.unwrap().unwrap(), "access-alice-2");
+    world.clock.advance(Duration::from_millis(250));
+    assert_eq!(soon(second).await.unwrap().unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
 async fn a_sign_out_by_another_process_is_noticed_within_a_minute() {
     // F-bound: F3, F10
     let world = World::new().await;
