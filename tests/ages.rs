@@ -425,6 +425,20 @@ async fn a_minimum_lifetime_costs_one_flight_for_a_token_and_not_for_a_call() {
 }
 
 #[tokio::test]
+async fn a_server_that_repeats_its_token_is_asked_once_for_a_longer_lifetime_too() {
+    // B9, B7
+    let (clock, issuer, source) = warm().await;
+    clock.advance(secs(100.0));
+    issuer.always(TokenResponse::bearer("token-1").expires_in(secs(500.0)));
+    let longer = TokenOptions::new().minimum_lifetime(secs(550.0));
+    for _ in 0..10 {
+        let present = token_with(&source, longer.clone()).await;
+        assert_eq!(present.as_deref(), Ok("token-1"));
+    }
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
 async fn the_wait_for_a_longer_lifetime_ends_while_the_present_token_is_good() {
     // B9
     let (clock, issuer, source) = warm_for(60.0).await;
