@@ -265,20 +265,21 @@ impl Keeper {
     }
 
     fn note_failure(&self, slot: &Slot, ledger: &mut Ledger, error: Error) -> Error {
+        let now = self.clock.now();
+        let present = slot.present().filter(|token| token.is_usable(now));
+        if let Some(token) = &present {
+            self.note_in_vain(ledger, token, now);
+        }
         // Nobody has to be spared who was not asked; and a user may sign in at any moment, through
-        // another process.
+        // another process. Only ahead of the expiry the pauses hold: what the store says of a good
+        // token, it is asked often enough.
         if error.asked_nobody() && self.vault.is_some() {
             return error;
         }
-        let now = self.clock.now();
         let floor = error.retry_after().map(|pause| now.monotonic + pause);
-        let present = slot.present();
-        let error = match &present {
-            Some(token) if token.is_usable(now) => {
-                self.note_in_vain(ledger, token, now);
-                ledger.urgent.fail(now, error)
-            }
-            _ => ledger.dry.fail(now, error),
+        let error = match present {
+            Some(_) => ledger.urgent.fail(now, error),
+            None => ledger.dry.fail(now, error),
         };
         ledger.floor = floor.map(|until| (until, error.clone()));
         error
