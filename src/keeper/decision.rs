@@ -88,8 +88,12 @@ impl Keeper {
         {
             return decision;
         }
+        // First the store, then the refresh: whoever has not been here for long may have signed out.
+        let unseen = token.recheck.is_some_and(|recheck| recheck.is_overdue(now))
+            && (ledger.is_check || ledger.flight().is_none());
         match token.age(now) {
             Age::Fresh | Age::Expired => self.checked(call, &mut ledger, token),
+            _ if unseen => self.checked(call, &mut ledger, token),
             Age::Soft => self.soft(call, &mut ledger, token),
             Age::Hard => self.hard(call, &mut ledger, token),
         }
@@ -268,8 +272,9 @@ impl Keeper {
             Ok(flight) if recheck.is_overdue(call.now) => Decision::Join {
                 flight,
                 patience: call.demand.within.min(until_exit(&token, call.now)),
+                // If the session lives on, its token may be due to be refreshed.
+                ask_again: token.age(call.now) != Age::Fresh,
                 fallback: Some(token),
-                ask_again: false,
             },
             Ok(_) => Decision::Use(Served::as_wanted(token)),
             Err(error) => Decision::Use(Served::instead(token, error)),

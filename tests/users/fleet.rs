@@ -424,6 +424,49 @@ async fn whoever_comes_after_a_minute_is_not_given_a_token_of_one_who_signed_out
 }
 
 #[tokio::test]
+async fn whoever_comes_after_a_minute_waits_for_the_store_also_when_the_token_is_about_to_expire() {
+    // F10, B3, B4: in the soft window and in the hard one.
+    for (last_call, idle) in [(410, 90), (505, 75)] {
+        let world = World::new().await;
+        let (one, other) = (world.process(), world.process());
+        let alice = world.sign_in(&one, "alice").await;
+        world.advance(last_call);
+        token(&other, &alice).await.unwrap();
+        crate::until_landed(&other, &alice).await;
+        soon(one.sign_out(&alice)).await.unwrap();
+        world.advance(idle);
+        world.store.hold(Call::Load);
+        let calls = [(); 2].map(|()| {
+            let (other, alice) = (other.clone(), alice.clone());
+            tokio::spawn(async move { kind(&other, &alice).await })
+        });
+        world.store.until_held(1).await;
+        world.clock.advance(Duration::from_millis(300));
+        world.store.release();
+        for call in calls {
+            assert_eq!(soon(call).await.unwrap(), ErrorKind::SignInRequired);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_comes_seldom_is_refreshed_ahead_of_the_expiry_all_the_same() {
+    // B3, F10: the look into the store takes the place of no refresh.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(410);
+    token(&users, &alice).await.unwrap();
+    crate::until_landed(&users, &alice).await;
+    world.advance(90);
+    world.login.hold();
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    world.login.until_held(1).await;
+    world.login.release();
+    until_token(&users, &alice, "access-alice-2").await;
+}
+
+#[tokio::test]
 async fn a_first_sign_in_through_another_process_counts_at_once() {
     // F5, B6: what was found out without asking the server is not remembered.
     let world = World::new().await;
