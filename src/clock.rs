@@ -54,6 +54,11 @@ impl Moment {
         }
     }
 
+    /// Whether it has come at `now`: if either clock says so, as with the ages of a token (B8).
+    pub(crate) fn has_come(self, now: Self) -> bool {
+        now.monotonic >= self.monotonic || now.wall >= self.wall
+    }
+
     /// On each clock the earlier of the two.
     pub(crate) fn earlier_of(self, other: Self) -> Self {
         Self {

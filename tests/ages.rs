@@ -559,6 +559,29 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
 }
 
 #[tokio::test]
+async fn a_machine_that_was_suspended_does_not_wait_for_a_moment_that_has_passed() {
+    // B6, B8
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.lifetime(7200.0).source(&clock);
+    issuer.then(failure().with_retry_after(secs(3600.0)));
+    token(&source).await.unwrap_err();
+    clock.suspend(secs(3599.0));
+    let error = source.token().await.unwrap_err();
+    assert!(error.retry_at().is_some_and(|at| at > clock.system_time()));
+    clock.suspend(secs(1.0));
+    assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
+    // And where there is a token that is still good, but refused.
+    issuer.then(failure().with_retry_after(secs(3600.0)));
+    source.refuse(&source.token().await.unwrap());
+    for _ in 0..2 {
+        assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
+    }
+    assert_eq!(issuer.requests(), 3);
+    clock.suspend(secs(3600.0));
+    assert_eq!(token(&source).await.as_deref(), Ok("token-4"));
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_forward_ends_no_wait_and_no_flight() {
     // B8, B13, E2
     let (clock, issuer) = (TestClock::new(), Issuer::new());

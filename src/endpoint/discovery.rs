@@ -84,7 +84,7 @@ impl Discovery {
         {
             return Next::Now(Ok(document.clone()));
         }
-        if let Some(error) = state.failed.standing(now.monotonic) {
+        if let Some(error) = state.failed.standing(now) {
             return Next::Now(state.in_place_of(error.clone()));
         }
         if let Some(fetch) = &state.fetch

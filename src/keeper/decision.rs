@@ -107,9 +107,8 @@ impl Keeper {
         ledger: &mut Ledger,
         reason: RefreshReason,
     ) -> Decision {
-        let now = call.now.monotonic;
         if ledger.flight().is_none()
-            && let Some(error) = ledger.known_failure(now).cloned()
+            && let Some(error) = ledger.known_failure(call.now).cloned()
         {
             return self.look_around(call, ledger, error);
         }
@@ -284,8 +283,7 @@ impl Keeper {
     /// Whether a token may be refreshed ahead of its expiry: not while the server asks us to wait,
     /// and not if that would risk the present token (E3).
     fn may_go_ahead(&self, call: Call<'_>, ledger: &Ledger) -> bool {
-        ledger.told_to_wait(call.now.monotonic).is_none()
-            && !call.slot.account.record.is_answer_lost()
+        ledger.told_to_wait(call.now).is_none() && !call.slot.account.record.is_answer_lost()
     }
 
     /// Whether a token request may be made although the present token would still do: not while a
@@ -334,8 +332,8 @@ fn until_exit(token: &Issued, now: Moment) -> Duration {
 
 /// Whether no failed token request is being waited out.
 pub(crate) fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
-    let known = ledger.urgent.standing(now.monotonic);
-    match known.or_else(|| ledger.told_to_wait(now.monotonic)) {
+    let known = ledger.urgent.standing(now);
+    match known.or_else(|| ledger.told_to_wait(now)) {
         Some(error) => Err(error.clone()),
         None => Ok(()),
     }

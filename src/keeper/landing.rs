@@ -80,7 +80,7 @@ impl Keeper {
         let blind_for = ledger.blind_until.saturating_sub(now.monotonic);
         // A store that is down is no reason to take a good token away (F4).
         let Some(present) = slot.present().filter(|token| token.is_usable(now)) else {
-            let known = ledger.known_failure(now.monotonic).cloned();
+            let known = ledger.known_failure(now).cloned();
             return Err(known.unwrap_or_else(Error::outdated));
         };
         let mut token = (*present).clone();
@@ -276,12 +276,12 @@ impl Keeper {
         if error.asked_nobody() && self.vault.is_some() {
             return error;
         }
-        let floor = error.retry_after().map(|pause| now.monotonic + pause);
+        let floor = error.retry_after().map(|pause| now.later(pause));
         let error = match present {
             Some(_) => ledger.urgent.fail(now, error),
             None => ledger.dry.fail(now, error),
         };
-        ledger.floor = floor.map(|until| (until, error.clone()));
+        ledger.floor = floor.map(|until| Box::new((until, error.clone())));
         error
     }
 }
