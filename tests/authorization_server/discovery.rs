@@ -141,6 +141,30 @@ async fn a_page_for_every_path_does_not_hide_the_second_place() {
 }
 
 #[tokio::test]
+async fn a_document_is_read_behind_a_byte_order_mark_and_whatever_stands_for_a_revocation_endpoint()
+{
+    // E7: token answers are read like that as well.
+    for (mark, revocation) in [
+        ("\u{feff}", json!(null)),
+        ("", json!(false)),
+        ("", json!([])),
+    ] {
+        let server = MockServer::start().await;
+        let document = json!({
+            "issuer": server.uri(),
+            "token_endpoint": format!("{}/token", server.uri()),
+            "revocation_endpoint": revocation,
+        });
+        let document = ResponseTemplate::new(200).set_body_string(format!("{mark}{document}"));
+        mount(&server, OPENID, document).await;
+        tokens_at(&server, "/token").await;
+        let endpoint = discovering(&server.uri(), &TestClock::new());
+        let answer = endpoint.request_token(request()).await;
+        assert!(answer.is_ok(), "{mark:?} {revocation}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_issuers_document_is_refused() {
     // E7
     let server = MockServer::start().await;
