@@ -36,4 +36,15 @@ impl BackOff {
         let failed = self.0.as_ref()?;
         (!failed.not_before.has_come(now)).then_some(&failed.error)
     }
+
+    /// The same for whoever counts a pause from `now`: of the one that the server asked for there is
+    /// only so much left.
+    pub(crate) fn rest(&self, now: Moment) -> Option<Error> {
+        let error = self.standing(now)?.clone();
+        let end = self.0.as_ref()?.not_before;
+        Some(match error.retry_after() {
+            Some(_) => error.with_retry_after(end.soonest_after(now)),
+            None => error,
+        })
+    }
 }

@@ -59,6 +59,12 @@ impl Moment {
         now.monotonic >= self.monotonic || now.wall >= self.wall
     }
 
+    /// How long until it comes, by the clock on which it comes first.
+    pub(crate) fn soonest_after(self, now: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_sub(now.monotonic);
+        monotonic.min(self.wall.saturating_sub(now.wall))
+    }
+
     /// On each clock the earlier of the two.
     pub(crate) fn earlier_of(self, other: Self) -> Self {
         Self {
