@@ -128,17 +128,12 @@ impl Recheck {
     }
 
     pub(crate) fn is_due(self, now: Moment) -> bool {
-        has_come(self.behind(), now)
+        self.behind().has_come(now)
     }
 
     pub(crate) fn is_overdue(self, now: Moment) -> bool {
-        has_come(self.overdue, now)
+        self.overdue.has_come(now)
     }
-}
-
-/// By either clock, as with the ages.
-fn has_come(moment: Moment, now: Moment) -> bool {
-    now.monotonic >= moment.monotonic || now.wall >= moment.wall
 }
 
 impl Issued {

@@ -1,7 +1,5 @@
 //! Failures that are remembered: until when nothing is tried, and what callers hear meanwhile (B6).
 
-use std::time::Duration;
-
 use crate::clock::{Moment, system_time};
 use crate::error::Error;
 use crate::schedule::dry_pause;
@@ -14,8 +12,8 @@ pub(crate) struct BackOff(Option<Box<Failed>>);
 #[derive(Debug)]
 struct Failed {
     times: u32,
-    /// Of the monotonic clock.
-    not_before: Duration,
+    /// By either clock: a machine that was suspended does not wait for an hour that has passed.
+    not_before: Moment,
     error: Error,
 }
 
@@ -27,15 +25,26 @@ impl BackOff {
         let error = error.with_retry_at(system_time(now.wall + pause));
         self.0 = Some(Box::new(Failed {
             times: before.saturating_add(1),
-            not_before: now.monotonic + pause,
+            not_before: now.later(pause),
             error: error.clone(),
         }));
         error
     }
 
     /// The error that still stands at `now`.
-    pub(crate) fn standing(&self, now: Duration) -> Option<&Error> {
+    pub(crate) fn standing(&self, now: Moment) -> Option<&Error> {
         let failed = self.0.as_ref()?;
-        (now < failed.not_before).then_some(&failed.error)
+        (!failed.not_before.has_come(now)).then_some(&failed.error)
+    }
+
+    /// The same for whoever counts a pause from `now`: of the one that the server asked for there is
+    /// only so much left.
+    pub(crate) fn rest(&self, now: Moment) -> Option<Error> {
+        let error = self.standing(now)?.clone();
+        let end = self.0.as_ref()?.not_before;
+        Some(match error.retry_after() {
+            Some(_) => error.with_retry_after(end.soonest_after(now)),
+            None => error,
+        })
     }
 }

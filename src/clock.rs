@@ -54,6 +54,17 @@ impl Moment {
         }
     }
 
+    /// Whether it has come at `now`: if either clock says so, as with the ages of a token (B8).
+    pub(crate) fn has_come(self, now: Self) -> bool {
+        now.monotonic >= self.monotonic || now.wall >= self.wall
+    }
+
+    /// How long until it comes, by the clock on which it comes first.
+    pub(crate) fn soonest_after(self, now: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_sub(now.monotonic);
+        monotonic.min(self.wall.saturating_sub(now.wall))
+    }
+
     /// On each clock the earlier of the two.
     pub(crate) fn earlier_of(self, other: Self) -> Self {
         Self {

@@ -274,6 +274,15 @@ impl Error {
         .change(|report| report.outdated = true)
     }
 
+    /// The answer to a refresh token was lost, and sending it again might end access tokens that are
+    /// still good (E3).
+    pub(crate) fn answer_lost() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            "the answer to the refresh token was lost; it is sent again when the access token has expired",
+        )
+    }
+
     /// Whether another look will tell more.
     pub(crate) fn is_outdated(&self) -> bool {
         self.0.outdated

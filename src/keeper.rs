@@ -174,11 +174,12 @@ impl Keeper {
                 (Some(Ok(_)), _) if ask_again => {}
                 // The user signed in again while the flight was under way.
                 (Some(Err(error)), None) if error.is_outdated() => superseded = Some(error),
-                (Some(Ok(token)), _) => {
+                (Some(Ok(token)), present) => {
                     let token = token.issued().clone();
                     if is_too_short(&token, demand, now) {
+                        let is_new = present.is_none_or(|old| old.generation != token.generation);
                         // Another process had got it; this call may still ask for a longer one.
-                        if token.plan.asked.wall < began.wall && !asked_for_longer {
+                        if is_new && token.plan.asked.wall < began.wall && !asked_for_longer {
                             asked_for_longer = true;
                             continue;
                         }

@@ -167,7 +167,8 @@ impl fmt::Debug for StoredRecord {
 
 type Answer<'store, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'store>>;
 
-/// The boxed twin of [`TokenStore`], so that no public type has a type parameter.
+/// The boxed twin of [`TokenStore`], so that no public type has a type parameter. It does nothing
+/// before it is awaited, so that a call which panics at once panics where that is caught.
 pub(crate) trait AnyStore: Send + Sync {
     fn load<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>>;
     fn save<'store>(
@@ -192,7 +193,7 @@ pub(crate) trait AnyStore: Send + Sync {
 
 impl<S: TokenStore> AnyStore for S {
     fn load<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>> {
-        Box::pin(TokenStore::load(self, key))
+        Box::pin(async move { TokenStore::load(self, key).await })
     }
 
     fn save<'store>(
@@ -202,11 +203,11 @@ impl<S: TokenStore> AnyStore for S {
         expected: Option<Version>,
         keep_for: Duration,
     ) -> Answer<'store, bool> {
-        Box::pin(TokenStore::save(self, key, record, expected, keep_for))
+        Box::pin(async move { TokenStore::save(self, key, record, expected, keep_for).await })
     }
 
     fn remove<'store>(&'store self, key: &'store StoreKey) -> Answer<'store, Option<StoredRecord>> {
-        Box::pin(TokenStore::remove(self, key))
+        Box::pin(async move { TokenStore::remove(self, key).await })
     }
 
     fn lease<'store>(
@@ -214,7 +215,7 @@ impl<S: TokenStore> AnyStore for S {
         key: &'store StoreKey,
         lease: &'store Lease,
     ) -> Answer<'store, bool> {
-        Box::pin(TokenStore::lease(self, key, lease))
+        Box::pin(async move { TokenStore::lease(self, key, lease).await })
     }
 
     fn release<'store>(
@@ -222,7 +223,7 @@ impl<S: TokenStore> AnyStore for S {
         key: &'store StoreKey,
         lease: &'store Lease,
     ) -> Answer<'store, ()> {
-        Box::pin(TokenStore::release(self, key, lease))
+        Box::pin(async move { TokenStore::release(self, key, lease).await })
     }
 }
 

@@ -425,6 +425,20 @@ async fn a_minimum_lifetime_costs_one_flight_for_a_token_and_not_for_a_call() {
 }
 
 #[tokio::test]
+async fn a_server_that_repeats_its_token_is_asked_once_for_a_longer_lifetime_too() {
+    // B9, B7
+    let (clock, issuer, source) = warm().await;
+    clock.advance(secs(100.0));
+    issuer.always(TokenResponse::bearer("token-1").expires_in(secs(500.0)));
+    let longer = TokenOptions::new().minimum_lifetime(secs(550.0));
+    for _ in 0..10 {
+        let present = token_with(&source, longer.clone()).await;
+        assert_eq!(present.as_deref(), Ok("token-1"));
+    }
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
 async fn the_wait_for_a_longer_lifetime_ends_while_the_present_token_is_good() {
     // B9
     let (clock, issuer, source) = warm_for(60.0).await;
@@ -542,6 +556,29 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
     clock.advance(secs(0.1));
     assert_eq!(soon(waiting).await.unwrap(), Err(ErrorKind::Timeout));
     assert!(!late.is_finished());
+}
+
+#[tokio::test]
+async fn a_machine_that_was_suspended_does_not_wait_for_a_moment_that_has_passed() {
+    // B6, B8
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.lifetime(7200.0).source(&clock);
+    issuer.then(failure().with_retry_after(secs(3600.0)));
+    token(&source).await.unwrap_err();
+    clock.suspend(secs(3599.0));
+    let error = source.token().await.unwrap_err();
+    assert!(error.retry_at().is_some_and(|at| at > clock.system_time()));
+    clock.suspend(secs(1.0));
+    assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
+    // And where there is a token that is still good, but refused.
+    issuer.then(failure().with_retry_after(secs(3600.0)));
+    source.refuse(&source.token().await.unwrap());
+    for _ in 0..2 {
+        assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
+    }
+    assert_eq!(issuer.requests(), 3);
+    clock.suspend(secs(3600.0));
+    assert_eq!(token(&source).await.as_deref(), Ok("token-4"));
 }
 
 #[tokio::test]

@@ -297,6 +297,38 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again_before_the_expi
 }
 
 #[tokio::test]
+async fn a_refresh_token_whose_answer_was_lost_is_not_sent_for_another_scope_either() {
+    // E3, A6: a server that takes it for stolen ends the access tokens of all scopes.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let source = refreshing(&server, &clock).build().unwrap();
+    source.token().await.unwrap();
+    server.then(Answer::Cut).hold();
+    clock.advance(secs(480.0));
+    source.token().await.unwrap();
+    server.until_held(1).await;
+    // One call waits for its turn while the answer gets lost, and another one comes after that.
+    let read = TokenOptions::new().scope("read");
+    let waiting = tokio::spawn({
+        let (source, read) = (source.clone(), read.clone());
+        async move { source.token_with(&read).await.map(drop) }
+    });
+    soon(clock.until_timers(2)).await;
+    server.release();
+    let error = soon(waiting).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    clock.advance(secs(1.0));
+    source.token_with(&read).await.unwrap_err();
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
+    assert_eq!(server.token_requests(), 2);
+    // There is nothing to protect any more when it has expired.
+    clock.advance(secs(119.0));
+    let token = soon(source.token_with(&read)).await.unwrap();
+    assert_eq!(token.expose(), "access-2");
+    assert_eq!(server.reuses(), 0);
+}
+
+#[tokio::test]
 async fn after_a_lost_answer_a_refused_access_token_is_nothing_to_protect() {
     // E3: where the server ended it with the refresh, nobody would get through before its expiry.
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());

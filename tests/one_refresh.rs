@@ -5,7 +5,9 @@ mod support;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use reqwest_bearer::{Error, ErrorKind, TestClock, TokenOptions, TokenResponse, TokenSource};
+use reqwest_bearer::{
+    Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
+};
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::issuer::{Answer, Issuer, failure};
@@ -277,6 +279,39 @@ async fn a_refusal_of_a_token_that_is_kept_no_more_costs_no_other_its_place() {
     source.refuse(&left);
     source.token_with(&scope("b")).await.unwrap();
     assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn an_idle_token_leaves_an_hour_after_its_expiry_although_there_is_room() {
+    // F9: it is looked for while others come.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let (told, mut reasons) = tokio::sync::mpsc::unbounded_channel();
+    let source = issuer
+        .builder(&clock)
+        .on_event(move |event| {
+            if let Event::TokenRequest { reason, .. } = event {
+                told.send(*reason).unwrap();
+            }
+        })
+        .build()
+        .unwrap();
+    source.token_with(&scope("idle")).await.unwrap();
+    clock.advance(secs(3000.0));
+    source.token_with(&scope("recent")).await.unwrap();
+    clock.advance(secs(1201.0));
+    for number in 0..1_000 {
+        let other = scope(&format!("s{number}"));
+        source.token_with(&other).await.unwrap();
+        reasons.recv().await.unwrap();
+    }
+    for (name, expected) in [
+        ("idle", RefreshReason::None),
+        ("recent", RefreshReason::Expired),
+    ] {
+        while reasons.try_recv().is_ok() {}
+        source.token_with(&scope(name)).await.unwrap();
+        assert_eq!(reasons.recv().await, Some(expected), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

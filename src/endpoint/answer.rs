@@ -174,7 +174,7 @@ fn read_object(body: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// Servers on .NET have been seen to begin with a byte order mark.
-fn without_mark(body: &[u8]) -> &[u8] {
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 

@@ -84,8 +84,8 @@ impl Discovery {
         {
             return Next::Now(Ok(document.clone()));
         }
-        if let Some(error) = state.failed.standing(now.monotonic) {
-            return Next::Now(state.in_place_of(error.clone()));
+        if let Some(error) = state.failed.rest(now) {
+            return Next::Now(state.in_place_of(error));
         }
         if let Some(fetch) = &state.fetch
             && fetch.is_under_way()

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
@@ -30,7 +31,8 @@ pub(crate) struct Document {
 struct Members {
     issuer: Option<String>,
     token_endpoint: Option<String>,
-    revocation_endpoint: Option<String>,
+    /// Tokens can be had without it, so whatever is no text is none.
+    revocation_endpoint: Option<Value>,
 }
 
 /// What one place said.
@@ -103,11 +105,12 @@ impl Issuer {
                 None => error,
             });
         }
+        let body = answer::without_mark(&answer.body);
         // Single-page applications answer every path with 200 and their HTML.
-        if !answer.status.is_success() || !is_object(&answer.body) {
+        if !answer.status.is_success() || !is_object(body) {
             return Ok(Look::Nothing(answer.status));
         }
-        parse_document(&self.text, &answer.body, self.plain_http).map(Look::Found)
+        parse_document(&self.text, body, self.plain_http).map(Look::Found)
     }
 }
 
@@ -135,10 +138,12 @@ pub(crate) fn parse_document(
         .ok_or_else(|| fault("names no token endpoint"))?;
     let token_endpoint = address::check(&token_endpoint, plain_http)
         .map_err(|problem| fault(&format!("names a token endpoint that {problem}")))?;
-    // Tokens can be had without it, so a bad one counts as none.
-    let revocation_endpoint = members
-        .revocation_endpoint
-        .and_then(|url| address::check(&url, plain_http).ok());
+    let revocation_endpoint = members.revocation_endpoint;
+    // A bad one counts as none, too.
+    let revocation_endpoint = revocation_endpoint
+        .as_ref()
+        .and_then(Value::as_str)
+        .and_then(|url| address::check(url, plain_http).ok());
     Ok(Document {
         token_endpoint,
         revocation_endpoint,

@@ -10,6 +10,8 @@ use crate::grant::{Grant, GrantRequest};
 use crate::secret::Secret;
 use crate::token::{TokenResponse, bearer_header};
 
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// The token in a file, such as a projected service account token of Kubernetes.
 ///
 /// It is read again at intervals, and when an API refuses the token.
@@ -31,11 +33,12 @@ impl TokenFile {
 
     /// How long a token is used before the file is read again. The reading happens behind a
     /// request that is sent with the present token. Kubernetes replaces a token of one hour after
-    /// 48 minutes, so there is time.
+    /// 48 minutes, so there is time. With an interval of nothing it is read behind each request.
     /// Default: 60 s.
     #[must_use]
     pub fn reread_after(mut self, interval: Duration) -> Self {
-        self.reread_after = interval;
+        // A hint of nothing would be none: a server that sends one says nothing by it.
+        self.reread_after = interval.max(SHORTEST);
         self
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::access_token::Issued;
+use crate::clock::Moment;
 use crate::keeper::Keeper;
 use crate::keeper::record::Record;
 use crate::keeper::slot::Slot;
@@ -58,6 +60,15 @@ impl Account {
         let narrowed = self.narrowed();
         let others = narrowed.iter().filter_map(Weak::upgrade);
         [primary].into_iter().chain(others).collect()
+    }
+
+    /// Whether one of its tokens is good: neither expired nor refused. `primary` as above.
+    pub(crate) fn has_good_token(&self, primary: Arc<Slot>, now: Moment) -> bool {
+        self.slots(primary).iter().any(|slot| {
+            let present = slot.peek();
+            let good = |token: &Arc<Issued>| token.is_usable(now) && !token.standing.is_refused();
+            present.as_ref().is_some_and(good)
+        })
     }
 
     /// What is under way from now on belongs to another epoch.

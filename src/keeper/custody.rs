@@ -28,7 +28,8 @@ impl<'flight> Custody<'flight> {
     ) -> Result<Option<Secret>, Error> {
         match self {
             Self::Own { turn } => slot.account.record.to_spend(turn).await,
-            Self::Unstored | Self::Stored(_) => slot.account.record.refresh_token(),
+            Self::Unstored => slot.account.record.refresh_token(),
+            Self::Stored(transaction) => transaction.refresh_token(),
         }
     }
 

@@ -88,8 +88,12 @@ impl Keeper {
         {
             return decision;
         }
+        // First the store, then the refresh: whoever has not been here for long may have signed out.
+        let unseen = token.recheck.is_some_and(|recheck| recheck.is_overdue(now))
+            && (ledger.is_check || ledger.flight().is_none());
         match token.age(now) {
             Age::Fresh | Age::Expired => self.checked(call, &mut ledger, token),
+            _ if unseen => self.checked(call, &mut ledger, token),
             Age::Soft => self.soft(call, &mut ledger, token),
             Age::Hard => self.hard(call, &mut ledger, token),
         }
@@ -103,9 +107,8 @@ impl Keeper {
         ledger: &mut Ledger,
         reason: RefreshReason,
     ) -> Decision {
-        let now = call.now.monotonic;
         if ledger.flight().is_none()
-            && let Some(error) = ledger.known_failure(now).cloned()
+            && let Some(error) = ledger.known_failure(call.now).cloned()
         {
             return self.look_around(call, ledger, error);
         }
@@ -268,8 +271,9 @@ impl Keeper {
             Ok(flight) if recheck.is_overdue(call.now) => Decision::Join {
                 flight,
                 patience: call.demand.within.min(until_exit(&token, call.now)),
+                // If the session lives on, its token may be due to be refreshed.
+                ask_again: token.age(call.now) != Age::Fresh,
                 fallback: Some(token),
-                ask_again: false,
             },
             Ok(_) => Decision::Use(Served::as_wanted(token)),
             Err(error) => Decision::Use(Served::instead(token, error)),
@@ -279,8 +283,7 @@ impl Keeper {
     /// Whether a token may be refreshed ahead of its expiry: not while the server asks us to wait,
     /// and not if that would risk the present token (E3).
     fn may_go_ahead(&self, call: Call<'_>, ledger: &Ledger) -> bool {
-        ledger.told_to_wait(call.now.monotonic).is_none()
-            && !call.slot.account.record.is_answer_lost()
+        ledger.told_to_wait(call.now).is_none() && !call.slot.account.record.is_answer_lost()
     }
 
     /// Whether a token request may be made although the present token would still do: not while a
@@ -288,10 +291,7 @@ impl Keeper {
     fn may_spend(&self, call: Call<'_>, ledger: &Ledger) -> Result<(), Error> {
         may_ask(ledger, call.now)?;
         if call.slot.account.record.is_answer_lost() {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the answer to the refresh token was lost; it is sent again when the access token has expired",
-            ));
+            return Err(Error::answer_lost());
         }
         Ok(())
     }
@@ -332,8 +332,8 @@ fn until_exit(token: &Issued, now: Moment) -> Duration {
 
 /// Whether no failed token request is being waited out.
 pub(crate) fn may_ask(ledger: &Ledger, now: Moment) -> Result<(), Error> {
-    let known = ledger.urgent.standing(now.monotonic);
-    match known.or_else(|| ledger.told_to_wait(now.monotonic)) {
+    let known = ledger.urgent.standing(now);
+    match known.or_else(|| ledger.told_to_wait(now)) {
         Some(error) => Err(error.clone()),
         None => Ok(()),
     }

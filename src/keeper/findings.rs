@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::Error;
 use crate::keeper::Keeper;
 use crate::keeper::refresh::Arrival;
 use crate::keeper::slot::Slot;
@@ -160,12 +160,6 @@ impl Keeper {
         if self.is_forgiven(kept) || !protects || errand.reason == RefreshReason::Refusal {
             return None;
         }
-        Some(
-            Error::new(
-                ErrorKind::Unavailable,
-                "the answer to the refresh token was lost; it is sent again when the access token has expired",
-            )
-            .delivery(Delivery::Answered),
-        )
+        Some(Error::answer_lost())
     }
 }

@@ -171,21 +171,18 @@ impl Keeper {
             .kept
             .as_ref()
             .and_then(|kept| self.held_back(kept, errand));
-        let Errand {
-            slot, key, reason, ..
-        } = errand;
-        let transaction = Transaction::new(self, vault, slot, key, tenancy, found);
+        let transaction = Transaction::new(self, vault, errand, tenancy, found);
         if let Some(error) = held_back {
             return Err(error);
         }
-        self.ask(slot, reason, Custody::Stored(Box::new(transaction)))
-            .await
+        let custody = Custody::Stored(Box::new(transaction));
+        self.ask(errand.slot, errand.reason, custody).await
     }
 
     /// Another process has the lease: its token is taken as soon as it is there.
     async fn wait_for_the_other(&self, errand: Errand<'_>) -> Result<(), Error> {
         let waited = self.clock.now().waited_since(errand.began);
-        if waited > self.settings.refresh_timeout + LEASE_GRACE {
+        if waited > self.settings.refresh_timeout.saturating_add(LEASE_GRACE) {
             return Err(Error::new(
                 ErrorKind::Timeout,
                 "another process is refreshing the token, and has not come to an end",

@@ -80,7 +80,7 @@ impl Keeper {
         let blind_for = ledger.blind_until.saturating_sub(now.monotonic);
         // A store that is down is no reason to take a good token away (F4).
         let Some(present) = slot.present().filter(|token| token.is_usable(now)) else {
-            let known = ledger.known_failure(now.monotonic).cloned();
+            let known = ledger.known_failure(now).cloned();
             return Err(known.unwrap_or_else(Error::outdated));
         };
         let mut token = (*present).clone();
@@ -265,22 +265,23 @@ impl Keeper {
     }
 
     fn note_failure(&self, slot: &Slot, ledger: &mut Ledger, error: Error) -> Error {
+        let now = self.clock.now();
+        let present = slot.present().filter(|token| token.is_usable(now));
+        if let Some(token) = &present {
+            self.note_in_vain(ledger, token, now);
+        }
         // Nobody has to be spared who was not asked; and a user may sign in at any moment, through
-        // another process.
+        // another process. Only ahead of the expiry the pauses hold: what the store says of a good
+        // token, it is asked often enough.
         if error.asked_nobody() && self.vault.is_some() {
             return error;
         }
-        let now = self.clock.now();
-        let floor = error.retry_after().map(|pause| now.monotonic + pause);
-        let present = slot.present();
-        let error = match &present {
-            Some(token) if token.is_usable(now) => {
-                self.note_in_vain(ledger, token, now);
-                ledger.urgent.fail(now, error)
-            }
-            _ => ledger.dry.fail(now, error),
+        let floor = error.retry_after().map(|pause| now.later(pause));
+        let error = match present {
+            Some(_) => ledger.urgent.fail(now, error),
+            None => ledger.dry.fail(now, error),
         };
-        ledger.floor = floor.map(|until| (until, error.clone()));
+        ledger.floor = floor.map(|until| Box::new((until, error.clone())));
         error
     }
 }

@@ -57,7 +57,15 @@ impl Keeper {
         slot: &Slot,
         reason: RefreshReason,
     ) -> Result<Arrival, Error> {
-        self.ask(slot, reason, Custody::Own { turn: None }).await
+        let account = &slot.account;
+        let mut turn = None;
+        let spends = account.record.to_spend(&mut turn).await?.is_some();
+        // Looked at when it is this flight's turn: the one before may have lost the answer.
+        let risks = spends && account.record.is_answer_lost() && reason != RefreshReason::Refusal;
+        if risks && account.has_good_token(self.primary.clone(), self.clock.now()) {
+            return Err(Error::answer_lost());
+        }
+        self.ask(slot, reason, Custody::Own { turn }).await
     }
 
     /// Asks the authorization server, and brings what comes to where it is safe.

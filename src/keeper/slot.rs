@@ -8,6 +8,7 @@ use arc_swap::{ArcSwapOption, Guard as Loaded};
 
 use crate::access_token::{AccessToken, Issued};
 use crate::back_off::BackOff;
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::flight::Flight;
 use crate::keeper::account::Account;
@@ -97,7 +98,7 @@ impl Slot {
     }
 }
 
-/// What happened to one key. Times are of the monotonic clock.
+/// What happened to one key. Times that are no moments are of the monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) flight: Option<Flight<Outcome>>,
@@ -112,7 +113,7 @@ pub(crate) struct Ledger {
     /// has refused it, or the caller asked for another.
     pub(crate) urgent: BackOff,
     /// The server asked not to be asked before (`Retry-After`), and what it said.
-    pub(crate) floor: Option<(Duration, Error)>,
+    pub(crate) floor: Option<Box<(Moment, Error)>>,
     /// The store could not be asked a moment ago whether a failure still stands.
     pub(crate) blind_until: Duration,
     pub(crate) guard: Guard,
@@ -168,14 +169,14 @@ impl Ledger {
     }
 
     /// Why nobody is asked for a token at present, where there is none.
-    pub(crate) fn known_failure(&self, now: Duration) -> Option<&Error> {
+    pub(crate) fn known_failure(&self, now: Moment) -> Option<&Error> {
         self.dry.standing(now).or_else(|| self.told_to_wait(now))
     }
 
     /// What the server said when it asked not to be asked before a moment that is still to come.
-    pub(crate) fn told_to_wait(&self, now: Duration) -> Option<&Error> {
-        let (until, error) = self.floor.as_ref()?;
-        (now < *until).then_some(error)
+    pub(crate) fn told_to_wait(&self, now: Moment) -> Option<&Error> {
+        let (until, error) = self.floor.as_deref()?;
+        (!until.has_come(now)).then_some(error)
     }
 }
 

@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::keeper::Keeper;
+use crate::keeper::findings::Errand;
 use crate::keeper::rescue::Unsaved;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken};
+use crate::secret::Secret;
 use crate::store::{StoreKey, Version};
 use crate::token::{Lifetime, TokenResponse};
 
@@ -25,6 +27,8 @@ pub(crate) struct Transaction<'flight> {
     pub(crate) slot: &'flight Arc<Slot>,
     pub(crate) key: StoreKey,
     pub(crate) tenancy: Arc<Tenancy>,
+    /// The epoch of the account at the start of the flight.
+    epoch: u32,
     kept: Kept,
     version: Option<Version>,
     /// Whether this flight has said in the record that it sends the refresh token.
@@ -35,11 +39,13 @@ impl<'flight> Transaction<'flight> {
     pub(crate) fn new(
         keeper: &'flight Arc<Keeper>,
         vault: &'flight Arc<Vault>,
-        slot: &'flight Arc<Slot>,
-        key: StoreKey,
+        errand: Errand<'flight>,
         tenancy: Arc<Tenancy>,
         found: Found,
     ) -> Self {
+        let Errand {
+            slot, key, epoch, ..
+        } = errand;
         slot.account.record.resume(&found);
         Self {
             keeper,
@@ -47,22 +53,42 @@ impl<'flight> Transaction<'flight> {
             slot,
             key,
             tenancy,
+            epoch,
             kept: found.kept.unwrap_or_default(),
             version: found.version,
             is_marked: false,
         }
     }
 
+    /// The refresh token of the session that the flight began with.
+    ///
+    /// # Errors
+    /// If the user has signed in again or out since: what is in memory now, if anything is, is
+    /// another session's.
+    pub(crate) fn refresh_token(&self) -> Result<Option<Secret>, Error> {
+        let account = &self.slot.account;
+        let refresh_token = account.record.refresh_token();
+        // Asked afterwards: the epoch ends before the tokens are exchanged.
+        if account.epoch() != self.epoch {
+            return Err(Error::outdated());
+        }
+        refresh_token
+    }
+
     /// Marks a refresh token that is about to be spent: if this process ends before it has written
     /// what came of it, the others know that it may be spent already (E3, F6).
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
         let record = &self.slot.account.record;
-        if spends && !self.is_marked {
-            // Also where there is a mark: its version is known to whoever sent nothing after it.
+        if spends {
+            // Also where there is a mark: its version is known to whoever sent nothing after it. And
+            // for each attempt: in between the lease may have run out, and somebody else have spent
+            // the refresh token, although the store gives the lease back by now.
             self.kept.away_since.get_or_insert(self.vault.now());
             self.kept.answer_lost = false;
             let version = Version::random()?;
-            record.about_to_send(version);
+            if !self.is_marked {
+                record.about_to_send(version);
+            }
             if !self.write_as(version).await? {
                 return Err(Error::outdated());
             }

@@ -21,10 +21,7 @@ impl TokenStatus {
     pub(crate) fn of(slot: &Slot, now: Moment) -> Self {
         let present = slot.present();
         let ledger = slot.ledger();
-        let failure = ledger
-            .dry
-            .standing(now.monotonic)
-            .or(ledger.urgent.standing(now.monotonic));
+        let failure = ledger.dry.standing(now).or(ledger.urgent.standing(now));
         Self {
             usable: present.as_ref().is_some_and(|token| token.is_usable(now)),
             refused: present

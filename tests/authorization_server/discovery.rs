@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest_bearer::{
-    ClientAuthentication, ErrorKind, Secret, TestClock, TokenEndpoint, TokenKind,
+    ClientAuthentication, ClientCredentials, ErrorKind, Secret, TestClock, TokenEndpoint,
+    TokenKind, TokenOptions, TokenSource,
 };
 use serde_json::json;
 use wiremock::matchers::{method, path};
@@ -138,6 +139,30 @@ async fn a_page_for_every_path_does_not_hide_the_second_place() {
     tokens_at(&server, "/token").await;
     let endpoint = discovering(&server.uri(), &TestClock::new());
     assert!(endpoint.request_token(request()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_document_is_read_behind_a_byte_order_mark_and_whatever_stands_for_a_revocation_endpoint()
+{
+    // E7: token answers are read like that as well.
+    for (mark, revocation) in [
+        ("\u{feff}", json!(null)),
+        ("", json!(false)),
+        ("", json!([])),
+    ] {
+        let server = MockServer::start().await;
+        let document = json!({
+            "issuer": server.uri(),
+            "token_endpoint": format!("{}/token", server.uri()),
+            "revocation_endpoint": revocation,
+        });
+        let document = ResponseTemplate::new(200).set_body_string(format!("{mark}{document}"));
+        mount(&server, OPENID, document).await;
+        tokens_at(&server, "/token").await;
+        let endpoint = discovering(&server.uri(), &TestClock::new());
+        let answer = endpoint.request_token(request()).await;
+        assert!(answer.is_ok(), "{mark:?} {revocation}: {answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -441,6 +466,33 @@ async fn a_retry_after_is_the_least_pause_of_a_discovery() {
     clock.advance(Duration::from_millis(1));
     assert!(endpoint.request_token(request()).await.is_err());
     assert_eq!(received(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_retry_after_does_not_begin_anew_for_a_token_that_is_asked_for_later() {
+    // B6, E7
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "600");
+    Mock::given(method("GET"))
+        .and(path(OPENID))
+        .respond_with(busy)
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    document_at(&server, OPENID, &server.uri(), "/token").await;
+    tokens_at(&server, "/token").await;
+    let clock = TestClock::new();
+    let grant = ClientCredentials::new(discovering(&server.uri(), &clock));
+    let source = TokenSource::builder(grant).clock(&clock).build();
+    let source = source.expect("settings");
+    source.token().await.expect_err("busy");
+    clock.advance(Duration::from_secs(590));
+    let later = TokenOptions::new().scope("later");
+    let error = source.token_with(&later).await.expect_err("still busy");
+    let left = Duration::from_secs(10);
+    assert_eq!(error.retry_at(), Some(clock.system_time() + left));
+    clock.advance(left);
+    source.token_with(&later).await.expect("a token");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind,
     Grant, GrantFn, GrantRequest, RefreshTokenGrant, Secret, TestClock, TokenEndpoint, TokenFile,
-    TokenParameters, TokenResponse, TokenSet,
+    TokenParameters, TokenResponse, TokenSet, TokenSource,
 };
 use serde_json::json;
 use wiremock::ResponseTemplate;
@@ -193,6 +193,30 @@ async fn a_token_file_is_read_each_time() {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(!format!("{error} {error:?}").contains("ary"), "{error:?}");
     }
+    std::fs::remove_file(&path).expect("a file");
+}
+
+#[tokio::test]
+async fn a_token_file_without_an_interval_is_read_again_behind_each_request() {
+    // B10, E4
+    let name = format!("reqwest-bearer-token-anew-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let clock = TestClock::new();
+    let source = TokenSource::builder(TokenFile::new(&path).reread_after(Duration::ZERO))
+        .clock(&clock)
+        .build()
+        .expect("a source");
+    std::fs::write(&path, "one").expect("a file");
+    source.token().await.expect("a token");
+    std::fs::write(&path, "two").expect("a file");
+    clock.advance(Duration::from_secs(1));
+    let present = source.token().await.expect("a token");
+    assert_eq!(present.expose(), "one");
+    while source.status().is_refreshing() {
+        tokio::task::yield_now().await;
+    }
+    let next = source.token().await.expect("a token");
+    assert_eq!(next.expose(), "two");
     std::fs::remove_file(&path).expect("a file");
 }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest_bearer::{ClientAuthentication, RefreshTokenGrant, TokenEndpoint, TokenSet};
+use reqwest_bearer::{
+    ClientAuthentication, RefreshTokenGrant, TokenEndpoint, TokenEndpointBuilder, TokenSet,
+};
 use serde_json::json;
 use tokio::sync::{Barrier, Semaphore, watch};
 
@@ -80,12 +82,19 @@ impl Login {
     }
 
     pub(crate) fn endpoint(&self) -> TokenEndpoint {
+        self.endpoint_with(|builder| builder)
+    }
+
+    /// The same with settings.
+    pub(crate) fn endpoint_with(
+        &self,
+        set: impl FnOnce(TokenEndpointBuilder) -> TokenEndpointBuilder,
+    ) -> TokenEndpoint {
         let client = ClientAuthentication::client_secret_basic("client", "secret");
-        TokenEndpoint::builder(client)
+        let builder = TokenEndpoint::builder(client)
             .token_url(format!("{}/token", self.http.url()))
-            .revocation_url(format!("{}/revoke", self.http.url()))
-            .build()
-            .unwrap()
+            .revocation_url(format!("{}/revoke", self.http.url()));
+        set(builder).build().unwrap()
     }
 
     pub(crate) fn grant(&self) -> RefreshTokenGrant {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, RefreshReason, TokenOptions, TokenSet, TokenSource};
+use reqwest_bearer::{
+    ErrorKind, Event, RefreshReason, RefreshTokenGrant, Subject, TokenOptions, TokenSet,
+    TokenSource,
+};
 use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
@@ -284,6 +287,101 @@ async fn a_process_that_was_stopped_before_it_sent_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_back() {
+    // F3, A6: somebody else may have spent the refresh token in between.
+    let world = World::new().await;
+    let other = world.process();
+    let alice = world.sign_in(&other, "alice").await;
+    let bob = world.sign_in(&other, "bob").await;
+    world.advance(601);
+    let way = world.store.another_way();
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    let minutes = Duration::from_secs(100);
+    let cut_off = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+        .store(way.clone())
+        .clock(&world.clock)
+        .jitter(0.0)
+        .attempt_timeout(Duration::from_secs(25))
+        .refresh_timeout(minutes)
+        .wait_at_most(minutes)
+        .on_event(move |event| {
+            if let Event::TokenRequest { .. } = event {
+                let _ = told.send(());
+            }
+        })
+        .build()
+        .unwrap();
+    let asking = |source: &TokenSource, user: &Subject| {
+        let (source, user) = (source.clone(), user.clone());
+        tokio::spawn(async move { token(&source, &user).await })
+    };
+    let step = async |millis: u64| {
+        world.clock.advance(Duration::from_millis(millis));
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Alice's flight is turned away, and queues behind bob's before its next attempt.
+    world.login.then(Answer::Reply(Reply::new(503)));
+    let waiting = asking(&cut_off, &alice);
+    soon(ended.recv()).await.unwrap();
+    world.login.hold();
+    let _hanging = asking(&cut_off, &bob);
+    world.login.until_held(1).await;
+    world.login.hold();
+    world.login.release();
+    step(200).await;
+    // Its lease runs out while it cannot reach the store, and the other process goes on.
+    way.be(Mode::Down);
+    for _ in 0..12 {
+        step(1_000).await;
+    }
+    let theirs = asking(&other, &alice);
+    soon(async {
+        while !theirs.is_finished() {
+            if world.login.token_requests() == 2 {
+                step(50).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let theirs = theirs.await.unwrap().unwrap();
+    // The store is back and gives it the lease, before bob's attempt is over and it is its turn.
+    way.be(Mode::Well);
+    for _ in 0..9 {
+        step(1_000).await;
+    }
+    assert_eq!(soon(waiting).await.unwrap().unwrap(), theirs);
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_source_without_limits_waits_for_another_process_too() {
+    // F3, E2: all that is long is as good as no limit.
+    let world = World::new().await;
+    let patient = || {
+        let builder = world.builder().refresh_timeout(Duration::MAX);
+        let builder = builder.attempt_timeout(Duration::MAX);
+        builder.wait_at_most(Duration::MAX).build().unwrap()
+    };
+    let (one, other) = (patient(), patient());
+    let alice = world.sign_in(&one, "alice").await;
+    let first = world.refresh_under_way(&one, &alice).await;
+    let second = tokio::spawn({
+        let alice = alice.clone();
+        async move { token(&other, &alice).await }
+    });
+    world.store.until_calls(Call::Lease, 2).await;
+    soon(world.clock.until_timers(5)).await;
+    world.login.release();
+    assert_eq!(soon(first).await.unwrap().unwrap(), "access-alice-2");
+    world.clock.advance(Duration::from_millis(250));
+    assert_eq!(soon(second).await.unwrap().unwrap(), "access-alice-2");
+}
+
+#[tokio::test]
 async fn a_sign_out_by_another_process_is_noticed_within_a_minute() {
     // F-bound: F3, F10
     let world = World::new().await;
@@ -323,6 +421,49 @@ async fn whoever_comes_after_a_minute_is_not_given_a_token_of_one_who_signed_out
     let reason = reqwest_bearer::Error::find_in(&error).unwrap();
     assert_eq!(reason.kind(), ErrorKind::SignInRequired);
     assert_eq!(world.api.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_comes_after_a_minute_waits_for_the_store_also_when_the_token_is_about_to_expire() {
+    // F10, B3, B4: in the soft window and in the hard one.
+    for (last_call, idle) in [(410, 90), (505, 75)] {
+        let world = World::new().await;
+        let (one, other) = (world.process(), world.process());
+        let alice = world.sign_in(&one, "alice").await;
+        world.advance(last_call);
+        token(&other, &alice).await.unwrap();
+        crate::until_landed(&other, &alice).await;
+        soon(one.sign_out(&alice)).await.unwrap();
+        world.advance(idle);
+        world.store.hold(Call::Load);
+        let calls = [(); 2].map(|()| {
+            let (other, alice) = (other.clone(), alice.clone());
+            tokio::spawn(async move { kind(&other, &alice).await })
+        });
+        world.store.until_held(1).await;
+        world.clock.advance(Duration::from_millis(300));
+        world.store.release();
+        for call in calls {
+            assert_eq!(soon(call).await.unwrap(), ErrorKind::SignInRequired);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_comes_seldom_is_refreshed_ahead_of_the_expiry_all_the_same() {
+    // B3, F10: the look into the store takes the place of no refresh.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.advance(410);
+    token(&users, &alice).await.unwrap();
+    crate::until_landed(&users, &alice).await;
+    world.advance(90);
+    world.login.hold();
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    world.login.until_held(1).await;
+    world.login.release();
+    until_token(&users, &alice, "access-alice-2").await;
 }
 
 #[tokio::test]

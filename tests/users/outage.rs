@@ -1,8 +1,13 @@
 //! F4, F11, A4: a store that is down, hangs or panics.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, GrantFn, TokenOptions, TokenResponse, TokenSource};
+use reqwest_bearer::{
+    Error, ErrorKind, Event, GrantFn, Lease, MemoryStore, StoreKey, StoredRecord, TokenOptions,
+    TokenResponse, TokenSource, TokenStore, Version,
+};
 
 use crate::support::authorization_server::AuthorizationServer;
 use crate::support::soon;
@@ -117,6 +122,81 @@ async fn a_store_that_panics_costs_an_error_and_locks_nothing() {
         assert!(token(&users, &alice).await.is_ok(), "{call:?}");
         assert!(!world.login.is_dead("alice"));
     }
+}
+
+/// A store whose calls are no `async fn`s, and that panics before there is anything to await.
+struct Rash(Arc<AtomicBool>, MemoryStore);
+
+impl Rash {
+    fn calm(&self) -> &MemoryStore {
+        assert!(!self.0.load(Ordering::Relaxed), "on purpose");
+        &self.1
+    }
+}
+
+impl TokenStore for Rash {
+    fn load(
+        &self,
+        key: &StoreKey,
+    ) -> impl Future<Output = Result<Option<StoredRecord>, Error>> + Send {
+        self.calm().load(key)
+    }
+
+    fn save(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        self.calm().save(key, record, expected, keep_for)
+    }
+
+    fn remove(
+        &self,
+        key: &StoreKey,
+    ) -> impl Future<Output = Result<Option<StoredRecord>, Error>> + Send {
+        self.calm().remove(key)
+    }
+
+    fn lease(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        self.calm().lease(key, lease)
+    }
+
+    fn release(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        self.calm().release(key, lease)
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_before_it_returns_a_future_is_one_that_panics() {
+    // A4, F4
+    let world = World::new().await;
+    let panics = Arc::new(AtomicBool::new(false));
+    let rash = || Rash(panics.clone(), world.store.memory().clone());
+    let users = world.builder().store(rash()).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let server = AuthorizationServer::start().await;
+    let application = TokenSource::builder(server.client_credentials())
+        .store(rash())
+        .build()
+        .unwrap();
+    panics.store(true, Ordering::Relaxed);
+    assert!(soon(application.token()).await.is_ok());
+    // The store has to be asked about her before this call goes out.
+    world.advance(61);
+    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    world.advance(600);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::Panicked);
+    assert_eq!(world.login.token_requests(), 0);
 }
 
 #[tokio::test]

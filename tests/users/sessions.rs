@@ -249,6 +249,45 @@ async fn what_a_flight_brings_after_the_sign_out_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_session_that_cannot_be_refreshed_keeps_to_the_pauses_while_its_token_is_good() {
+    // B4, B5, F11: without a refresh token, and with one that is known to be dead.
+    for is_dead in [false, true] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = subject("alice");
+        let now = world.clock.system_time();
+        let tokens = match is_dead {
+            true => world.login.sign_in("alice", now),
+            false => TokenSet::new("access-alice-1")
+                .with_issued_at(now)
+                .with_expires_at(now + Duration::from_secs(600)),
+        };
+        users.sign_in(&alice, tokens).await.unwrap();
+        if is_dead {
+            world.login.end_family("alice");
+        }
+        let hundred_calls = async || {
+            let before = world.store.calls(Call::Load);
+            for _ in 0..100 {
+                assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+                crate::until_landed(&users, &alice).await;
+            }
+            world.store.calls(Call::Load) - before
+        };
+        // The soft window begins at 480 s, and its longest pause is 30 s.
+        for age in [480, 31, 31] {
+            world.advance(age);
+            assert!(hundred_calls().await <= 3, "{is_dead} {age}");
+        }
+        // In the hard window nobody waits for a store that hangs, since its turn was taken.
+        world.advance(29);
+        hundred_calls().await;
+        world.store.be(Mode::Hanging);
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+    }
+}
+
+#[tokio::test]
 async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
     // F10: for whom a call waits that began before is told by the id tokens, if there are any.
     for (id_tokens, expected) in [
@@ -284,6 +323,39 @@ async fn a_second_sign_in_takes_the_place_of_the_first_also_under_a_flight() {
         assert_eq!(outcome, expected.map(ToOwned::to_owned), "{id_tokens:?}");
         assert_eq!(token(&users, &subject).await.unwrap(), "access-alice-2");
     }
+}
+
+#[tokio::test]
+async fn a_second_sign_in_counts_for_a_flight_that_pauses_before_its_next_attempt() {
+    // F10, E3
+    let world = World::new().await;
+    let users = world.process();
+    let subject = subject("the same");
+    let sign_in = async || {
+        let tokens = world.login.sign_in("alice", world.clock.system_time());
+        let tokens = tokens.with_id_token(id_token("alice"));
+        users.sign_in(&subject, tokens).await.unwrap();
+    };
+    sign_in().await;
+    world.advance(601);
+    world.login.then(Answer::Reply(Reply::new(503)));
+    let waiting = tokio::spawn({
+        let (users, subject) = (users.clone(), subject.clone());
+        async move { token(&users, &subject).await }
+    });
+    soon(async {
+        while world.reasons().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // The call's, the lease's, and the pause.
+    soon(world.clock.until_timers(3)).await;
+    sign_in().await;
+    world.advance(1);
+    let token = soon(waiting).await.unwrap().unwrap();
+    assert_eq!(token, "access-alice-2");
+    assert_eq!(world.login.token_requests(), 1);
 }
 
 #[tokio::test]
