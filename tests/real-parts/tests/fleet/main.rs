@@ -38,6 +38,8 @@ const USERS: usize = 30;
 const PROCESSES: usize = 8;
 /// Of the whole fleet: each user's page makes some eight calls a second.
 const CALLS_PER_SECOND: f64 = 240.0;
+/// How long after the orders were given the first user comes, in milliseconds.
+const FIRST_USER_AFTER: f64 = 1000.0;
 
 fn duration() -> Duration {
     let seconds = std::env::var("FLEET_SECONDS").map_or(12, |text| {
@@ -154,7 +156,7 @@ impl World {
             store: Place::Redis(format!("redis://{}", self.store)),
             users: self.users.clone(),
             calls_per_second: CALLS_PER_SECOND / processes as f64,
-            first_user_at: now() + 1000.0,
+            first_user_at: now() + FIRST_USER_AFTER,
             next_user_after: f64::from(LIFETIME) * 1000.0 / self.users.len().max(1) as f64,
             abort_before_save: 0.0,
             abort_until: now() + duration().as_secs_f64() * 1000.0,
