@@ -253,6 +253,20 @@ impl Fleet {
         self.workers.iter().flat_map(Worker::lines).collect()
     }
 
+    /// The longest that an answered token request was away, in milliseconds. We count a token's life
+    /// from before the request was sent (B8), the server from when it came: no further apart than
+    /// this, however busy the machine is.
+    fn longest_token_request(&self) -> f64 {
+        let lines = self.lines().into_iter();
+        let times = lines.filter_map(|line| match line {
+            Line::TokenRequest {
+                took, error: None, ..
+            } => Some(took),
+            _ => None,
+        });
+        times.fold(0.0, f64::max)
+    }
+
     /// All calls that have ended, in the order of their beginning.
     fn calls(&self) -> Vec<Call> {
         let lines = self.lines().into_iter();
