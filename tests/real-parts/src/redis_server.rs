@@ -9,6 +9,8 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use tokio::net::TcpSocket;
 
+use crate::make_folder;
+
 /// It starts in some 20 ms; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -66,9 +68,7 @@ impl RedisServer {
              or install Debian's package redis-server"
         );
         let (port, reservation) = free_port();
-        let folder = format!("real-parts-redis-{}-{port}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        let folder = make_folder(&format!("real-parts-redis-{}-{port}", std::process::id()));
         let mut server = Self {
             port,
             _reservation: reservation,

@@ -87,13 +87,7 @@ impl World {
             std::process::id(),
             fastrand::u32(..)
         );
-        // In memory, where there is a folder in memory: a disk that others keep busy may stand still
-        // for longer than a call waits for the file of tokens.
-        let folder = [PathBuf::from("/dev/shm"), std::env::temp_dir()]
-            .map(|parent| parent.join(&name))
-            .into_iter()
-            .find(|folder| std::fs::create_dir(folder).is_ok())
-            .expect("the folder for temporary files can be written");
+        let folder = real_parts::make_folder(&name);
         Self {
             server,
             store: redis.address(),
