@@ -20,7 +20,7 @@ use support::http_server::Reply;
 use support::issuer::Issuer;
 use support::soon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn secs(seconds: f64) -> Duration {
@@ -220,9 +220,10 @@ async fn a_repeated_attempt_heals_a_hiccup() {
 #[tokio::test]
 async fn a_server_that_nobody_can_connect_to_is_tried_three_times_whatever_is_spent() {
     // E3
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/token", gone.local_addr().unwrap());
-    drop(gone);
+    // Kept, so that no other test gets the port meanwhile; where nobody listens, nobody answers.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}/token", silent.local_addr().unwrap());
     let endpoint = TokenEndpoint::new(url, ClientAuthentication::none("client")).unwrap();
     let refresh = RefreshTokenGrant::new(endpoint.clone(), "refresh");
     for builder in [

@@ -179,11 +179,13 @@ fn has_no_tls(error: &reqwest::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use reqwest::Url;
+    use reqwest::dns::{Name, Resolve, Resolving};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::{Answer, Transport};
     use crate::error::{Delivery, Error, ErrorKind};
@@ -194,6 +196,16 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(10);
+
+    /// The machine's own resolver asks the network, which may take longer than any test.
+    #[derive(Debug)]
+    struct KnowsNobody;
+
+    impl Resolve for KnowsNobody {
+        fn resolve(&self, _name: Name) -> Resolving {
+            Box::pin(async { Err("there is no such name".into()) })
+        }
+    }
 
     /// A server that sends these bytes and then hangs up, or hangs.
     async fn server(answer: &'static [u8], hangs: bool) -> String {
@@ -235,11 +247,14 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_was_never_made_has_carried_nothing() {
         // E3
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
+        // Kept, so that no other test gets the port meanwhile; where nobody listens, nobody answers.
+        let silent = TcpSocket::new_v4().unwrap();
+        silent.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
         for url in [url.as_str(), "http://nobody.invalid/"] {
-            let error = get(url, LONG).await.err().unwrap();
+            let http = reqwest::Client::builder().dns_resolver(Arc::new(KnowsNobody));
+            let transport = Transport::new(http.build().unwrap(), LONG);
+            let error = transport.get(Url::parse(url).unwrap()).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
             assert_eq!(error.how_far(), Delivery::NotSent, "{error:?}");
         }

@@ -7,7 +7,7 @@ use reqwest_bearer::{
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -300,9 +300,10 @@ async fn a_server_that_hangs_is_given_up() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
     // E3, D6
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    // Kept, so that no other test gets the port meanwhile; where nobody listens, nobody answers.
+    let silent = TcpSocket::new_v4().expect("a socket");
+    silent.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = silent.local_addr().expect("an address");
     let url = format!("http://{address}/token?canary=1");
     let endpoint = TokenEndpoint::new(url, ClientAuthentication::none("me")).expect("settings");
     let error = endpoint

@@ -21,7 +21,9 @@ pub(crate) async fn run(world: &World, report: &Report) -> Outcome {
 
     world.server.go_down().await;
     report.say("the server is down; the token that is there has 4 s left");
-    let nearly = expires_at - Duration::from_millis(200);
+    // In the last 200 ms calls wait for a new token, and leave with the old one when it has 20 ms
+    // left: a busy machine may be later than that.
+    let nearly = expires_at - Duration::from_millis(400);
     let calls = calls::steadily(&orders, "orders", TICK, nearly).await;
     report.check(calls.all_are(200), format!("until it expires: {calls}"));
 

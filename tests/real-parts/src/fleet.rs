@@ -57,6 +57,8 @@ pub enum Line {
     TokenRequest {
         /// When its outcome was known.
         at: f64,
+        /// Milliseconds from its sending until then.
+        took: f64,
         /// Why it was made.
         reason: String,
         /// The kind of the error.

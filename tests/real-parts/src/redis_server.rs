@@ -1,12 +1,15 @@
 //! Starts a real Redis for one test, stops it in every way that servers stop, and starts it again.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::FromRedisValue;
+use tokio::net::TcpSocket;
+
+use crate::make_folder;
 
 /// It starts in some 20 ms; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -25,6 +28,7 @@ const SHELL: &str =
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
+    _reservation: TcpSocket,
     folder: PathBuf,
     settings: Vec<String>,
     running: Option<Running>,
@@ -42,9 +46,11 @@ impl RedisServer {
         Self::start_with(&[]).await
     }
 
-    /// Starts a server that has each write on its disk before it answers, and starts again with it.
+    /// Starts a server that has each write in its log before it answers, and starts again with it.
     pub async fn start_persistent() -> Self {
-        let log = ["--appendonly", "yes", "--appendfsync", "always"];
+        // Servers are killed here and no machines are, so what the system has is safe: a disk that
+        // stands still for a second makes no answer late.
+        let log = ["--appendonly", "yes", "--appendfsync", "no"];
         // Never shortened, so that it can be read to the end of a test.
         let whole = ["--auto-aof-rewrite-percentage", "0"];
         Self::start_with(&[log.as_slice(), whole.as_slice()].concat()).await
@@ -61,12 +67,11 @@ impl RedisServer {
             "the Redis server of this test is not installed: run tests/run.sh, \
              or install Debian's package redis-server"
         );
-        let port = free_port();
-        let folder = format!("real-parts-redis-{}-{port}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        let (port, reservation) = free_port();
+        let folder = make_folder(&format!("real-parts-redis-{}-{port}", std::process::id()));
         let mut server = Self {
             port,
+            _reservation: reservation,
             folder,
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             running: None,
@@ -220,8 +225,14 @@ impl Drop for Running {
     }
 }
 
-/// A port that nobody has now. Somebody could take it before Redis does; then the test fails.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    listener.local_addr().expect("it is bound").port()
+/// A port that nobody has, and that nobody gets who asks for a free one, also while Redis is down. A
+/// socket that is bound and does not listen refuses connections as if it were not there, and Redis
+/// can listen beside it, because both allow their address to be used again.
+fn free_port() -> (u16, TcpSocket) {
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.set_reuseaddr(true).expect("it is new");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(any).expect("loopback has free ports");
+    let bound = socket.local_addr().expect("it is bound");
+    (bound.port(), socket)
 }

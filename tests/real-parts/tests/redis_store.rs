@@ -133,7 +133,8 @@ async fn a_lease_ends_by_itself_unless_it_is_renewed() {
     let server = RedisServer::start().await;
     let (mine, theirs) = (plain(&server), plain(&server));
     let key = StoreKey::of(["lease"]);
-    let lease = Lease::new(Duration::from_millis(300)).unwrap();
+    // Longer than any machine needs for the next call, since others are kept out that long.
+    let lease = Lease::new(Duration::from_secs(3)).unwrap();
     let other = Lease::new(DAY).unwrap();
     assert!(mine.lease(&key, &lease).await.unwrap());
     assert!(!theirs.lease(&key, &other).await.unwrap());
@@ -145,7 +146,7 @@ async fn a_lease_ends_by_itself_unless_it_is_renewed() {
     let _: () = server.ask(&["PEXPIRE", &of_lease(&key), "60000"]).await;
     assert!(mine.lease(&key, &lease).await.unwrap());
     let left: i64 = server.ask(&["PTTL", &of_lease(&key)]).await;
-    assert!((0..=300).contains(&left), "{left}");
+    assert!((0..=3000).contains(&left), "{left}");
     until_gone(&server, &of_lease(&key)).await;
     assert!(theirs.lease(&key, &other).await.unwrap());
 

@@ -52,6 +52,9 @@ impl Chromium {
                 "--disable-dev-shm-usage",
                 "--window-size=1000,800",
             ])
+            // Or it drops a click that comes before the first picture of a page is drawn, which on a
+            // busy machine may be long after the page was loaded.
+            .arg("--allow-pre-commit-input")
             // Pages of the provider name a font elsewhere; nothing elsewhere is to be waited for.
             .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
             .arg(format!("--user-data-dir={}", profile.path().display()))

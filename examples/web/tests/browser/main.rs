@@ -49,8 +49,9 @@ struct World {
 }
 
 impl World {
-    async fn start(access_token_ttl: u32) -> Self {
-        let settings = json!({ "pages": true, "accessTokenTtl": access_token_ttl });
+    /// Until a test says otherwise, nothing ends by itself.
+    async fn start() -> Self {
+        let settings = json!({ "pages": true, "accessTokenTtl": LONG_TTL });
         let server = AuthorizationServer::start_with(settings).await;
         let issuer = &server.tenant_a;
         let secret = tempfile::NamedTempFile::new().expect("a file for the secret");
@@ -152,7 +153,7 @@ fn token_of(request: &ApiRequest) -> Option<&str> {
 #[tokio::test]
 async fn a_user_signs_in_calls_heals_a_revoked_token_outlives_another_and_signs_out() {
     // F1, F10
-    let mut world = World::start(LONG_TTL).await;
+    let mut world = World::start().await;
     let pictures = pictures("real-provider");
     world.tab.visit("/").await;
     world.tab.expect(&["Welcome", "Sign in"]).await;
@@ -276,7 +277,7 @@ async fn everything_is_dead_after_the_sign_out(world: &World, session_id: &str) 
 
 #[tokio::test]
 async fn whatever_goes_wrong_is_a_clear_page_and_loses_nothing() {
-    let mut world = World::start(SHORT_TTL).await;
+    let mut world = World::start().await;
     let pictures = pictures("what-goes-wrong");
 
     // Cancelled at the provider.
@@ -325,8 +326,9 @@ async fn whatever_goes_wrong_is_a_clear_page_and_loses_nothing() {
     world.tab.visit("/").await;
     world.tab.expect(&["Hello, bob"]).await;
 
-    // The provider ends the whole sign-in, as this one does when an access token is revoked. The
-    // next call leads to the provider, and from there back to where the user wanted to go.
+    // The provider ends the whole sign-in, as this one does when an access token is revoked that
+    // still lives. The next call leads to the provider, and from there back to where the user wanted
+    // to go.
     world.tab.click("Revoke the access token").await;
     world
         .tab
@@ -339,6 +341,8 @@ async fn whatever_goes_wrong_is_a_clear_page_and_loses_nothing() {
         world.tab.session_cookie().await.map(|cookie| cookie.value),
         Some(cookie.value.clone())
     );
+    // What comes now is to end before long.
+    world.issuer().set_access_token_ttl(SHORT_TTL).await;
     world.tab.click("Continue").await;
     world.tab.expect(&["200 OK", "\"sub\": \"bob\""]).await;
     let session_ids = [cookie.value];

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use real_parts::fleet::{Line, Orders, Place, now};
-use real_parts::{RedisServer, Worker};
+use real_parts::{RedisServer, Worker, make_folder};
 use reqwest_bearer::{
     ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject, TokenEndpoint,
     TokenSet, TokenSource,
@@ -278,9 +278,7 @@ impl World {
         let http = HttpServer::start(move |seen| answering.clone().answer(seen)).await;
         let redis = RedisServer::start_persistent().await;
         sign_alice_in(http.url(), &redis).await;
-        let folder = format!("real-parts-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        let folder = make_folder(&format!("real-parts-{name}-{}", std::process::id()));
         Self {
             script,
             http,

@@ -38,6 +38,8 @@ const USERS: usize = 30;
 const PROCESSES: usize = 8;
 /// Of the whole fleet: each user's page makes some eight calls a second.
 const CALLS_PER_SECOND: f64 = 240.0;
+/// How long after the orders were given the first user comes, in milliseconds.
+const FIRST_USER_AFTER: f64 = 1000.0;
 
 fn duration() -> Duration {
     let seconds = std::env::var("FLEET_SECONDS").map_or(12, |text| {
@@ -80,13 +82,12 @@ impl World {
         let settings = json!({ "accessTokenTtl": LIFETIME, "clockTolerance": 1 });
         let server = AuthorizationServer::start_with(settings).await;
         let redis = RedisServer::start_persistent().await;
-        let folder = format!(
+        let name = format!(
             "real-parts-fleet-{}-{}",
             std::process::id(),
             fastrand::u32(..)
         );
-        let folder = std::env::temp_dir().join(folder);
-        std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+        let folder = real_parts::make_folder(&name);
         Self {
             server,
             store: redis.address(),
@@ -154,7 +155,7 @@ impl World {
             store: Place::Redis(format!("redis://{}", self.store)),
             users: self.users.clone(),
             calls_per_second: CALLS_PER_SECOND / processes as f64,
-            first_user_at: now() + 1000.0,
+            first_user_at: now() + FIRST_USER_AFTER,
             next_user_after: f64::from(LIFETIME) * 1000.0 / self.users.len().max(1) as f64,
             abort_before_save: 0.0,
             abort_until: now() + duration().as_secs_f64() * 1000.0,
@@ -249,6 +250,20 @@ impl Fleet {
 
     fn lines(&self) -> Vec<Line> {
         self.workers.iter().flat_map(Worker::lines).collect()
+    }
+
+    /// The longest that an answered token request was away, in milliseconds. We count a token's life
+    /// from before the request was sent (B8), the server from when it came: no further apart than
+    /// this, however busy the machine is.
+    fn longest_token_request(&self) -> f64 {
+        let lines = self.lines().into_iter();
+        let times = lines.filter_map(|line| match line {
+            Line::TokenRequest {
+                took, error: None, ..
+            } => Some(took),
+            _ => None,
+        });
+        times.fold(0.0, f64::max)
     }
 
     /// All calls that have ended, in the order of their beginning.

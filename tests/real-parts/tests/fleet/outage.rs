@@ -14,9 +14,6 @@ const LONG: f64 = 11.0;
 /// at most 5 s (B6), and a lease that nobody gave back ends after 10 s (F3).
 pub(crate) const RECOVERY: f64 = 12.0;
 
-/// We count a token's life from before the request was sent (B8), the server from when it came.
-const BEFORE_SENDING: f64 = 100.0;
-
 /// Checks what a fleet made of the outages, which ended at `healed_at`.
 pub(crate) async fn check(world: &World, fleet: &mut Fleet, began_at: f64, healed_at: f64) {
     fleet.stop().await;
@@ -48,6 +45,7 @@ pub(crate) async fn check(world: &World, fleet: &mut Fleet, began_at: f64, heale
         );
     }
     // Per process: the token that it had used last was dead when a call ended without one (F4).
+    let before_the_server = fleet.longest_token_request();
     for worker in &fleet.workers {
         let mut last = std::collections::HashMap::new();
         let lines = worker.lines();
@@ -68,7 +66,7 @@ pub(crate) async fn check(world: &World, fleet: &mut Fleet, began_at: f64, heale
             } else if let Some(expires_at) = last.get(call.user.as_str()) {
                 let ended_at = call.at + call.took;
                 assert!(
-                    ended_at > expires_at - BEFORE_SENDING,
+                    ended_at > expires_at - before_the_server,
                     "with a good token: {call:?}"
                 );
             }

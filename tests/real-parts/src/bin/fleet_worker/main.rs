@@ -88,9 +88,13 @@ fn source(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> TokenSourc
 fn tell(log: &Log, event: &Event) {
     match event {
         Event::TokenRequest {
-            reason, outcome, ..
+            reason,
+            outcome,
+            duration,
+            ..
         } => log.write(&Line::TokenRequest {
             at: now(),
+            took: duration.as_secs_f64() * 1000.0,
             reason: reason.to_string(),
             error: outcome.as_ref().err().map(kind),
         }),
