@@ -10,7 +10,7 @@ pub(crate) mod guard;
 pub(crate) mod landing;
 pub(crate) mod record;
 pub(crate) mod refresh;
-mod refusal;
+pub(crate) mod refusal;
 mod rescue;
 pub(crate) mod saver;
 pub(crate) mod session;

@@ -19,6 +19,7 @@ pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 use crate::challenge::bearer_challenge;
 use crate::destinations::{Admission, Destinations};
 use crate::error::Error;
+use crate::keeper::refusal::Sending;
 use crate::keeper::slot::Slot;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
@@ -159,7 +160,7 @@ impl BearerTokenMiddleware {
             next,
         } = refused;
         let refuser = Refuser::at(kept.url());
-        keeper.refuse(slot, stamp.generation, &refuser, false);
+        keeper.refuse(slot, stamp.generation, &refuser, Sending::First);
         let Kept::Copy(mut copy) = kept else {
             return Ok(response);
         };
@@ -188,7 +189,9 @@ impl BearerTokenMiddleware {
         let stamp = Stamp::put(&newer, &mut copy, Some(keeper.clock.now()));
         let mut response = next.run(copy, extensions).await?;
         match self.judge(slot, stamp, &url, &mut response) {
-            Judgement::Refused => keeper.refuse(slot, stamp.generation, &refuser, true),
+            Judgement::Refused => {
+                keeper.refuse(slot, stamp.generation, &refuser, Sending::Second);
+            }
             Judgement::Accepted => keeper.resend_accepted(slot, &refuser),
             Judgement::Undecided | Judgement::Elsewhere => {}
         }

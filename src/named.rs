@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use http::Method;
 use reqwest::{Client, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, RequestBuilder};
@@ -257,28 +258,21 @@ impl NamedClients {
         self.clients.values()
     }
 
-    /// Gets the first token of every client, one after the other.
+    /// Gets the first token of every client, of all at once.
     ///
     /// # Errors
-    /// The first error; the tokens that came before it are kept.
+    /// The first error in the order of the names; the tokens that came all the same are kept.
     pub async fn warm_up(&self) -> Result<(), Error> {
-        for client in self.iter() {
-            client.source.warm_up().await?;
-        }
-        Ok(())
+        let all = self.iter().map(|client| client.source.warm_up());
+        join_all(all).await.into_iter().collect()
     }
 
-    /// Shuts every token source down, one after the other; see [`TokenSource::shutdown`].
+    /// Shuts every token source down, all at once; see [`TokenSource::shutdown`].
     ///
     /// # Errors
-    /// The last error; all sources are shut down nevertheless.
+    /// The first error in the order of the names; all sources are shut down nevertheless.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        for client in self.iter() {
-            if let Err(error) = client.source.shutdown().await {
-                outcome = Err(error);
-            }
-        }
-        outcome
+        let all = self.iter().map(|client| client.source.shutdown());
+        join_all(all).await.into_iter().collect()
     }
 }

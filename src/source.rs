@@ -6,6 +6,8 @@ mod users;
 
 use std::sync::Arc;
 
+use http::{HeaderMap, StatusCode};
+
 pub use crate::source::builder::TokenSourceBuilder;
 pub use crate::source::status::TokenStatus;
 pub use crate::source::users::{TokenDates, UserStatus};
@@ -15,6 +17,7 @@ use crate::ambient::Ambient;
 use crate::challenge::refuses;
 use crate::error::{Error, ErrorKind};
 use crate::grant::Grant;
+use crate::keeper::refusal::Sending;
 use crate::keeper::slot::Slot;
 use crate::keeper::{Demand, Keeper};
 use crate::key::Wanted;
@@ -22,7 +25,6 @@ use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
 use crate::refuser::Refuser;
 use crate::subject::Subject;
-use http::{HeaderMap, StatusCode};
 
 type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 
@@ -134,13 +136,17 @@ impl TokenSource {
         // A place that is gone is not made again: that might cost another token its own.
         if let Some(slot) = self.keeper.known_slot(issued.key.as_wanted()) {
             self.keeper
-                .refuse(&slot, issued.generation, &Refuser::ByHand, false);
+                .refuse(&slot, issued.generation, &Refuser::ByHand, Sending::First);
         }
     }
 
-    /// Takes the tokens of this application, or of this user, for refused: the next call of each
-    /// kind gets a new one. For when you know what no API has said yet, such as that the user has
-    /// been given a new role. Without a token it does nothing.
+    /// Takes the tokens that this process has of this application, or of this user, for refused: the
+    /// next call of each kind gets another one. For when you know what no API has said yet, such as
+    /// that the user has been given a new role. Without a token it does nothing.
+    ///
+    /// With a store that others share, the other token may be one that another process got before
+    /// this; a call with [`TokenOptions::force_refresh`](crate::TokenOptions::force_refresh) gets one
+    /// that was asked for later, and shares it.
     ///
     /// # Errors
     /// [`ErrorKind::NoSubject`] if the source is for users and it is unknown which one is meant.
@@ -149,7 +155,7 @@ impl TokenSource {
         let primary = self.primary()?;
         for slot in primary.account.slots(primary.clone()) {
             if let Some(token) = slot.present() {
-                keeper.refuse(&slot, token.generation, &Refuser::ByHand, false);
+                keeper.refuse(&slot, token.generation, &Refuser::ByHand, Sending::First);
             }
         }
         Ok(())

@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex};
 use http::Extensions;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Client, ClientBuilder, Method, Request, Response};
-use reqwest_bearer::{Error, ErrorKind, NamedClient, NamedClients, TokenSource};
+use reqwest_bearer::{
+    Error, ErrorKind, GrantFn, NamedClient, NamedClients, TokenResponse, TokenSource,
+};
 use reqwest_middleware::{Middleware, Next};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::http_server::Reply;
+use tokio::sync::Barrier;
 
 async fn parts() -> (AuthorizationServer, Api) {
     let server = AuthorizationServer::start().await;
@@ -205,6 +208,26 @@ async fn warming_up_finds_a_wrong_secret_and_shutting_down_ends_every_source() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ShutDown);
+}
+
+#[tokio::test]
+async fn all_clients_are_warmed_up_at_once() {
+    // B12
+    let both = Arc::new(Barrier::new(2));
+    let client = |name: &'static str| {
+        let both = both.clone();
+        let grant = GrantFn::new(name, move |_| {
+            let both = both.clone();
+            async move {
+                // Answered when the other one is asked as well.
+                both.wait().await;
+                Ok(TokenResponse::bearer("token"))
+            }
+        });
+        NamedClient::new(name, "https://api.test", grant).unwrap()
+    };
+    let apis = NamedClients::new([client("orders"), client("billing")]).unwrap();
+    apis.warm_up().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Which URLs of an authorization server may be asked: https, loopback, or plain http by name.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
+
+use crate::origin::{has_userinfo, is_secure};
 
 /// Whether plain http to other machines was allowed by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) fn check(text: &str, plain_http: PlainHttp) -> Result<Url, &'static s
     if url.host_str().is_none_or(str::is_empty) {
         return Err("has no host");
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if has_userinfo(&url) {
         return Err(
             "has a user name or password in it; client credentials belong into `ClientAuthentication`",
         );
@@ -29,28 +29,13 @@ pub(crate) fn check(text: &str, plain_http: PlainHttp) -> Result<Url, &'static s
     if url.fragment().is_some() {
         return Err("has a fragment (`#...`), which RFC 6749 section 3.2 forbids");
     }
-    if url.scheme() == "http" && plain_http == PlainHttp::Refused && !is_loopback(&url) {
+    if plain_http == PlainHttp::Refused && !is_secure(&url) {
         return Err(
             "is neither https nor loopback, so that secrets would travel in the clear; \
                     use https, or allow it with `allow_insecure_http`",
         );
     }
     Ok(url)
-}
-
-/// The names and addresses that never leave the machine.
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    // RFC 6761 section 6.3 keeps the whole `localhost` domain on the machine.
-    if host == "localhost" || host.ends_with(".localhost") {
-        return true;
-    }
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    address
-        .parse::<IpAddr>()
-        .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -17,10 +17,17 @@ use crate::refuser::Refuser;
 /// second: a token that is revoked each second is refused a little before that age.
 const SETTLED: Duration = Duration::from_millis(750);
 
+/// How often a request had been sent when its token was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    First,
+    /// With another token, since the first one had been refused.
+    Second,
+}
+
 impl Keeper {
-    /// An API, or the user by hand, refuses the token of this generation (C1). `resend` says that
-    /// it was sent because another one had been refused.
-    pub(crate) fn refuse(&self, slot: &Slot, generation: u64, refuser: &Refuser, resend: bool) {
+    /// An API, or the user by hand, refuses the token of this generation (C1).
+    pub(crate) fn refuse(&self, slot: &Slot, generation: u64, refuser: &Refuser, sending: Sending) {
         let now = self.clock.now();
         let mut ledger = slot.ledger();
         let present = slot
@@ -36,7 +43,7 @@ impl Keeper {
             };
             token.replaces_for.as_ref() == Some(refuser) && !accepted
         });
-        if resend || replacement {
+        if sending == Sending::Second || replacement {
             ledger
                 .guard
                 .resend_refused(now.monotonic, refuser, generation);

@@ -61,7 +61,7 @@ impl TokenStatus {
         self.expires_at
     }
 
-    /// Whether a token request is under way.
+    /// Whether a token request is under way, or a look into the store for one.
     #[must_use]
     pub fn is_refreshing(&self) -> bool {
         self.refreshing
