@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use http::Extensions;
@@ -18,7 +19,7 @@ use reqwest_retry::policies::ExponentialBackoff;
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::http_server::Reply;
-use tokio::sync::Barrier;
+use tokio::sync::watch;
 
 async fn parts() -> (AuthorizationServer, Api) {
     let server = AuthorizationServer::start().await;
@@ -213,14 +214,16 @@ async fn warming_up_finds_a_wrong_secret_and_shutting_down_ends_every_source() {
 #[tokio::test]
 async fn all_clients_are_warmed_up_at_once() {
     // B12
-    let both = Arc::new(Barrier::new(2));
+    let asked = Arc::new(watch::Sender::new(BTreeSet::new()));
     let client = |name: &'static str| {
-        let both = both.clone();
+        let asked = asked.clone();
         let grant = GrantFn::new(name, move |_| {
-            let both = both.clone();
+            let asked = asked.clone();
             async move {
+                asked.send_modify(|names| _ = names.insert(name));
                 // Answered when the other one is asked as well.
-                both.wait().await;
+                let both = |names: &BTreeSet<_>| names.len() == 2;
+                asked.subscribe().wait_for(both).await.unwrap();
                 Ok(TokenResponse::bearer("token"))
             }
         });
