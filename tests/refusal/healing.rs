@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{TestClock, TokenOptions, TokenResponse};
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_bearer::{NamedClient, TestClock, TokenOptions, TokenResponse};
+use reqwest_middleware::{Middleware, Next};
 use tokio::task::JoinSet;
 
 use crate::support::api::{Api, refusal};
@@ -293,4 +297,37 @@ async fn a_refusal_by_the_same_origin_after_a_redirect_is_healed_from_the_start(
     let paths: Vec<_> = parts.api.seen().into_iter().map(|seen| seen.path).collect();
     assert_eq!(paths, ["/x", "/y", "/x"]);
     assert_eq!(parts.server.token_requests(), 2);
+}
+
+/// Reads each body and makes the answer anew, without the URL that it came from.
+struct BodyReader;
+
+#[async_trait]
+impl Middleware for BodyReader {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let answer = next.run(request, extensions).await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut anew = http::Response::new(answer.bytes().await?);
+        *anew.status_mut() = status;
+        *anew.headers_mut() = headers;
+        Ok(anew.into())
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_inner_middleware_has_made_anew_is_healed_too() {
+    // C1, C10: it does not say where it came from, which is not the same as from elsewhere.
+    let parts = Parts::new().await;
+    let client = NamedClient::builder("api", parts.api.url(), &parts.source)
+        .after(BodyReader)
+        .build()
+        .unwrap();
+    parts.api.then(refusal());
+    assert_eq!(client.get("x").send().await.unwrap().status(), 200);
+    assert_eq!(parts.api.tokens(), ["access-1", "access-2"]);
 }
