@@ -152,7 +152,9 @@ impl TokenSource {
     /// [`ErrorKind::NoSubject`] if the source is for users and it is unknown which one is meant.
     pub fn invalidate(&self) -> Result<(), Error> {
         let keeper = &self.keeper;
-        let primary = self.primary()?;
+        // The handle's own place may be that of a narrowed token.
+        let own = self.primary()?;
+        let primary = keeper.primary_of(own.key.as_wanted());
         for slot in primary.account.slots(primary.clone()) {
             if let Some(token) = slot.present() {
                 keeper.refuse(&slot, token.generation, &Refuser::ByHand, Sending::First);

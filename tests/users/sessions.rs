@@ -499,6 +499,22 @@ async fn invalidated_tokens_are_replaced_at_the_next_call() {
 }
 
 #[tokio::test]
+async fn a_handle_with_parameters_invalidates_the_tokens_without_them_too() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    let parameters = reqwest_bearer::TokenParameters::new().scope("more");
+    let handle = users.for_subject(&alice).with_parameters(parameters);
+    let more = soon(handle.token()).await.unwrap();
+    let before = token(&users, &alice).await.unwrap();
+    handle.invalidate().unwrap();
+    assert_ne!(token(&users, &alice).await.unwrap(), before);
+    let after = soon(handle.token()).await.unwrap();
+    assert_ne!(after.expose(), more.expose());
+}
+
+#[tokio::test]
 async fn sessions_leave_after_thirty_days_without_use_and_not_before() {
     // F9
     let world = World::new().await;
