@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::grant::{Grant, GrantRequest};
+use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::token::{TokenResponse, bearer_header};
 
@@ -57,6 +58,12 @@ impl TokenFile {
 impl Grant for TokenFile {
     fn name(&self) -> &str {
         "token_file"
+    }
+
+    /// Where sources share a store, the token of one file never passes for that of another. In the
+    /// form that escapes what is no text, so that no two paths look the same.
+    fn parameters(&self) -> TokenParameters {
+        TokenParameters::new().extra("path", format!("{:?}", self.path))
     }
 
     async fn obtain(&self, _request: GrantRequest) -> Result<TokenResponse, Error> {

@@ -1,6 +1,8 @@
 //! D8: two sources share nothing.
 
-use reqwest_bearer::{TokenOptions, TokenSource};
+use std::path::PathBuf;
+
+use reqwest_bearer::{ConstantToken, Grant, MemoryStore, TokenFile, TokenOptions, TokenSource};
 
 use crate::support::api::Api;
 use crate::support::authorization_server::AuthorizationServer;
@@ -64,4 +66,32 @@ async fn a_request_gets_the_token_of_its_own_scope_also_after_a_refusal() {
     }
     // One of each at first, and one more of each in place of a refused one.
     assert_eq!(server.token_requests(), 4);
+}
+
+/// The text of a source's token, once it has one.
+async fn text(grant: impl Grant, store: &MemoryStore) -> String {
+    let source = TokenSource::builder(grant).store(store.clone()).build();
+    source.unwrap().token().await.unwrap().expose().to_owned()
+}
+
+#[tokio::test]
+async fn two_token_files_share_nothing_also_in_one_store() {
+    // D8
+    let store = MemoryStore::new();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    for name in ["separate-one", "separate-other"] {
+        let file = folder.join(name);
+        std::fs::write(&file, name).unwrap();
+        assert_eq!(text(TokenFile::new(file), &store).await, name);
+    }
+}
+
+#[tokio::test]
+async fn two_constant_tokens_share_nothing_also_in_one_store() {
+    // D8
+    let store = MemoryStore::new();
+    for token in ["one", "other"] {
+        let grant = ConstantToken::new(token).unwrap();
+        assert_eq!(text(grant, &store).await, token);
+    }
 }
