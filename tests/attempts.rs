@@ -4,14 +4,16 @@
 
 mod support;
 
+use std::future::ready;
 use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest_bearer::{
     ClientAuthentication, ClientCredentials, Error, ErrorKind, Event, GrantFn, NamedClient,
-    RefreshTokenGrant, TestClock, TokenEndpoint, TokenOptions, TokenResponse, TokenSet,
-    TokenSource, TokenSourceBuilder,
+    RefreshTokenGrant, SecretSource, TestClock, TokenEndpoint, TokenOptions, TokenResponse,
+    TokenSet, TokenSource, TokenSourceBuilder,
 };
 use serde_json::json;
 use support::api::Api;
@@ -548,6 +550,36 @@ async fn only_invalid_grant_ends_a_refresh_token_and_then_nobody_is_asked_again(
         clock.advance(secs(3600.0));
     }
     assert_eq!(server.token_requests(), before + 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_had_says_nothing_of_the_refresh_token() {
+    // E3, F5: also if somebody has to sign in for it, elsewhere.
+    let server = AuthorizationServer::start().await;
+    let clock = TestClock::new();
+    let locked = Arc::new(AtomicBool::new(true));
+    let secret = SecretSource::from_fn({
+        let locked = locked.clone();
+        move || {
+            // With a pause, so that it is not asked for again within the flight.
+            let error = || Error::sign_in_required("locked").with_retry_after(secs(2.0));
+            let locked = locked.load(Ordering::Relaxed);
+            ready(if locked {
+                Err(error())
+            } else {
+                Ok("secret".into())
+            })
+        }
+    });
+    let client = ClientAuthentication::client_secret_basic("client", secret);
+    let endpoint = TokenEndpoint::new(server.token_url(), client).unwrap();
+    let grant = RefreshTokenGrant::new(endpoint, "refresh-0");
+    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    locked.store(false, Ordering::Relaxed);
+    clock.advance(secs(2.0));
+    assert_eq!(source.token().await.unwrap().expose(), "access-1");
 }
 
 #[tokio::test]

@@ -136,7 +136,9 @@ impl Record {
         if state.refresh_token.as_ref() != Some(refresh_token) {
             return error;
         }
-        if error.how_far().is_loss() {
+        // What never left says nothing of it, whatever the kind: a secret that somebody else has to
+        // sign in for, say.
+        if error.how_far().is_loss() || error.how_far() == Delivery::NotSent {
             return error;
         }
         // `login_required` and its like want the user, but leave the refresh token alive.
