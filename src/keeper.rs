@@ -178,8 +178,12 @@ impl Keeper {
                     let token = token.issued().clone();
                     if is_too_short(&token, demand, now) {
                         let is_new = present.is_none_or(|old| old.generation != token.generation);
-                        // Another process had got it; this call may still ask for a longer one.
-                        if is_new && token.plan.asked.wall < began.wall && !asked_for_longer {
+                        // It was asked for before this call came, by another process for instance,
+                        // and a new one may live longer. Not if this one never lived for long enough
+                        // either: then each of a thousand calls that joined the flight would ask.
+                        let may_last = lasted_once(&token, demand);
+                        let is_earlier = token.plan.asked.wall < began.wall;
+                        if is_new && is_earlier && may_last && !asked_for_longer {
                             asked_for_longer = true;
                             continue;
                         }
@@ -253,6 +257,12 @@ fn is_too_short(token: &Issued, demand: &Demand, now: Moment) -> bool {
         return false;
     };
     remaining < minimum
+}
+
+/// Whether the token would have done when it was issued.
+fn lasted_once(token: &Issued, demand: &Demand) -> bool {
+    let lifetime = token.plan.lifetime();
+    lifetime.is_none_or(|lifetime| demand.minimum.is_none_or(|minimum| lifetime >= minimum))
 }
 
 /// One refresh is made for a token that is too short-lived; what comes then is what the server has

@@ -186,6 +186,11 @@ impl Plan {
         (self.expiry != Duration::MAX).then(|| self.expiry.saturating_sub(now.since(self.asked)))
     }
 
+    /// How long it lives in all; `None` if nobody knows.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        (self.expiry != Duration::MAX).then_some(self.expiry)
+    }
+
     /// How long until the hard window begins.
     pub(crate) fn until_hard(&self, now: Moment) -> Duration {
         self.hard.saturating_sub(now.since(self.asked))

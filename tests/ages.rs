@@ -9,7 +9,7 @@ use reqwest_bearer::{
 };
 use support::issuer::{Answer, Issuer, failure};
 use support::soon;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -436,6 +436,29 @@ async fn a_server_that_repeats_its_token_is_asked_once_for_a_longer_lifetime_too
         assert_eq!(present.as_deref(), Ok("token-1"));
     }
     assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn calls_that_come_while_a_token_is_asked_for_do_not_ask_for_a_longer_one_again() {
+    // A1, B9
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.lifetime(60.0).hold().source(&clock);
+    let longer = TokenOptions::new().minimum_lifetime(secs(120.0));
+    let mut calls = JoinSet::new();
+    for number in 0..100 {
+        let (source, longer) = (source.clone(), longer.clone());
+        calls.spawn(async move { token_with(&source, longer).await });
+        if number == 0 {
+            issuer.until_requests(1).await;
+            clock.advance(secs(1.0));
+        }
+    }
+    clock.until_timers(101).await;
+    issuer.release();
+    for token in calls.join_all().await {
+        assert_eq!(token.as_deref(), Ok("token-1"));
+    }
+    assert_eq!(issuer.requests(), 1);
 }
 
 #[tokio::test]
