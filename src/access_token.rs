@@ -72,10 +72,10 @@ impl AccessToken {
 
 impl fmt::Debug for AccessToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Members and scopes are the server's body (D6); some servers put secrets there.
         formatter
             .debug_struct("AccessToken")
             .field("expires_at", &self.expires_at())
-            .field("scope", &self.scope())
             .finish_non_exhaustive()
     }
 }

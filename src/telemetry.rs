@@ -49,7 +49,9 @@ impl fmt::Display for RefreshReason {
 }
 
 /// Something that a service may want to count or to alarm on.
-#[derive(Clone, Debug)]
+///
+/// `Debug` leaves out which scopes the server granted: they are a text of its own.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
     /// One token request was made, successful or not.
@@ -123,6 +125,58 @@ pub enum Event {
     },
 }
 
+impl fmt::Debug for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, source) = match self {
+            Self::TokenRequest { source, .. } => ("TokenRequest", source),
+            Self::TokenRefused { source } => ("TokenRefused", source),
+            Self::ScopeNarrowed { source, .. } => ("ScopeNarrowed", source),
+            Self::RefreshTokenUnsaved { source } => ("RefreshTokenUnsaved", source),
+            Self::RefreshTokenSaved { source } => ("RefreshTokenSaved", source),
+            Self::StoreFailed { source, .. } => ("StoreFailed", source),
+            Self::RecordUnreadable { source, .. } => ("RecordUnreadable", source),
+            Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
+        };
+        let mut shown = formatter.debug_struct(name);
+        shown.field("source", source);
+        match self {
+            Self::TokenRequest {
+                grant,
+                reason,
+                outcome,
+                duration,
+                ..
+            } => shown
+                .field("grant", grant)
+                .field("reason", reason)
+                .field("outcome", outcome)
+                .field("duration", duration),
+            Self::ScopeNarrowed { asked, granted, .. } => shown
+                .field("asked", asked)
+                .field("missing", &missing_scopes(asked, granted)),
+            Self::StoreFailed { error, .. } | Self::RevocationFailed { error, .. } => {
+                shown.field("error", error)
+            }
+            Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
+            Self::TokenRefused { .. }
+            | Self::RefreshTokenUnsaved { .. }
+            | Self::RefreshTokenSaved { .. } => &mut shown,
+        };
+        shown.finish()
+    }
+}
+
+/// Those that were asked for and not granted: our own words, and none of the server's.
+fn missing_scopes(asked: &str, granted: &str) -> String {
+    let is_missing = |scope: &&str| {
+        !granted
+            .split_ascii_whitespace()
+            .any(|known| known == *scope)
+    };
+    let missing: Vec<_> = asked.split_ascii_whitespace().filter(is_missing).collect();
+    missing.join(" ")
+}
+
 pub(crate) type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Tells events to the hook, and to `tracing` with that feature.
@@ -181,7 +235,7 @@ impl Telemetry {
         tracing::warn!(
             source = &*self.source,
             asked,
-            granted,
+            missing = missing_scopes(asked, granted),
             "fewer scopes were granted than asked for"
         );
         self.tell(|| Event::ScopeNarrowed {

@@ -160,7 +160,7 @@ fn tokens(seen: &Seen) -> Reply {
         "id_token": "canary.id.token",
         "token_type": "Bearer",
         "expires_in": 600,
-        "scope": "a",
+        "scope": "canary-scope",
         "canary-member": "canary-value",
     }))
 }
