@@ -32,7 +32,7 @@ const NAMED_ERRORS: [&str; 6] = [
 
 /// What an API asked for with a `Bearer` challenge (RFC 6750 section 3).
 ///
-/// It is an extension of the response that carried it, whatever the status:
+/// It is an extension of the response that carried it, whichever 4xx that is:
 ///
 /// ```
 /// # fn look(response: &reqwest::Response) {

@@ -53,7 +53,7 @@ use crate::subject::Subject;
 /// by its own rules; see there what they leak.
 ///
 /// What an API says beside a refusal is in the extensions of the response: the
-/// [`BearerChallenge`](crate::BearerChallenge) of a 401 or 403 (insufficient scope, step-up,
+/// [`BearerChallenge`](crate::BearerChallenge) of any 4xx (insufficient scope, step-up,
 /// claims), and after a 401 that could not be healed the [`Error`] that says why.
 ///
 /// The time-out of a request bounds the wait for its token, the request and its resend together;
@@ -210,7 +210,8 @@ impl BearerTokenMiddleware {
             attach_challenge(response);
             return Judgement::Refused;
         }
-        if status == 401 || status == 403 {
+        // RFC 6750 section 3.1 has a 400 with a challenge, too.
+        if status.is_client_error() {
             attach_challenge(response);
         }
         if status == 401 || status.is_server_error() {

@@ -171,7 +171,7 @@ async fn what_an_api_asks_for_reaches_the_caller_as_typed_values() {
     // C11
     let text =
         r#"Bearer realm="shop", error="insufficient_scope", scope="orders:read orders:write""#;
-    for status in [401, 403] {
+    for status in [400, 401, 403, 404] {
         let challenge = challenge_in(Reply::new(status).header(CHALLENGE, text)).await;
         assert!(challenge.is_insufficient_scope());
         assert_eq!(challenge.scope(), Some("orders:read orders:write"));
