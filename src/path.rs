@@ -144,7 +144,8 @@ fn is_web(scheme: &str) -> bool {
 ///
 /// Counted twice. First as `Url` has it, where an encoded slash is a letter of a segment and an
 /// empty segment is one too; then as a server has it that decodes slashes and merges them before
-/// it looks for dots.
+/// it looks for dots, and takes what follows a semicolon for a parameter of the segment (RFC 3986
+/// section 3.3), as Java's do: `..;` is `..` there.
 fn climbs_out(path: &str) -> bool {
     let plain = path.replace('\\', "/");
     let mut decoded = plain.clone();
@@ -153,7 +154,19 @@ fn climbs_out(path: &str) -> bool {
     }
     let relative = plain.strip_prefix('/').unwrap_or(&plain);
     go_above(relative.split('/'))
-        || go_above(decoded.split('/').filter(|segment| !segment.is_empty()))
+        || go_above(
+            decoded
+                .split('/')
+                .map(without_parameters)
+                .filter(|segment| !segment.is_empty()),
+        )
+}
+
+fn without_parameters(segment: &str) -> &str {
+    let end = [";", "%3b", "%3B"]
+        .into_iter()
+        .filter_map(|mark| segment.find(mark));
+    &segment[..end.min().unwrap_or(segment.len())]
 }
 
 fn go_above<'path>(mut segments: impl Iterator<Item = &'path str>) -> bool {
@@ -279,6 +292,9 @@ mod tests {
                 ("a/..", "https://h/v1/"),
                 ("...", "https://h/v1/..."),
                 ("..a/b..", "https://h/v1/..a/b.."),
+                // Parameters of segments.
+                ("a;x=../b;y", "https://h/v1/a;x=../b;y"),
+                ("a;x/..;/b", "https://h/v1/a;x/..;/b"),
             ] {
                 assert_eq!(joined(base, path).as_deref(), Ok(url), "{base} {path}");
             }
@@ -358,6 +374,12 @@ mod tests {
             "..\\v1\\orders",
             "%2e%2E/v1",
             "a%2f%2f..%2f..%2fadmin",
+            // Servers that leave parameters out of a segment before they look at it.
+            "..;/admin",
+            "..;x=y/admin",
+            "%2e%2e%3B/admin",
+            "a/..;/..%3b/admin",
+            ";x/../admin",
             // Other schemes.
             "data:text/plain,x",
             "DATA:,x",

@@ -119,6 +119,7 @@ async fn a_path_that_would_leave_the_base_url_is_an_error_of_send_and_nothing_is
         "a/../../v2",
         "%2e%2e/v2",
         "..%2fv2",
+        "..;/v2",
         "file:///etc/passwd",
         "a\tb",
     ] {
