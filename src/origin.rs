@@ -116,6 +116,13 @@ pub(crate) fn is_secure(url: &Url) -> bool {
     }
 }
 
+/// Whether all these URLs are plain http to this machine: what goes there must not go by way of a
+/// proxy, which reqwest takes from the environment for `localhost` as well.
+pub(crate) fn all_stay_here<'text>(urls: impl IntoIterator<Item = &'text str>) -> bool {
+    let stays = |text| Url::parse(text).is_ok_and(|url| url.scheme() == "http" && is_secure(&url));
+    urls.into_iter().all(stays)
+}
+
 /// Whether the URL names a user or a password.
 pub(crate) fn has_userinfo(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()

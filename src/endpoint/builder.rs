@@ -15,6 +15,7 @@ use crate::endpoint::document::Issuer;
 use crate::endpoint::transport::Transport;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
 use crate::error::Error;
+use crate::origin::all_stay_here;
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
@@ -83,7 +84,7 @@ impl TokenEndpointBuilder {
     /// connection that took too long is then known to have carried nothing, and the attempt can
     /// be repeated even where it spends a refresh token.
     /// Default: reqwest's settings, with a `connect_timeout` of half the attempt's timeout, which
-    /// is 5 s.
+    /// is 5 s, and past the proxy of the environment where all URLs are plain http to this machine.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
         self.http = Some(http);
         self
@@ -150,10 +151,13 @@ impl TokenEndpointBuilder {
             Some(url) => Some(check("revocation", url)?),
             None => None,
         };
+        let urls = [&self.token_url, &self.issuer, &self.revocation_url];
+        let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
         let http = self
             .http
             .unwrap_or_else(|| {
-                reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2)
+                let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
+                if stays_here { http.no_proxy() } else { http }
             })
             .redirect(Policy::none())
             // Refreshes are rarer than the idle time-outs of servers, so that a kept connection is

@@ -9,7 +9,7 @@ use reqwest_middleware::Middleware;
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
 use crate::named::{Chain, NamedClient};
-use crate::origin::Origin;
+use crate::origin::{Origin, all_stay_here};
 use crate::path::base_url;
 use crate::redirect::http_client;
 use crate::source::TokenSource;
@@ -29,6 +29,7 @@ pub struct NamedClientBuilder {
 }
 
 enum Http {
+    Default,
     ToBuild(Box<ClientBuilder>),
     Built(Client),
 }
@@ -40,7 +41,7 @@ impl NamedClientBuilder {
             base_url,
             source,
             origins: Vec::new(),
-            http: Http::ToBuild(Box::default()),
+            http: Http::Default,
             before: Vec::new(),
             after: Vec::new(),
             insecure_http: false,
@@ -55,7 +56,8 @@ impl NamedClientBuilder {
     }
 
     /// The reqwest client to build: time-outs, proxy and TLS are yours, the redirect policy is
-    /// [`redirect_policy`](crate::redirect_policy). Default: `reqwest::Client::builder()`.
+    /// [`redirect_policy`](crate::redirect_policy). Default: `reqwest::Client::builder()`, past the
+    /// proxy of the environment where all origins are plain http to this machine.
     pub fn http(mut self, builder: ClientBuilder) -> Self {
         self.http = Http::ToBuild(Box::new(builder));
         self
@@ -109,6 +111,8 @@ impl NamedClientBuilder {
         }
         let base_url = base_url(&self.base_url)?;
         let own_origin = Origin::of(&base_url).map(|origin| origin.to_string());
+        let origins = self.origins.iter().map(String::as_str);
+        let stays_here = all_stay_here(origins.chain([base_url.as_str()]));
         let mut bearer = BearerTokenMiddleware::builder(&self.source);
         for origin in own_origin.into_iter().chain(self.origins) {
             bearer = bearer.origin(origin);
@@ -120,6 +124,8 @@ impl NamedClientBuilder {
             bearer = bearer.elsewhere_without_token();
         }
         let http = match self.http {
+            Http::Default if stays_here => http_client(Client::builder().no_proxy())?,
+            Http::Default => http_client(Client::builder())?,
             Http::ToBuild(builder) => http_client(*builder)?,
             Http::Built(client) => client,
         };
