@@ -1,7 +1,10 @@
 //! What a flight does until it has an answer: the queue, the attempts, the pauses between them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use crate::clock::Moment;
 use crate::error::{Delivery, Error, ErrorKind};
@@ -189,9 +192,12 @@ impl Keeper {
         }
         let asked = self.clock.now();
         let away = slot.account.record.away(refresh_token);
+        // Caught here, so that the flight ends as after any lost answer: the store hears of it, and
+        // the lease is given back.
+        let obtained = AssertUnwindSafe(self.grant.obtain(request)).catch_unwind();
         let answer = tokio::select! {
             biased;
-            answer = self.grant.obtain(request) => answer,
+            answer = obtained => answer.unwrap_or_else(|_| Err(panicked())),
             () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
                 ErrorKind::Timeout,
                 "the authorization server did not answer in time",
@@ -236,12 +242,28 @@ impl Budget {
     }
 }
 
+/// What becomes of a panic in a grant: nobody knows how far its request got.
+fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Panicked,
+        "the grant panicked while it got a token",
+    )
+    .delivery(Delivery::Lost)
+}
+
 /// Whether an attempt that ended like this may be made again at once (E3).
 fn may_repeat(error: &Error, refresh_token_spent: bool, in_grace: bool) -> bool {
     match error.how_far() {
         // No setting mends itself within a second, such as a reqwest that was built without TLS.
         // A store that is down is waited for between flights.
-        _ if matches!(error.kind(), ErrorKind::Settings | ErrorKind::Store) => false,
+        // Nor does a grant that panics.
+        _ if matches!(
+            error.kind(),
+            ErrorKind::Settings | ErrorKind::Store | ErrorKind::Panicked
+        ) =>
+        {
+            false
+        }
         Delivery::NotSent | Delivery::TurnedAway => true,
         Delivery::Failed => !refresh_token_spent,
         // The server may have rotated already; a second use of the old one would look like theft.
