@@ -256,6 +256,43 @@ async fn a_refresh_token_that_the_server_turned_away_is_free_for_everybody() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_the_store_could_not_be_told_of_is_no_lost_answer() {
+    // E3, B5: after its one attempt, or while it begins another one.
+    for status in [500, 503] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(490);
+        world.login.hold();
+        world.login.then(Answer::Reply(Reply::new(status)));
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+        world.login.until_held(1).await;
+        world.store.be(Mode::Failing(Call::Save));
+        world.login.release();
+        if status == 503 {
+            soon(async {
+                while world.reasons().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            // The pause before the next attempt, besides the timer of the lease.
+            world.clock.until_timers(2).await;
+            world.clock.advance(Duration::from_millis(160));
+        }
+        until_landed(&users, &alice).await;
+        world.store.be(Mode::Well);
+        // The pause of a refresh ahead of time.
+        world.advance(24);
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+        until_landed(&users, &alice).await;
+        assert_eq!(world.login.token_requests(), 2, "{status}");
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+        assert!(!world.login.is_dead("alice"));
+    }
+}
+
+#[tokio::test]
 async fn a_save_that_the_store_repeated_is_no_conflict() {
     // F2
     let world = World::new().await;
