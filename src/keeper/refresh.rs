@@ -38,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) response: TokenResponse,
     /// The instant before the request was sent: the lifetime counts from here (B8).
     pub(crate) asked: Moment,
+    /// Why a later one, which was asked for besides, did not come.
+    pub(crate) in_vain: Option<Error>,
 }
 
 impl Keeper {
@@ -79,11 +81,13 @@ impl Keeper {
         mut custody: Custody<'flight>,
     ) -> Result<Arrival, Error> {
         let mut budget = Budget(self.settings.refresh_timeout);
-        let mut asked_again = false;
+        let mut first: Option<Answer> = None;
         loop {
-            let mut answer = self
-                .attempts(slot, reason, &mut custody, &mut budget)
-                .await?;
+            let attempts = self.attempts(slot, reason, &mut custody, &mut budget);
+            let mut answer = match attempts.await {
+                Ok(answer) => answer,
+                Err(error) => return instead(first, error),
+            };
             custody
                 .keep(self, slot, &mut answer.response, answer.asked)
                 .await?;
@@ -94,10 +98,10 @@ impl Keeper {
                 .peek()
                 .as_ref()
                 .is_some_and(|token| token.standing.is_refused_since(answer.asked));
-            if !outdated || asked_again {
+            if !outdated || first.is_some() {
                 return Ok(Arrival::Issued(answer));
             }
-            asked_again = true;
+            first = Some(answer);
         }
     }
 
@@ -211,7 +215,11 @@ impl Keeper {
         if !matches!(&outcome, Err(error) if error.asked_nobody()) {
             self.telemetry.token_request(reason, outcome, duration);
         }
-        answer.map(|response| Answer { response, asked })
+        answer.map(|response| Answer {
+            response,
+            asked,
+            in_vain: None,
+        })
     }
 
     /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).
@@ -239,6 +247,19 @@ impl Budget {
     fn spend(&mut self, time: Duration) -> bool {
         self.0 = self.0.saturating_sub(time);
         !self.0.is_zero()
+    }
+}
+
+/// What a flight brings whose last request failed with `error`: the answer to the one before may be
+/// good all the same, and nobody else has it (B7).
+fn instead(before: Option<Answer>, error: Error) -> Result<Arrival, Error> {
+    let is_end = error.is_outdated() || error.kind() == ErrorKind::SignInRequired;
+    match before.filter(|_| !is_end) {
+        Some(answer) => Ok(Arrival::Issued(Answer {
+            in_vain: Some(error),
+            ..answer
+        })),
+        None => Err(error),
     }
 }
 
