@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, TokenOptions};
+use reqwest_bearer::{ErrorKind, Event, TestClock, TokenOptions};
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
@@ -467,6 +467,32 @@ async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() 
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_behind_forgives_nothing_longer_than_the_server_does() {
+    // E3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(500);
+    world.login.then(Answer::Lost);
+    let first = world.process();
+    assert!(token(&first, &alice).await.is_ok());
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    until_landed(&first, &alice).await;
+    // A minute and a half later, and by another machine's clock three minutes before.
+    world.advance(90);
+    let clock = TestClock::new();
+    clock.advance(Duration::from_secs(320));
+    let grace = Duration::from_secs(30);
+    let builder = world.builder().clock(&clock).reuse_grace(grace);
+    let behind = builder.build().unwrap();
+    let narrowed = TokenOptions::new().scope("more");
+    let error = soon(behind.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 1);
+    assert!(!world.login.is_dead("alice"));
 }
 
 /// What becomes of a runtime that ends: its tasks are dropped where they stand.
