@@ -470,6 +470,49 @@ async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() 
 }
 
 #[tokio::test]
+async fn a_mark_that_was_to_be_sent_under_again_still_says_that_the_answer_was_lost() {
+    // E3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(500);
+    world.login.then(Answer::Lost);
+    let first = world.process();
+    assert!(token(&first, &alice).await.is_ok());
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    until_landed(&first, &alice).await;
+    let grace = Duration::from_secs(30);
+    let second = world.builder().reuse_grace(grace).build().unwrap();
+    let narrowed = TokenOptions::new().scope("more");
+    world.store.be(Mode::SavingSilently);
+    let error = soon(second.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Store);
+    world.store.be(Mode::Well);
+    // Longer than the server forgives.
+    world.advance(40);
+    let mut waiting = tokio::spawn({
+        let of_alice = second.for_subject(&alice);
+        async move { of_alice.token_with(&narrowed).await.map(drop) }
+    });
+    let outcome = soon(async {
+        loop {
+            // The wait of the call, the timer of the lease, and the pause before the next look for
+            // what somebody might still write.
+            tokio::select! {
+                biased;
+                outcome = &mut waiting => return outcome.unwrap(),
+                () = world.clock.until_timers(3) => world.advance(1),
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 1);
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
 async fn a_process_whose_clock_is_behind_forgives_nothing_longer_than_the_server_does() {
     // E3
     let world = World::new().await;
