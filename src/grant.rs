@@ -180,7 +180,8 @@ impl<G: Grant> AnyGrant for G {
     }
 
     fn obtain(&self, request: GrantRequest) -> Attempt<'_> {
-        Box::pin(Grant::obtain(self, request))
+        // One that panics before there is anything to await panics in the future, too.
+        Box::pin(async move { Grant::obtain(self, request).await })
     }
 }
 

@@ -72,6 +72,9 @@ impl Cache {
         // walk drops hardly any, and there would be one through all of them for each who comes.
         let pays_after = if is_full {
             room as u64
+        } else if all + room >= self.capacity {
+            // A walk now would put the one off that the full cache needs.
+            return;
         } else {
             FEW.max(all as u64 / 2)
         };
@@ -226,6 +229,19 @@ mod tests {
             cache.slot(&scope(number), 0);
         }
         assert_eq!(cache.slots.len(), 1_000);
+    }
+
+    #[test]
+    fn a_cache_of_any_size_is_bounded() {
+        // F9
+        for capacity in (1..1_000).step_by(37) {
+            let cache = Cache::new(capacity);
+            for number in 0..3 * capacity as u64 {
+                cache.slot(&scope(number), 0);
+                let slots = cache.slots.len();
+                assert!(slots <= capacity, "{slots} of {capacity} at {number}");
+            }
+        }
     }
 
     #[test]

@@ -75,7 +75,13 @@ impl<'flight> Custody<'flight> {
         asked: Moment,
     ) -> Result<(), Error> {
         let record = &slot.account.record;
-        record.take_over(response)?;
+        if let Err(error) = record.take_over(response) {
+            return Err(match self {
+                Self::Own { .. } | Self::Unstored => error,
+                // Nobody has to wait for what came: it is not written.
+                Self::Stored(transaction) => transaction.failed(error).await,
+            });
+        }
         match self {
             Self::Own { .. } | Self::Unstored => {
                 record.save(&keeper.clock, &keeper.telemetry).await;

@@ -145,7 +145,9 @@ impl Keeper {
     /// Whether the server would take the refresh token a second time.
     fn is_forgiven(&self, kept: &Kept) -> bool {
         let now = self.clock.now().wall;
-        let away = kept.away_since.map(|since| now.saturating_sub(since));
+        // Of what was sent in the future, by the clock of another machine, nobody knows how long ago
+        // that was.
+        let away = kept.away_since.and_then(|since| now.checked_sub(since));
         let grace = self.settings.reuse_grace;
         away.zip(grace).is_some_and(|(away, grace)| away < grace)
     }

@@ -33,8 +33,12 @@ impl Keeper {
         epoch: u32,
         arrival: Result<Arrival, Error>,
     ) -> Outcome {
+        let mut in_vain = None;
         let token = arrival.and_then(|arrival| match arrival {
-            Arrival::Issued(answer) => self.issue(slot, answer),
+            Arrival::Issued(mut answer) => {
+                in_vain = answer.in_vain.take();
+                self.issue(slot, answer)
+            }
             Arrival::Kept(kept) => self.issue_kept(slot, &kept),
         });
         let mut ledger = slot.ledger();
@@ -44,7 +48,11 @@ impl Keeper {
                 if reason == RefreshReason::Refusal {
                     token.replaces_for = ledger.refusal.as_ref().map(|known| known.refuser.clone());
                 }
-                Ok(self.publish(slot, &mut ledger, token))
+                let token = self.publish(slot, &mut ledger, token);
+                if let Some(error) = in_vain {
+                    self.note_failure(slot, &mut ledger, error);
+                }
+                Ok(token)
             }
             Err(error) => Err(self.note_failure(slot, &mut ledger, error)),
         };
@@ -149,7 +157,9 @@ impl Keeper {
     }
 
     fn issue(&self, slot: &Slot, answer: Answer) -> Result<Issued, Error> {
-        let Answer { response, asked } = answer;
+        let Answer {
+            response, asked, ..
+        } = answer;
         let header = bearer_header(&response.access_token)?;
         let asked_scope = response.asked_scope.or(slot.key.parameters.scope_text());
         self.note_scope(asked_scope.as_deref(), response.scope.as_deref());

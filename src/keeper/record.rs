@@ -39,8 +39,9 @@ struct State {
     answer_lost: bool,
     /// What the store had when it was last asked or told.
     version: Option<Version>,
-    /// What the store has, or may have, if its mark is ours and nothing was sent after it.
-    unsent: Option<Version>,
+    /// What the store has, or may have, if its mark is ours and what was sent after it, if anything
+    /// was, is known not to have spent the refresh token.
+    unspent: Option<Version>,
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     origin: Option<Origin>,
     /// Whom its id token is about, as a hash.
@@ -112,18 +113,19 @@ impl Record {
 
     /// Says that the record is marked under this version, before the refresh token is sent.
     pub(crate) fn about_to_send(&self, version: Version) {
-        self.state().unsent = Some(version);
+        self.state().unspent = Some(version);
     }
 
     /// Says that the refresh token is sent now.
     pub(crate) fn sending(&self) {
-        self.state().unsent = None;
+        self.state().unspent = None;
     }
 
-    /// Takes no account of a mark that this process wrote itself and sent nothing after: the store
-    /// had not said that it took it, or the flight ended in between.
+    /// Takes no account of a mark that this process wrote itself and that stands for nothing: the
+    /// store had not said that it took it, or the flight ended before it sent anything, or the server
+    /// said that it did not take the refresh token and the store could not be told.
     pub(crate) fn without_own_mark(&self, mut found: Found) -> Found {
-        let is_own = found.version.is_some() && found.version == self.state().unsent;
+        let is_own = found.version.is_some() && found.version == self.state().unspent;
         if let Some(kept) = found.kept.as_mut().filter(|_| is_own) {
             kept.away_since = None;
         }
@@ -334,9 +336,18 @@ pub(crate) struct Away<'record> {
 impl Away<'_> {
     /// The attempt has an outcome, which says what became of the refresh token.
     pub(crate) fn returned<T>(mut self, outcome: &Result<T, Error>) {
-        let lost = matches!(outcome, Err(error) if error.how_far().is_loss());
-        if !lost {
-            self.refresh_token = None;
+        match outcome {
+            Err(error) if error.how_far().is_loss() => {}
+            Err(_) => {
+                let mut state = self.record.state();
+                // Under this version the refresh token was marked; of an earlier loss it stays true.
+                if !state.answer_lost {
+                    state.unspent = state.version;
+                }
+                drop(state);
+                self.refresh_token = None;
+            }
+            Ok(_) => self.refresh_token = None,
         }
     }
 }

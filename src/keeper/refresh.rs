@@ -1,7 +1,10 @@
 //! What a flight does until it has an answer: the queue, the attempts, the pauses between them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use crate::clock::Moment;
 use crate::error::{Delivery, Error, ErrorKind};
@@ -35,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) response: TokenResponse,
     /// The instant before the request was sent: the lifetime counts from here (B8).
     pub(crate) asked: Moment,
+    /// Why a later one, which was asked for besides, did not come.
+    pub(crate) in_vain: Option<Error>,
 }
 
 impl Keeper {
@@ -76,11 +81,13 @@ impl Keeper {
         mut custody: Custody<'flight>,
     ) -> Result<Arrival, Error> {
         let mut budget = Budget(self.settings.refresh_timeout);
-        let mut asked_again = false;
+        let mut first: Option<Answer> = None;
         loop {
-            let mut answer = self
-                .attempts(slot, reason, &mut custody, &mut budget)
-                .await?;
+            let attempts = self.attempts(slot, reason, &mut custody, &mut budget);
+            let mut answer = match attempts.await {
+                Ok(answer) => answer,
+                Err(error) => return instead(first, error),
+            };
             custody
                 .keep(self, slot, &mut answer.response, answer.asked)
                 .await?;
@@ -91,10 +98,10 @@ impl Keeper {
                 .peek()
                 .as_ref()
                 .is_some_and(|token| token.standing.is_refused_since(answer.asked));
-            if !outdated || asked_again {
+            if !outdated || first.is_some() {
                 return Ok(Arrival::Issued(answer));
             }
-            asked_again = true;
+            first = Some(answer);
         }
     }
 
@@ -189,9 +196,12 @@ impl Keeper {
         }
         let asked = self.clock.now();
         let away = slot.account.record.away(refresh_token);
+        // Caught here, so that the flight ends as after any lost answer: the store hears of it, and
+        // the lease is given back.
+        let obtained = AssertUnwindSafe(self.grant.obtain(request)).catch_unwind();
         let answer = tokio::select! {
             biased;
-            answer = self.grant.obtain(request) => answer,
+            answer = obtained => answer.unwrap_or_else(|_| Err(panicked())),
             () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
                 ErrorKind::Timeout,
                 "the authorization server did not answer in time",
@@ -205,7 +215,11 @@ impl Keeper {
         if !matches!(&outcome, Err(error) if error.asked_nobody()) {
             self.telemetry.token_request(reason, outcome, duration);
         }
-        answer.map(|response| Answer { response, asked })
+        answer.map(|response| Answer {
+            response,
+            asked,
+            in_vain: None,
+        })
     }
 
     /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).
@@ -236,12 +250,41 @@ impl Budget {
     }
 }
 
+/// What a flight brings whose last request failed with `error`: the answer to the one before may be
+/// good all the same, and nobody else has it (B7).
+fn instead(before: Option<Answer>, error: Error) -> Result<Arrival, Error> {
+    let is_end = error.is_outdated() || error.kind() == ErrorKind::SignInRequired;
+    match before.filter(|_| !is_end) {
+        Some(answer) => Ok(Arrival::Issued(Answer {
+            in_vain: Some(error),
+            ..answer
+        })),
+        None => Err(error),
+    }
+}
+
+/// What becomes of a panic in a grant: nobody knows how far its request got.
+fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Panicked,
+        "the grant panicked while it got a token",
+    )
+    .delivery(Delivery::Lost)
+}
+
 /// Whether an attempt that ended like this may be made again at once (E3).
 fn may_repeat(error: &Error, refresh_token_spent: bool, in_grace: bool) -> bool {
     match error.how_far() {
         // No setting mends itself within a second, such as a reqwest that was built without TLS.
         // A store that is down is waited for between flights.
-        _ if matches!(error.kind(), ErrorKind::Settings | ErrorKind::Store) => false,
+        // Nor does a grant that panics.
+        _ if matches!(
+            error.kind(),
+            ErrorKind::Settings | ErrorKind::Store | ErrorKind::Panicked
+        ) =>
+        {
+            false
+        }
         Delivery::NotSent | Delivery::TurnedAway => true,
         Delivery::Failed => !refresh_token_spent,
         // The server may have rotated already; a second use of the old one would look like theft.

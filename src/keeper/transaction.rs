@@ -31,8 +31,8 @@ pub(crate) struct Transaction<'flight> {
     epoch: u32,
     kept: Kept,
     version: Option<Version>,
-    /// Whether this flight has said in the record that it sends the refresh token.
-    is_marked: bool,
+    /// The version under which this flight says in the record that it sends the refresh token.
+    mark: Option<Version>,
 }
 
 impl<'flight> Transaction<'flight> {
@@ -56,7 +56,7 @@ impl<'flight> Transaction<'flight> {
             epoch,
             kept: found.kept.unwrap_or_default(),
             version: found.version,
-            is_marked: false,
+            mark: None,
         }
     }
 
@@ -80,19 +80,23 @@ impl<'flight> Transaction<'flight> {
     pub(crate) async fn before_sending(&mut self, spends: bool) -> Result<(), Error> {
         let record = &self.slot.account.record;
         if spends {
-            // Also where there is a mark: its version is known to whoever sent nothing after it. And
-            // for each attempt: in between the lease may have run out, and somebody else have spent
+            // For each attempt: in between the lease may have run out, and somebody else have spent
             // the refresh token, although the store gives the lease back by now.
             self.kept.away_since.get_or_insert(self.vault.now());
             self.kept.answer_lost = false;
-            let version = Version::random()?;
-            if !self.is_marked {
-                record.about_to_send(version);
+            // The same one each time: if the store does not say whether it took a mark, one is there
+            // all the same, and is known by it.
+            let mark = match self.mark {
+                Some(mark) => mark,
+                None => *self.mark.insert(Version::random()?),
+            };
+            // A mark that takes the place of one which says that an answer was lost says so too.
+            if !record.is_answer_lost() {
+                record.about_to_send(mark);
             }
-            if !self.write_as(version).await? {
+            if !self.write_as(mark).await? {
                 return Err(Error::outdated());
             }
-            self.is_marked = true;
         }
         // The last look before the request goes out: this process may have been stopped.
         if !self.tenancy.is_ours() {
@@ -211,7 +215,7 @@ impl<'flight> Transaction<'flight> {
         }
         kept.id_token = response.id_token.clone();
         kept.away_since = None;
-        self.is_marked = false;
+        self.mark = None;
         kept.answer_lost = false;
         kept.unspecific_refusals = 0;
         kept.dead = false;

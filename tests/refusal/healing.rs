@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
-use reqwest_bearer::{NamedClient, TestClock, TokenOptions, TokenResponse};
+use reqwest_bearer::{Error, NamedClient, TestClock, TokenOptions, TokenResponse};
 use reqwest_middleware::{Middleware, Next};
 use tokio::task::JoinSet;
 
@@ -147,6 +147,40 @@ async fn what_was_asked_for_before_a_refusal_is_never_used() {
         let tokens = ["token-1", "token-1", "token-1", "token-3"];
         assert_eq!(api.tokens(), tokens, "{brought}");
     }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_before_a_refusal_is_used_if_nothing_later_comes() {
+    // C2, B7
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.source(&clock);
+    let api = Api::that_takes(|token| token != "token-2").await;
+    assert_eq!(call(&api, &source).await.status(), 200);
+    clock.advance(secs(480.0));
+    let busy = Error::unavailable("the server asks for a pause").with_retry_after(secs(60.0));
+    issuer
+        .hold()
+        .then(TokenResponse::bearer("token-2").expires_in(secs(600.0)))
+        .then(busy);
+    assert_eq!(call(&api, &source).await.status(), 200);
+    issuer.until_requests(2).await;
+    clock.advance(secs(1.0));
+    source.invalidate().unwrap();
+    let mut waiting = tokio::spawn({
+        let source = source.clone();
+        async move { source.token().await.unwrap().expose().to_owned() }
+    });
+    until(clock.until_timers(2), &mut waiting).await;
+    issuer.release();
+    assert_eq!(waiting.await.unwrap(), "token-2");
+    assert_eq!(issuer.requests(), 3);
+    // The server's pause holds all the same.
+    clock.advance(secs(59.0));
+    assert_eq!(call(&api, &source).await.status(), 401);
+    assert_eq!(issuer.requests(), 3);
+    clock.advance(secs(1.0));
+    assert_eq!(call(&api, &source).await.status(), 200);
+    assert_eq!(issuer.requests(), 4);
 }
 
 #[tokio::test]

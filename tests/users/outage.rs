@@ -124,6 +124,34 @@ async fn a_store_that_panics_costs_an_error_and_locks_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_grant_that_panics_leaves_no_lease_behind() {
+    // A4
+    async fn token_of(fails: bool, at_once: bool) -> Result<TokenResponse, Error> {
+        assert!(!fails || at_once, "on purpose");
+        Ok(TokenResponse::bearer("t").expires_in(Duration::from_secs(600)))
+    }
+    for at_once in [true, false] {
+        let world = World::new().await;
+        let fails = Arc::new(AtomicBool::new(true));
+        let failing = fails.clone();
+        let grant = GrantFn::new("mine", move |_| {
+            let fails = failing.load(Ordering::Relaxed);
+            assert!(!fails || !at_once, "on purpose");
+            token_of(fails, at_once)
+        });
+        let process = || {
+            let builder = TokenSource::builder(grant.clone()).store(world.store.clone());
+            builder.clock(&world.clock).build().unwrap()
+        };
+        let error = soon(process().token()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+        // The clock stands still: nobody waits until the lease has ended.
+        fails.store(false, Ordering::Relaxed);
+        assert_eq!(soon(process().token()).await.unwrap().expose(), "t");
+    }
+}
+
 /// A store whose calls are no `async fn`s, and that panics before there is anything to await.
 struct Rash(Arc<AtomicBool>, MemoryStore);
 

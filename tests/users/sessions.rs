@@ -423,6 +423,25 @@ async fn an_id_token_about_somebody_else_is_refused_with_all_that_came_along() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_what_was_refused_with_an_id_token_about_somebody_else() {
+    // F10, E3
+    let world = World::new().await;
+    let users = world.process();
+    let alice = subject("alice");
+    let set = world.login.sign_in("alice", world.clock.system_time());
+    let set = set.with_id_token(id_token("alice"));
+    users.sign_in(&alice, set).await.unwrap();
+    world.login.id_tokens_about("mallory");
+    world.advance(601);
+    assert_eq!(kind(&users, &alice).await, ErrorKind::Protocol);
+    // The clock stands still: the refresh token is spent, and the server says so at once.
+    assert_eq!(
+        kind(&world.process(), &alice).await,
+        ErrorKind::SignInRequired
+    );
+}
+
+#[tokio::test]
 async fn a_dead_refresh_token_is_a_redirect_to_the_sign_in_and_asks_the_server_once() {
     // F5, F10, E8
     let world = World::new().await;

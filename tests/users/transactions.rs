@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, TokenOptions};
+use reqwest_bearer::{ErrorKind, Event, TestClock, TokenOptions};
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
@@ -256,6 +256,43 @@ async fn a_refresh_token_that_the_server_turned_away_is_free_for_everybody() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_the_store_could_not_be_told_of_is_no_lost_answer() {
+    // E3, B5: after its one attempt, or while it begins another one.
+    for status in [500, 503] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(490);
+        world.login.hold();
+        world.login.then(Answer::Reply(Reply::new(status)));
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+        world.login.until_held(1).await;
+        world.store.be(Mode::Failing(Call::Save));
+        world.login.release();
+        if status == 503 {
+            soon(async {
+                while world.reasons().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            // The pause before the next attempt, besides the timer of the lease.
+            world.clock.until_timers(2).await;
+            world.clock.advance(Duration::from_millis(160));
+        }
+        until_landed(&users, &alice).await;
+        world.store.be(Mode::Well);
+        // The pause of a refresh ahead of time.
+        world.advance(24);
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-1");
+        until_landed(&users, &alice).await;
+        assert_eq!(world.login.token_requests(), 2, "{status}");
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-2");
+        assert!(!world.login.is_dead("alice"));
+    }
+}
+
+#[tokio::test]
 async fn a_save_that_the_store_repeated_is_no_conflict() {
     // F2
     let world = World::new().await;
@@ -430,6 +467,75 @@ async fn a_lost_answer_is_repeated_by_another_process_within_the_grace_period() 
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn a_mark_that_was_to_be_sent_under_again_still_says_that_the_answer_was_lost() {
+    // E3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(500);
+    world.login.then(Answer::Lost);
+    let first = world.process();
+    assert!(token(&first, &alice).await.is_ok());
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    until_landed(&first, &alice).await;
+    let grace = Duration::from_secs(30);
+    let second = world.builder().reuse_grace(grace).build().unwrap();
+    let narrowed = TokenOptions::new().scope("more");
+    world.store.be(Mode::SavingSilently);
+    let error = soon(second.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Store);
+    world.store.be(Mode::Well);
+    // Longer than the server forgives.
+    world.advance(40);
+    let mut waiting = tokio::spawn({
+        let of_alice = second.for_subject(&alice);
+        async move { of_alice.token_with(&narrowed).await.map(drop) }
+    });
+    let outcome = soon(async {
+        loop {
+            // The wait of the call, the timer of the lease, and the pause before the next look for
+            // what somebody might still write.
+            tokio::select! {
+                biased;
+                outcome = &mut waiting => return outcome.unwrap(),
+                () = world.clock.until_timers(3) => world.advance(1),
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 1);
+    assert!(!world.login.is_dead("alice"));
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_behind_forgives_nothing_longer_than_the_server_does() {
+    // E3
+    let world = World::new().await;
+    let alice = world.sign_in(&world.process(), "alice").await;
+    world.advance(500);
+    world.login.then(Answer::Lost);
+    let first = world.process();
+    assert!(token(&first, &alice).await.is_ok());
+    assert!(token(&first, &alice).await.is_ok());
+    world.login.until_requests(1).await;
+    until_landed(&first, &alice).await;
+    // A minute and a half later, and by another machine's clock three minutes before.
+    world.advance(90);
+    let clock = TestClock::new();
+    clock.advance(Duration::from_secs(320));
+    let grace = Duration::from_secs(30);
+    let builder = world.builder().clock(&clock).reuse_grace(grace);
+    let behind = builder.build().unwrap();
+    let narrowed = TokenOptions::new().scope("more");
+    let error = soon(behind.for_subject(&alice).token_with(&narrowed)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.login.token_requests(), 1);
+    assert!(!world.login.is_dead("alice"));
 }
 
 /// What becomes of a runtime that ends: its tasks are dropped where they stand.
