@@ -13,8 +13,6 @@ use support::authorization_server::AuthorizationServer;
 use support::issuer::{Answer, Issuer, failure};
 use support::soon;
 use tokio::task::JoinSet;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -126,32 +124,6 @@ async fn a_panic_in_a_grant_is_an_error_and_locks_nothing() {
     assert_eq!(issuer.requests(), 1);
     clock.advance(secs(1.0));
     assert_eq!(asking(&source).await.unwrap().as_deref(), Ok("token-2"));
-}
-
-/// Looks at a source whenever a span begins, and tells.
-struct Onlooker(TokenSource, tokio::sync::mpsc::UnboundedSender<bool>);
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Onlooker {
-    fn on_new_span(
-        &self,
-        _: &tracing::span::Attributes<'_>,
-        _: &tracing::span::Id,
-        _: tracing_subscriber::layer::Context<'_, S>,
-    ) {
-        let _ = self.1.send(self.0.status().is_refreshing());
-    }
-}
-
-#[tokio::test]
-async fn a_subscriber_that_looks_at_the_source_locks_nobody_out() {
-    // A4
-    let (clock, issuer) = (TestClock::new(), Issuer::new());
-    let source = issuer.source(&clock);
-    let (sender, mut looks) = tokio::sync::mpsc::unbounded_channel();
-    let onlooker = tracing_subscriber::registry().with(Onlooker(source.clone(), sender));
-    let _here = onlooker.set_default();
-    assert_eq!(source.token().await.unwrap().expose(), "token-1");
-    assert_eq!(looks.recv().await, Some(true));
 }
 
 #[test]

@@ -1,10 +1,6 @@
-//! D: where a token may go, and where it and the secrets behind it never show.
+//! D: where a token may go.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of a test may fail it"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 #[path = "../support/raw_server.rs"]
 #[expect(dead_code, reason = "`redirects.rs` uses more of it")]
@@ -16,7 +12,6 @@ mod binding;
 mod own_header;
 mod redirect;
 mod separate;
-mod silence;
 mod token_text;
 
 use reqwest_bearer::{Error, ErrorKind};

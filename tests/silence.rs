@@ -2,11 +2,22 @@
 //! crate lets out: `Debug`, `Display`, errors with their causes, events, spans and log lines.
 //!
 //! One program lives through everything, all of its secrets contain one word, and that word is
-//! looked for. Scopes are not among them: they are no secret, and events name them on purpose.
+//! looked for. The scopes that the server grants are among them: they are a text of its own.
 //!
 //! Of the log lines only those of this crate are read. What hyper and reqwest write at their finest
 //! levels about the bytes that they send is theirs: no crate above them can see to it, and nobody
 //! turns it on by turning this crate's on.
+//!
+//! A program of its own, as `subscriber.rs` is: where another test meets a span for the first time
+//! while a subscriber is being set up, `tracing` may remember for good that nobody listens to it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail it"
+)]
+
+mod support;
 
 use std::any::type_name;
 use std::collections::{BTreeSet, VecDeque};
@@ -626,7 +637,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("redis", cfg!(feature = "redis")),
         ("test-util", cfg!(feature = "test-util")),
     ];
-    let exports: Vec<_> = include_str!("../../src/lib.rs").split("pub use ").collect();
+    let exports: Vec<_> = include_str!("../src/lib.rs").split("pub use ").collect();
     let exports = exports.windows(2).filter(|pair| {
         // What stands before it may switch it off.
         let condition = pair[0].trim_end().rsplit('\n').next().unwrap();
