@@ -77,9 +77,18 @@ impl Vault {
         })
     }
 
+    /// Takes the record out. Read beforehand: if the store has carried it out and its answer was
+    /// lost, nobody else knows any more which tokens there are to be revoked.
     pub(crate) async fn remove(&self, key: &StoreKey) -> Result<Found, Error> {
-        let record = self.bounded(self.store.remove(key)).await?;
-        Ok(self.understood(record))
+        let before = self.load(key).await?;
+        let error = match self.bounded(self.store.remove(key)).await {
+            Ok(record) => return Ok(self.understood(record)),
+            Err(error) => error,
+        };
+        match self.bounded(self.store.load(key)).await {
+            Ok(None) => Ok(before),
+            Ok(Some(_)) | Err(_) => Err(error),
+        }
     }
 
     pub(crate) async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {

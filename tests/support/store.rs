@@ -43,6 +43,8 @@ pub(crate) enum Mode {
     Failing(Call),
     /// Records are saved, and the calls fail all the same.
     SavingSilently,
+    /// Records are removed, and the calls fail all the same.
+    RemovingSilently,
     /// All calls hang.
     Hanging,
     /// Calls of this kind panic.
@@ -192,7 +194,12 @@ impl TokenStore for FragileStore {
 
     async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
         self.pass(Call::Remove, key).await?;
-        self.0.memory.remove(key).await
+        let mode = *self.0.mode.lock().unwrap();
+        let removed = self.0.memory.remove(key).await;
+        match mode {
+            Mode::RemovingSilently => Err(Error::store("no answer comes, on purpose")),
+            _ => removed,
+        }
     }
 
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {

@@ -684,6 +684,18 @@ async fn a_death_is_remembered_as_long_as_the_record_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_sign_out_of_which_the_store_does_not_say_that_it_took_it_revokes_all_the_same() {
+    // F10
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.store.be(Mode::RemovingSilently);
+    soon(users.sign_out(&alice)).await.unwrap();
+    assert!(world.store.memory().is_empty());
+    assert_eq!(world.login.revocations().len(), 2);
+}
+
+#[tokio::test]
 async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     // F2, F10
     let world = World::new().await;
