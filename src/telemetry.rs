@@ -2,180 +2,18 @@
 //!
 //! No subject and no secret goes through here.
 
+mod event;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::telemetry::event::{Event, RefreshReason};
+
 use crate::error::Error;
-
-/// Why a token was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RefreshReason {
-    /// There was none.
-    None,
-    /// The present one had reached its soft moment: in the background.
-    Soft,
-    /// The present one had reached its hard moment.
-    Hard,
-    /// The present one had expired.
-    Expired,
-    /// An API had refused the present one.
-    Refusal,
-    /// The caller asked for a new one, or for one that lives longer.
-    Caller,
-}
-
-impl RefreshReason {
-    /// The word that stands for it in log lines, e.g. `soft`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Soft => "soft",
-            Self::Hard => "hard",
-            Self::Expired => "expired",
-            Self::Refusal => "refusal",
-            Self::Caller => "caller",
-        }
-    }
-}
-
-impl fmt::Display for RefreshReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// Something that a service may want to count or to alarm on.
-///
-/// `Debug` leaves out which scopes the server granted: they are a text of its own.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// One token request was made, successful or not.
-    #[non_exhaustive]
-    TokenRequest {
-        /// The name of the token source.
-        source: Arc<str>,
-        /// The name of the grant.
-        grant: Arc<str>,
-        /// Why it was made.
-        reason: RefreshReason,
-        /// What became of it.
-        outcome: Result<(), Error>,
-        /// From sending to the whole answer.
-        duration: Duration,
-    },
-    /// An API refused a token that was thought to be good.
-    #[non_exhaustive]
-    TokenRefused {
-        /// The name of the token source.
-        source: Arc<str>,
-    },
-    /// The server granted less than was asked for. The token is used all the same.
-    #[non_exhaustive]
-    ScopeNarrowed {
-        /// The name of the token source.
-        source: Arc<str>,
-        /// The scopes that were asked for.
-        asked: String,
-        /// The scopes that were granted.
-        granted: String,
-    },
-    /// The store, or the hook for new refresh tokens, failed to take a new one: it is in memory
-    /// only, and is offered again, 1 s to 60 s apart.
-    #[non_exhaustive]
-    RefreshTokenUnsaved {
-        /// The name of the token source.
-        source: Arc<str>,
-    },
-    /// The store, or the hook for new refresh tokens, has taken the newest one after it had failed.
-    #[non_exhaustive]
-    RefreshTokenSaved {
-        /// The name of the token source.
-        source: Arc<str>,
-    },
-    /// A call of the store failed.
-    #[non_exhaustive]
-    StoreFailed {
-        /// The name of the token source.
-        source: Arc<str>,
-        /// What went wrong.
-        error: Error,
-    },
-    /// A record of the store cannot be read: it is damaged, written by another version of this
-    /// crate, or encrypted with a key that is not known. It counts as absent.
-    #[non_exhaustive]
-    RecordUnreadable {
-        /// The name of the token source.
-        source: Arc<str>,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The authorization server did not revoke a token of somebody who signed out. The token is
-    /// forgotten all the same.
-    #[non_exhaustive]
-    RevocationFailed {
-        /// The name of the token source.
-        source: Arc<str>,
-        /// What went wrong.
-        error: Error,
-    },
-}
-
-impl fmt::Debug for Event {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, source) = match self {
-            Self::TokenRequest { source, .. } => ("TokenRequest", source),
-            Self::TokenRefused { source } => ("TokenRefused", source),
-            Self::ScopeNarrowed { source, .. } => ("ScopeNarrowed", source),
-            Self::RefreshTokenUnsaved { source } => ("RefreshTokenUnsaved", source),
-            Self::RefreshTokenSaved { source } => ("RefreshTokenSaved", source),
-            Self::StoreFailed { source, .. } => ("StoreFailed", source),
-            Self::RecordUnreadable { source, .. } => ("RecordUnreadable", source),
-            Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
-        };
-        let mut shown = formatter.debug_struct(name);
-        shown.field("source", source);
-        match self {
-            Self::TokenRequest {
-                grant,
-                reason,
-                outcome,
-                duration,
-                ..
-            } => shown
-                .field("grant", grant)
-                .field("reason", reason)
-                .field("outcome", outcome)
-                .field("duration", duration),
-            Self::ScopeNarrowed { asked, granted, .. } => shown
-                .field("asked", asked)
-                .field("missing", &missing_scopes(asked, granted)),
-            Self::StoreFailed { error, .. } | Self::RevocationFailed { error, .. } => {
-                shown.field("error", error)
-            }
-            Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
-            Self::TokenRefused { .. }
-            | Self::RefreshTokenUnsaved { .. }
-            | Self::RefreshTokenSaved { .. } => &mut shown,
-        };
-        shown.finish()
-    }
-}
-
-/// Those that were asked for and not granted: our own words, and none of the server's.
-fn missing_scopes(asked: &str, granted: &str) -> String {
-    let is_missing = |scope: &&str| {
-        !granted
-            .split_ascii_whitespace()
-            .any(|known| known == *scope)
-    };
-    let missing: Vec<_> = asked.split_ascii_whitespace().filter(is_missing).collect();
-    missing.join(" ")
-}
+#[cfg(feature = "tracing")]
+use crate::telemetry::event::missing_scopes;
 
 pub(crate) type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
 
