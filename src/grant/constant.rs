@@ -1,11 +1,10 @@
 //! A token that is given once and for all.
 
-use sha2::{Digest, Sha256};
-
 use crate::error::Error;
 use crate::grant::{Grant, GrantRequest};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
+use crate::store::StoreKey;
 use crate::token::{TokenResponse, bearer_header};
 
 /// A token that never changes, such as a personal access token.
@@ -38,9 +37,8 @@ impl Grant for ConstantToken {
     /// Where sources share a store, one constant token never passes for another, nor yesterday's for
     /// the one that was given in its place.
     fn parameters(&self) -> TokenParameters {
-        let digest = Sha256::digest(self.0.expose().as_bytes());
-        let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        TokenParameters::new().extra("digest", text)
+        let digest = StoreKey::of([self.0.expose()]);
+        TokenParameters::new().extra("digest", digest.to_string())
     }
 
     async fn obtain(&self, _request: GrantRequest) -> Result<TokenResponse, Error> {

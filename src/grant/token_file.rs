@@ -11,6 +11,7 @@ use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::token::{TokenResponse, bearer_header};
 
+/// As good as an interval of nothing.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The token in a file, such as a projected service account token of Kubernetes.

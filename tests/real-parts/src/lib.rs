@@ -15,12 +15,14 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 pub mod fleet;
+mod folder;
 mod redis_server;
 mod sign_in;
 mod slow_proxy;
 mod tls;
 mod worker;
 
+pub use folder::Folder;
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;
@@ -29,17 +31,6 @@ pub use worker::Worker;
 
 /// The server starts in half a second; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
-
-/// Makes a folder for temporary files: in memory, where the system has such a place. A disk that
-/// others keep busy may stand still for longer than a call waits for a store, and whoever writes a log
-/// stands still with it.
-pub fn make_folder(name: &str) -> PathBuf {
-    [PathBuf::from("/dev/shm"), std::env::temp_dir()]
-        .map(|parent| parent.join(name))
-        .into_iter()
-        .find(|folder| folder.is_dir() || std::fs::create_dir(folder).is_ok())
-        .expect("the folder for temporary files can be written")
-}
 
 /// The id and the secret of a client that the server knows.
 #[derive(Clone, Copy, Debug)]

@@ -2,14 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::FromRedisValue;
 use tokio::net::TcpSocket;
 
-use crate::make_folder;
+use crate::Folder;
 
 /// It starts in some 20 ms; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -29,7 +28,7 @@ const SHELL: &str =
 pub struct RedisServer {
     port: u16,
     _reservation: TcpSocket,
-    folder: PathBuf,
+    folder: Folder,
     settings: Vec<String>,
     running: Option<Running>,
 }
@@ -68,11 +67,10 @@ impl RedisServer {
              or install Debian's package redis-server"
         );
         let (port, reservation) = free_port();
-        let folder = make_folder(&format!("real-parts-redis-{}-{port}", std::process::id()));
         let mut server = Self {
             port,
             _reservation: reservation,
-            folder,
+            folder: Folder::new(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             running: None,
         };
@@ -116,7 +114,7 @@ impl RedisServer {
             .args(["-c", SHELL, "sh", "--bind", "127.0.0.1", "--save", ""])
             .args(["--port", &self.port.to_string()])
             .args(&self.settings)
-            .current_dir(&self.folder)
+            .current_dir(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -163,9 +161,8 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
+        // Before its folder goes.
         self.stop();
-        // What cannot be removed is in the folder for what may be removed.
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

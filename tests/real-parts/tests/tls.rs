@@ -2,13 +2,14 @@
 //! who was not told to.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use real_parts::fleet::{Call, Line, Orders, Place, now};
-use real_parts::{AuthorizationServer, CertificateAuthority, RedisServer, TlsProxy, Worker};
+use real_parts::{
+    AuthorizationServer, CertificateAuthority, Folder, RedisServer, TlsProxy, Worker,
+};
 use reqwest_bearer::{
     ClientAuthentication, ClientCredentials, Error, ErrorKind, NamedClient, NamedClientBuilder,
     Protection, RedisStore, StoreKey, TokenEndpoint, TokenSource, TokenStore, reqwest,
@@ -149,7 +150,7 @@ async fn a_fleet_s_tokens_go_to_redis_by_tls() {
     let proxy = TlsProxy::before(redis.address(), &authority).await;
     let server = AuthorizationServer::start().await;
     let folder = Folder::new();
-    let trusted = folder.0.join("authority.pem");
+    let trusted = folder.join("authority.pem");
     std::fs::write(&trusted, authority.certificate()).unwrap();
 
     // A program of its own, since what the operating system trusts is said by its environment.
@@ -165,7 +166,7 @@ async fn a_fleet_s_tokens_go_to_redis_by_tls() {
         abort_before_save: 0.0,
         abort_until: 0.0,
         token_request_timeout: 10.0,
-        log: folder.0.join("lines.jsonl"),
+        log: folder.join("lines.jsonl"),
     };
     let program = env!("CARGO_BIN_EXE_fleet_worker");
     let mut worker = Worker::start_with(program, orders, &[("SSL_CERT_FILE", trusted.as_path())]);
@@ -218,27 +219,4 @@ fn causes(error: &Error) -> String {
         source = error.source();
     }
     text
-}
-
-/// A folder of one's own for as long as it is held.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let name = format!(
-            "real-parts-tls-{}-{}",
-            std::process::id(),
-            fastrand::u32(..)
-        );
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what may be removed.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use real_parts::fleet::{Call, Line, Orders, Place, now};
@@ -58,6 +58,16 @@ fn calls_of_generation(fleet: &Fleet, first: usize) -> Vec<Call> {
     calls.collect()
 }
 
+/// So many users who have signed in, and the file of their tokens, which is too long for a full disk.
+async fn start_with(users: usize) -> (World, PathBuf) {
+    let world = World::start_with(users).await;
+    let path = world.folder.join("tokens.json");
+    let store = FileStore::new(&path).expect("the path of a file");
+    fill(&store).await;
+    world.sign_all_in(&world.source_with(store)).await;
+    (world, path)
+}
+
 fn beside(path: &Path, ending: &str) -> bool {
     path.with_extension(ending).exists()
 }
@@ -68,11 +78,7 @@ async fn programs_for_which_the_disk_is_full_spend_no_refresh_token_and_sign_nob
     let _turn = turn().await;
     // A few, since all are refreshed in the first second with room, and a call waits 1.5 s for the
     // lock.
-    let world = World::start_with(6).await;
-    let path = world.folder.join("tokens.json");
-    let store = FileStore::new(&path).expect("the path of a file");
-    fill(&store).await;
-    world.sign_all_in(&world.source_with(store)).await;
+    let (world, path) = start_with(6).await;
     let orders = Orders {
         store: Place::File(path.clone()),
         calls_per_second: 10.0,
@@ -184,11 +190,7 @@ async fn a_disk_that_is_full_and_has_room_again_at_any_moment_signs_nobody_out()
     // F2, F4
     let _turn = turn().await;
     // No more, so that the lock is free for most of the time: a call waits 1.5 s for it.
-    let world = World::start_with(12).await;
-    let path = world.folder.join("tokens.json");
-    let store = FileStore::new(&path).expect("the path of a file");
-    fill(&store).await;
-    world.sign_all_in(&world.source_with(store)).await;
+    let (world, path) = start_with(12).await;
     let orders = Orders {
         store: Place::File(path.clone()),
         // Each program calls for everybody every two seconds.

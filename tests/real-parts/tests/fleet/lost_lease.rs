@@ -6,12 +6,11 @@
 //! one that is dead.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use real_parts::fleet::{Line, Orders, Place, now};
-use real_parts::{RedisServer, Worker, make_folder};
+use real_parts::{Folder, RedisServer, Worker};
 use reqwest_bearer::{
     ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject, TokenEndpoint,
     TokenSet, TokenSource,
@@ -116,7 +115,7 @@ async fn until<T>(changes: &watch::Sender<T>, what: &str, happened: impl FnMut(&
 async fn a_holder_that_was_stopped_past_its_lease_writes_nothing_and_its_tokens_are_used_by_nobody()
 {
     // F3
-    let world = World::start("stopped").await;
+    let world = World::start().await;
     let script = &world.script;
 
     let mut stopped = world.worker("stopped.jsonl");
@@ -204,7 +203,7 @@ async fn a_holder_that_was_stopped_past_its_lease_writes_nothing_and_its_tokens_
 #[tokio::test]
 async fn what_redis_could_not_take_is_saved_and_not_spent_again_when_redis_comes_back() {
     // F2, F3: the outage outlives the lease, so another process can take it.
-    let mut world = World::start("unsaved").await;
+    let mut world = World::start().await;
     let mut holder = world.worker("holder.jsonl");
     until(&world.script.0.issued, "a token request", |issued| {
         issued.len() == 1
@@ -268,22 +267,21 @@ struct World {
     script: Script,
     http: HttpServer,
     redis: RedisServer,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl World {
-    async fn start(name: &str) -> Self {
+    async fn start() -> Self {
         let script = Script::new();
         let answering = script.clone();
         let http = HttpServer::start(move |seen| answering.clone().answer(seen)).await;
         let redis = RedisServer::start_persistent().await;
         sign_alice_in(http.url(), &redis).await;
-        let folder = make_folder(&format!("real-parts-{name}-{}", std::process::id()));
         Self {
             script,
             http,
             redis,
-            folder,
+            folder: Folder::new(),
         }
     }
 
@@ -303,16 +301,6 @@ impl World {
             log: self.folder.join(log),
         };
         Worker::start(env!("CARGO_BIN_EXE_fleet_worker"), orders)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the logs of the processes are in {}", self.folder.display());
-        } else {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use real_parts::fleet::{Call, Line, Orders, Place, now};
-use real_parts::{AuthorizationServer, BASIC, Issuer, RedisServer, Worker};
+use real_parts::{AuthorizationServer, BASIC, Folder, Issuer, RedisServer, Worker};
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject,
     TokenEndpoint, TokenSet, TokenSource, TokenStore,
@@ -65,7 +65,7 @@ struct World {
     redis: RedisServer,
     /// Where the processes find Redis: there, or behind a proxy.
     store: SocketAddr,
-    folder: PathBuf,
+    folder: Folder,
     users: Vec<String>,
 }
 
@@ -82,17 +82,11 @@ impl World {
         let settings = json!({ "accessTokenTtl": LIFETIME, "clockTolerance": 1 });
         let server = AuthorizationServer::start_with(settings).await;
         let redis = RedisServer::start_persistent().await;
-        let name = format!(
-            "real-parts-fleet-{}-{}",
-            std::process::id(),
-            fastrand::u32(..)
-        );
-        let folder = real_parts::make_folder(&name);
         Self {
             server,
             store: redis.address(),
             redis,
-            folder,
+            folder: Folder::new(),
             users: (0..users).map(|number| format!("user-{number}")).collect(),
         }
     }
@@ -171,7 +165,7 @@ impl World {
     fn fleet_with(&self, processes: usize, orders: Orders) -> Fleet {
         let mut fleet = Fleet {
             orders,
-            folder: self.folder.clone(),
+            folder: self.folder.path().to_owned(),
             longest_file: None,
             workers: Vec::new(),
         };
@@ -179,17 +173,6 @@ impl World {
             fleet.add(0.0);
         }
         fleet
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        // The lines of the processes say what went wrong.
-        if std::thread::panicking() {
-            eprintln!("the logs of the processes are in {}", self.folder.display());
-        } else {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
     }
 }
 
