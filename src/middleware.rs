@@ -262,8 +262,7 @@ impl Middleware for BearerTokenMiddleware {
                 Err(error) => return Err(error.into_middleware()),
             }
             let keeper = self.source.keeper();
-            let users = self.source.is_for_users();
-            let explicit = users.then(|| extensions.get()).flatten();
+            let explicit = extensions.get::<Subject>();
             let place = self.source.place_for_call(explicit, options);
             let place = place.map_err(Error::into_middleware)?;
             let slot = place.as_ref().unwrap_or(&keeper.primary);

@@ -64,8 +64,11 @@ impl TokenSource {
     }
 
     /// A handle for the tokens of this user. It shares everything with the source; what it is given
-    /// to, such as a client, needs no subject from elsewhere. A source for the application itself
-    /// has no use for it, and its tokens stay the application's.
+    /// to, such as a client, needs no subject from elsewhere.
+    ///
+    /// A source for the application itself has no user's token: its handle's calls end with
+    /// [`ErrorKind::Settings`], since the application's token in its place may do more than the user
+    /// may.
     #[must_use]
     pub fn for_subject(&self, subject: &Subject) -> Self {
         Self {
@@ -199,11 +202,6 @@ impl TokenSource {
         self.keeper.shut_down().await
     }
 
-    /// Whether each request needs a subject.
-    pub(crate) fn is_for_users(&self) -> bool {
-        self.keeper.for_users
-    }
-
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
     }
@@ -244,8 +242,14 @@ impl TokenSource {
         ambient: &Ambient,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Slot>>, Error> {
-        if options.is_none() && self.parameters.is_none() && !self.keeper.for_users {
-            return Ok(None);
+        if !self.keeper.for_users {
+            // The ambient subject says for whom the task is, not whose token each of its calls wants.
+            if explicit.is_some() || self.subject.is_some() {
+                return Err(self.without_users());
+            }
+            if options.is_none() && self.parameters.is_none() {
+                return Ok(None);
+            }
         }
         self.look_up(explicit, ambient, options)
     }
@@ -300,6 +304,16 @@ impl TokenSource {
             Some(rule) => rule(status, headers),
             None => refuses(status, headers),
         }
+    }
+
+    #[cold]
+    fn without_users(&self) -> Error {
+        let name = self.name();
+        Error::settings(format!(
+            "the request is for a user, and `{name}` has the application's own token only; leave the \
+             subject out, or take a source whose grant is for users, such as \
+             `RefreshTokenGrant::for_users`"
+        ))
     }
 
     #[cold]

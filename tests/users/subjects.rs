@@ -106,14 +106,56 @@ async fn an_application_s_own_token_has_no_subject() {
     let source = issuer.source(&clock);
     let api = Api::that_takes(|_| true).await;
     let client = api.client(&source);
+    // A web back end runs each handler for its user, and some of its calls are its own.
     subject("alice").scope(get(&client)).await;
-    get(&client.for_subject(&subject("bob"))).await;
     get(&client).await;
     assert_eq!(issuer.requests(), 1);
     assert!(issuer.asked()[0].subject().is_none());
     let tokens = world_tokens("alice");
     let error = source.sign_in(&subject("alice"), tokens).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Settings);
+}
+
+#[tokio::test]
+async fn a_user_who_is_named_never_gets_the_application_s_own_token() {
+    // D8: that one may do more than the user may.
+    let clock = TestClock::new();
+    let issuer = crate::support::issuer::Issuer::new();
+    let source = issuer.source(&clock);
+    let api = Api::that_takes(|_| true).await;
+    let client = api.client(&source);
+    let alice = subject("alice");
+    let of_handle = client.for_subject(&alice);
+    let narrowed = TokenOptions::new().scope("orders");
+    for request in [
+        of_handle.get("x"),
+        of_handle.get("x").with_extension(narrowed.clone()),
+        client.get("x").with_extension(alice.clone()),
+        client
+            .get("x")
+            .with_extension(alice.clone())
+            .with_extension(narrowed),
+    ] {
+        let error = soon(request.send()).await.unwrap_err();
+        let error = reqwest_bearer::Error::find_in(&error).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+        assert!(!error.is_transient());
+    }
+    let of_alice = source.for_subject(&alice);
+    let error = of_alice.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+    let error = of_alice.warm_up().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+    let error = of_alice.invalidate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+    let failure = of_alice.status().failure().map(reqwest_bearer::Error::kind);
+    assert_eq!(failure, Some(ErrorKind::Settings));
+    assert!(api.seen().is_empty());
+    assert_eq!(issuer.requests(), 0);
+    // Without a token there is nothing that could be mistaken.
+    let anonymous = of_handle.get("x").with_extension(TokenOptions::anonymous());
+    soon(anonymous.send()).await.unwrap();
+    assert!(api.seen()[0].token().is_none());
 }
 
 fn world_tokens(user: &str) -> reqwest_bearer::TokenSet {
