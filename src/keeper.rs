@@ -140,7 +140,7 @@ impl Keeper {
         demand: &Demand,
     ) -> Result<Served, Error> {
         let began = self.clock.now();
-        let handovers = slot.account.handovers();
+        let began_at_look = slot.account.looks();
         let mut superseded = None;
         let mut asked_for_longer = false;
         for _ in 0..MOST_ABORTED_FLIGHTS {
@@ -164,7 +164,7 @@ impl Keeper {
                     "no token came in time; a token request is still under way",
                 ))),
             };
-            if slot.account.handovers() != handovers {
+            if slot.account.has_passed_since(began_at_look) {
                 return Err(Error::outdated());
             }
             let now = self.clock.now();

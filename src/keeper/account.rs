@@ -17,9 +17,16 @@ pub(crate) struct Account {
     pub(crate) record: Record,
     /// Counts how often its tokens have been taken away: by a sign-out, or by another sign-in.
     epoch: AtomicU32,
-    /// Counts how often the subject may have passed to somebody else: a request that began before
-    /// must not go out with the tokens that came after, be it the same subject.
+    /// Counts how often the subject may have passed to another user: a request that went out with
+    /// the tokens of the one must not be sent again with those of the next, be it the same subject.
     handovers: AtomicU32,
+    /// Counts the looks into the store, and what this process itself does to the session: in this
+    /// order calls, looks and passings are compared, since no clock is fine enough.
+    looks: AtomicU32,
+    /// One more than the number of the last look that found the session which this process knows.
+    confirmed: AtomicU32,
+    /// Calls that began before this look are of a user from whom the subject has passed since.
+    boundary: AtomicU32,
     /// The places of its tokens for other scopes and resources; the cache may have dropped some.
     narrowed: Mutex<Vec<Weak<Slot>>>,
 }
@@ -30,6 +37,9 @@ impl Account {
             record,
             epoch: AtomicU32::new(0),
             handovers: AtomicU32::new(0),
+            looks: AtomicU32::new(0),
+            confirmed: AtomicU32::new(0),
+            boundary: AtomicU32::new(0),
             narrowed: Mutex::default(),
         })
     }
@@ -44,8 +54,45 @@ impl Account {
         self.handovers.load(Ordering::Acquire)
     }
 
-    /// The subject may be somebody else's from now on.
+    /// The number of the next look, for a call or a flight to remember when it begins.
+    pub(crate) fn looks(&self) -> u32 {
+        self.looks.load(Ordering::Acquire)
+    }
+
+    /// The number of a look that is taken now.
+    pub(crate) fn look(&self) -> u32 {
+        self.looks.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// This look has found the session that this process knows.
+    pub(crate) fn confirm(&self, look: u32) {
+        self.confirmed.fetch_max(look + 1, Ordering::AcqRel);
+    }
+
+    /// This process signs a user in or out: the subject may be another user's from now on.
     pub(crate) fn hand_over(&self) {
+        let now = self.look() + 1;
+        self.pass(now);
+    }
+
+    /// This look of a flight has found another session, or none: another process has signed a user
+    /// in or out. If the session was still there after the flight began, that happened meanwhile,
+    /// and whoever waits for the flight may have called before. Otherwise it may be long ago, and
+    /// only the calls that began before the session was last seen are known to be of the user before.
+    pub(crate) fn has_been_handed_over(&self, flight_began: u32, look: u32) {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        let meanwhile = confirmed > flight_began;
+        self.pass(if meanwhile { look + 1 } else { confirmed });
+    }
+
+    /// Whether the subject may have passed to another user while a call waited that began at this
+    /// look.
+    pub(crate) fn has_passed_since(&self, began: u32) -> bool {
+        began < self.boundary.load(Ordering::Acquire)
+    }
+
+    fn pass(&self, boundary: u32) {
+        self.boundary.fetch_max(boundary, Ordering::AcqRel);
         self.handovers.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Errand<'flight> {
     pub(crate) key: StoreKey,
     pub(crate) reason: RefreshReason,
     pub(crate) began: Moment,
+    /// The next look of the account at the start.
+    pub(crate) began_at_look: u32,
     /// The epoch of the account at the start.
     pub(crate) epoch: u32,
 }
@@ -42,10 +44,11 @@ impl Keeper {
             slot,
             reason,
             began,
+            began_at_look,
             epoch,
             ..
         } = errand;
-        if let Err(gone) = self.still_there(slot, found, epoch) {
+        if let Err(gone) = self.still_there(slot, found, epoch, began_at_look) {
             return Some(Err(gone));
         }
         if let Some(token) = self.newer_token(found, slot, reason, began) {
@@ -65,25 +68,36 @@ impl Keeper {
         record.death().map(Err)
     }
 
-    /// Takes the tokens of this process away if the store has others in their place, or none.
+    /// Takes the tokens of this process away if the store has others in their place, or none. The
+    /// flight that asks began in `epoch`, at the look `began_at_look`.
     ///
     /// # Errors
-    /// If it does, or somebody else has done so since `epoch`: the user signed out, or in again, or
+    /// If it does, or this process has done so since `epoch`: the user signed out, or in again, or
     /// the session ended.
-    pub(crate) fn still_there(&self, slot: &Slot, found: &Found, epoch: u32) -> Result<(), Error> {
+    pub(crate) fn still_there(
+        &self,
+        slot: &Slot,
+        found: &Found,
+        epoch: u32,
+        began_at_look: u32,
+    ) -> Result<(), Error> {
         if slot.key.subject.is_none() {
             return Ok(());
         }
+        let account = &slot.account;
         // What was found may be older than what did that.
-        if slot.account.epoch() != epoch {
+        if account.epoch() != epoch {
             return Err(Error::outdated());
         }
         let now = found.kept.as_ref().map(|kept| kept.origin);
-        match slot.account.record.origin() {
+        match account.record.origin() {
             Some(before) if now != Some(before) => {
+                // A session that is gone leaves nothing by which the next one could be told to be the
+                // same user's; and two sessions are the same user's only if both id tokens say so.
                 let id_token = found.kept.as_ref().and_then(|kept| kept.id_token.as_ref());
-                if slot.account.record.is_about_same_user(id_token) == Some(false) {
-                    slot.account.hand_over();
+                let was_signed_in = !matches!((before, now), (Origin::Grant, None));
+                if was_signed_in && account.record.is_about_same_user(id_token) != Some(true) {
+                    account.has_been_handed_over(began_at_look, found.look);
                 }
                 self.withdraw_since(epoch, slot);
                 Err(match (before, now) {
@@ -95,7 +109,10 @@ impl Keeper {
                     _ => Error::outdated(),
                 })
             }
-            _ => Ok(()),
+            _ => {
+                account.confirm(found.look);
+                Ok(())
+            }
         }
     }
 

@@ -11,12 +11,12 @@ use crate::keeper::refresh::Arrival;
 use crate::keeper::slot::Slot;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
-use crate::keeper::vault::{Saved, Vault};
+use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::KeptToken;
 use crate::key::TokenKey;
 use crate::parameters::TokenParameters;
 use crate::schedule::lease_poll_pause;
-use crate::store::Version;
+use crate::store::{StoreKey, Version};
 use crate::telemetry::RefreshReason;
 
 /// How often a flight begins anew because the record was changed under its hands.
@@ -42,6 +42,7 @@ impl Keeper {
             key,
             reason,
             began: self.clock.now(),
+            began_at_look: slot.account.looks(),
             epoch,
         };
         let _turn = slot.account.record.turn().await;
@@ -63,11 +64,9 @@ impl Keeper {
             return Ok(None);
         };
         let turn = slot.account.record.turn_if_free();
-        let found = slot
-            .account
-            .record
-            .without_own_mark(vault.load(&key).await?);
-        self.still_there(slot, &found, epoch)?;
+        let began_at_look = slot.account.looks();
+        let found = look(vault, slot, &key).await?;
+        self.still_there(slot, &found, epoch, began_at_look)?;
         let now = self.clock.now();
         // In place of a good token only a fresh one will do, in place of none any that is good.
         let has_token = slot
@@ -117,8 +116,8 @@ impl Keeper {
         }
         let mut conflicts = 0;
         loop {
-            let found = match vault.load(&errand.key).await {
-                Ok(found) => errand.slot.account.record.without_own_mark(found),
+            let found = match look(vault, errand.slot, &errand.key).await {
+                Ok(found) => found,
                 Err(error) => return self.without_store(errand, error).await,
             };
             if let Some(outcome) = self.settled(&found, errand) {
@@ -155,8 +154,8 @@ impl Keeper {
         tenancy: Arc<Tenancy>,
     ) -> Result<Arrival, Error> {
         let found = loop {
-            let found = match vault.load(&errand.key).await {
-                Ok(found) => errand.slot.account.record.without_own_mark(found),
+            let found = match look(vault, errand.slot, &errand.key).await {
+                Ok(found) => found,
                 Err(error) => return self.without_store(errand, error).await,
             };
             if let Some(outcome) = self.settled(&found, errand) {
@@ -207,6 +206,17 @@ impl Keeper {
         self.ask(errand.slot, errand.reason, Custody::Unstored)
             .await
     }
+}
+
+/// What the store has, as this process understands it.
+async fn look(vault: &Vault, slot: &Slot, key: &StoreKey) -> Result<Found, Error> {
+    let account = &slot.account;
+    let look = account.look();
+    let found = vault.load(key).await?;
+    Ok(Found {
+        look,
+        ..account.record.without_own_mark(found)
+    })
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Keeper {
         within: Duration,
     ) -> Result<Arc<Issued>, Error> {
         let served = self.token(slot, &Demand::within(within)).await?;
-        if slot.account.handovers() != handovers {
+        if served.token.handovers != handovers {
             return Err(Error::outdated());
         }
         let refused = served.token.generation == generation || served.token.standing.is_refused();

@@ -68,6 +68,7 @@ impl Keeper {
                 account.record.resume(&Found {
                     kept: Some(kept),
                     version: Some(version),
+                    look: account.look(),
                 });
                 account.record.rest();
                 self.adopt(&primary, set)?;

@@ -188,11 +188,13 @@ impl<'flight> Transaction<'flight> {
     }
 
     async fn write_as(&mut self, version: Version) -> Result<bool, Error> {
+        let look = self.slot.account.look();
         let saved = self
             .vault
             .save(&self.key, &mut self.kept, self.version, version);
         let written = matches!(saved.await?, Saved::Yes);
         if written {
+            self.slot.account.confirm(look);
             self.wrote(version);
         }
         Ok(written)

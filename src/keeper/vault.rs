@@ -35,6 +35,8 @@ pub(crate) struct Vault {
 pub(crate) struct Found {
     pub(crate) kept: Option<Kept>,
     pub(crate) version: Option<Version>,
+    /// Which look of the account it was; see [`Account::look`](crate::keeper::account::Account::look).
+    pub(crate) look: u32,
 }
 
 /// What became of a save.
@@ -138,6 +140,7 @@ impl Vault {
         Found {
             kept: kept.ok(),
             version: Some(record.version()),
+            look: 0,
         }
     }
 

@@ -19,7 +19,7 @@ use reqwest_bearer::{
     Error, ErrorKind, Event, NamedClient, RefreshReason, Subject, TestClock, TokenSource,
 };
 use support::api::Api;
-use support::login::Login;
+use support::login::{Login, id_token};
 use support::store::{FragileStore, Mode};
 
 /// A login server, an API that takes its tokens, one store, and a clock.
@@ -64,10 +64,11 @@ impl World {
         self.api.client(source)
     }
 
-    /// Signs the user in; the subject is the user's name.
+    /// Signs the user in; the subject is the user's name, and so is what the id token says.
     async fn sign_in(&self, source: &TokenSource, user: &str) -> Subject {
         let subject = subject(user);
         let tokens = self.login.sign_in(user, self.clock.system_time());
+        let tokens = tokens.with_id_token(id_token(user));
         source.sign_in(&subject, tokens).await.unwrap();
         subject
     }

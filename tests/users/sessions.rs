@@ -358,19 +358,48 @@ async fn a_second_sign_in_counts_for_a_flight_that_pauses_before_its_next_attemp
     assert_eq!(world.login.token_requests(), 1);
 }
 
+/// How one user leaves and the next one comes, as the process sees it whose call is away.
+#[derive(Clone, Copy, Debug)]
+struct Passing {
+    with_id_tokens: bool,
+    first_came_here: bool,
+    leaves_here: bool,
+    second_comes_here: bool,
+    /// This process looks into the store while nobody is signed in.
+    is_seen_empty: bool,
+}
+
+impl Passing {
+    fn all() -> impl Iterator<Item = Self> {
+        (0..32).map(|number: u32| {
+            let is = |bit: u32| number & (1 << bit) != 0;
+            Self {
+                with_id_tokens: is(0),
+                first_came_here: is(1),
+                leaves_here: is(2),
+                second_comes_here: is(3),
+                is_seen_empty: is(4),
+            }
+        })
+    }
+}
+
 #[tokio::test]
 async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
-    // F10, C8: whether the one leaves, and the next one comes, here or elsewhere.
-    for [leaves_here, comes_here] in [[true, true], [true, false], [false, true], [false, false]] {
+    // F10, C8: whichever process signs whom in and out, with or without id tokens.
+    for passing in Passing::all() {
         let world = World::new().await;
-        let users = world.process();
+        let (users, other) = (world.process(), world.process());
+        let process = |here| if here { &users } else { &other };
         let kiosk = subject("kiosk");
         let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
-            let tokens = world.login.sign_in(user, world.clock.system_time());
-            let tokens = tokens.with_id_token(id_token(user));
+            let mut tokens = world.login.sign_in(user, world.clock.system_time());
+            if passing.with_id_tokens {
+                tokens = tokens.with_id_token(id_token(user));
+            }
             source.sign_in(&kiosk, tokens).await.unwrap();
         };
-        sign_in(&users, "alice").await;
+        sign_in(process(passing.first_came_here), "alice").await;
         let client = world.client(&users).for_subject(&kiosk);
         // Past the sign-in of a first refresh, so that this process knows whom the session is about.
         world.advance(30);
@@ -382,22 +411,56 @@ async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
             async move { client.get("x").send().await.unwrap() }
         });
         world.api.until_held(1).await;
-        let other = world.process();
-        let process = |here| if here { &users } else { &other };
-        process(leaves_here).sign_out(&kiosk).await.unwrap();
-        sign_in(process(comes_here), "bob").await;
+        process(passing.leaves_here).sign_out(&kiosk).await.unwrap();
+        if passing.is_seen_empty {
+            world.advance(61);
+            assert_eq!(kind(&users, &kiosk).await, ErrorKind::SignInRequired);
+        }
+        sign_in(process(passing.second_comes_here), "bob").await;
         world.api.release();
         let answer = soon(call).await.unwrap();
-        assert_eq!(answer.status(), 401);
+        assert_eq!(answer.status(), 401, "{passing:?}");
         let reason = reqwest_bearer::Error::find_in_response(&answer).unwrap();
-        assert_eq!(reason.kind(), ErrorKind::SignInRequired);
+        assert_eq!(reason.kind(), ErrorKind::SignInRequired, "{passing:?}");
         let tokens = world.api.tokens();
         assert!(
             tokens.iter().all(|token| token.contains("alice")),
-            "{tokens:?}"
+            "{passing:?} {tokens:?}"
         );
         // The next request is the next user's.
         assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_one_user_that_waits_is_not_served_with_the_token_of_the_next() {
+    // F10: whichever process signs whom in and out, with or without id tokens.
+    for passing in Passing::all().filter(|passing| !passing.is_seen_empty) {
+        let world = World::new().await;
+        let (users, other) = (world.process(), world.process());
+        let process = |here| if here { &users } else { &other };
+        let kiosk = subject("kiosk");
+        let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
+            let mut tokens = world.login.sign_in(user, world.clock.system_time());
+            if passing.with_id_tokens {
+                tokens = tokens.with_id_token(id_token(user));
+            }
+            source.sign_in(&kiosk, tokens).await.unwrap();
+        };
+        sign_in(process(passing.first_came_here), "alice").await;
+        token(&users, &kiosk).await.unwrap();
+        let waiting = world.refresh_under_way(&users, &kiosk).await;
+        process(passing.leaves_here).sign_out(&kiosk).await.unwrap();
+        sign_in(process(passing.second_comes_here), "bob").await;
+        world.login.release();
+        let outcome = soon(waiting).await.unwrap();
+        assert_eq!(
+            outcome.map_err(|error| error.kind()),
+            Err(ErrorKind::SignInRequired),
+            "{passing:?}"
+        );
+        let next = token(&users, &kiosk).await.unwrap();
+        assert!(next.contains("bob"), "{passing:?} {next}");
     }
 }
 
