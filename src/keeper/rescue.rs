@@ -7,7 +7,7 @@ use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::tenancy::Tenancy;
-use crate::keeper::vault::{Found, Saved};
+use crate::keeper::vault::Saved;
 use crate::kept::Kept;
 use crate::store::Version;
 
@@ -75,10 +75,12 @@ impl Keeper {
             return false;
         };
         let was_ours = record.take_unsaved().is_some();
-        // Otherwise somebody else was faster, or signed in again: theirs is used.
-        let signed_out = matches!(saved, Saved::Conflict(Found { version: None, .. }));
-        // Whoever signed the user out may have taken it along, and revokes it (F10).
-        if signed_out && was_ours {
+        // If another process has refreshed the same session, its record is used. A sign-out in this
+        // process has taken what is unsaved along, and revokes it itself (F10).
+        if let Saved::Conflict(found) = saved
+            && was_ours
+            && found.is_another_session_than(&kept)
+        {
             self.revoke_behind(kept);
         }
         unsaved.tenancy.give_back().await;

@@ -177,7 +177,8 @@ impl<'flight> Transaction<'flight> {
     /// Another version was found: it is read, and never overwritten. What came for a user who has
     /// signed out meanwhile is revoked (F10), unless the sign-out has taken it along to do so.
     fn came_late(&self, found: &Found, is_ours: bool) -> Error {
-        if is_ours && found.version.is_none() && self.slot.key.subject.is_some() {
+        let of_a_user = self.slot.key.subject.is_some();
+        if is_ours && of_a_user && found.is_another_session_than(&self.kept) {
             self.keeper.revoke_behind(self.kept.clone());
         }
         Error::outdated()

@@ -39,6 +39,17 @@ pub(crate) struct Found {
     pub(crate) look: u32,
 }
 
+impl Found {
+    /// Whether the session of `kept` has ended: the record is gone, or goes back to another sign-in.
+    /// One that cannot be read says neither.
+    pub(crate) fn is_another_session_than(&self, kept: &Kept) -> bool {
+        match &self.kept {
+            Some(found) => found.origin != kept.origin,
+            None => self.version.is_none(),
+        }
+    }
+}
+
 /// What became of a save.
 #[derive(Debug)]
 pub(crate) enum Saved {

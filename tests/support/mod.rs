@@ -19,6 +19,24 @@ pub(crate) mod login;
 pub(crate) mod store;
 pub(crate) mod unfinished_api;
 
+/// Awaits what happens only as time passes by the clock that the test sets.
+pub(crate) async fn while_time_passes<T>(
+    clock: &reqwest_bearer::TestClock,
+    happens: impl Future<Output = T>,
+) -> T {
+    soon(async {
+        let mut happens = std::pin::pin!(happens);
+        loop {
+            tokio::select! {
+                biased;
+                happened = &mut happens => return happened,
+                () = tokio::task::yield_now() => clock.advance(Duration::from_millis(10)),
+            }
+        }
+    })
+    .await
+}
+
 /// What should happen at once, or fails the test: not by the clock that a test sets, and far longer
 /// than anything takes that does happen.
 pub(crate) async fn soon<T>(happens: impl Future<Output = T>) -> T {

@@ -7,8 +7,8 @@ use reqwest_bearer::{ErrorKind, Event, TokenSet};
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::login::id_token;
-use crate::support::soon;
 use crate::support::store::{Call, Mode};
+use crate::support::{soon, while_time_passes};
 use crate::{World, kind, subject, token};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -246,6 +246,83 @@ async fn what_a_flight_brings_after_the_sign_out_is_revoked() {
         .collect();
     assert_eq!(revoked, ["refresh-alice-2", "access-alice-2"]);
     assert!(world.store.memory().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_flight_brings_after_the_sign_out_is_revoked_also_if_somebody_has_signed_in_since() {
+    // F10: by this process or by another one, and also if the store was down in between.
+    for (here, is_store_down) in [(true, false), (false, false), (true, true), (false, true)] {
+        let world = World::new().await;
+        let (users, other) = (world.process(), world.process());
+        let kiosk = subject("kiosk");
+        let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
+            let tokens = world.login.sign_in(user, world.clock.system_time());
+            source.sign_in(&kiosk, tokens).await.unwrap();
+        };
+        sign_in(&users, "alice").await;
+        let waiting = world.refresh_under_way(&users, &kiosk).await;
+        let past_the_door = world.builder().store(world.store.memory().clone());
+        let past_the_door = past_the_door.build().unwrap();
+        if is_store_down {
+            // The flight lands first, and has to keep what it brought.
+            world.store.be(Mode::Failing(Call::Save));
+            world.login.release();
+            soon(waiting).await.unwrap().unwrap();
+            // The record goes without a word to the server, as by another process whose server is
+            // down.
+            let key = world.store.last_key();
+            reqwest_bearer::TokenStore::remove(world.store.memory(), &key)
+                .await
+                .unwrap();
+            sign_in(&past_the_door, "bob").await;
+            world.store.be(Mode::Well);
+        } else {
+            let key = world.store.last_key();
+            reqwest_bearer::TokenStore::remove(world.store.memory(), &key)
+                .await
+                .unwrap();
+            sign_in(if here { &users } else { &other }, "bob").await;
+            world.login.release();
+            let error = soon(waiting).await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SignInRequired);
+        }
+        soon(users.shutdown()).await.unwrap();
+        let revoked = world.login.revocations();
+        let revoked: Vec<_> = revoked.iter().map(|(token, _)| token.as_str()).collect();
+        let brought = world.login.refresh_token("alice");
+        assert_ne!(brought, "refresh-alice-1");
+        assert!(revoked.contains(&brought.as_str()), "{here} {revoked:?}");
+        assert!(!world.login.is_dead("bob"), "{here} {revoked:?}");
+        assert!(token(&other, &kiosk).await.unwrap().contains("bob"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_late_writer_of_the_same_session_brings_is_not_revoked() {
+    // F10, F3: it is of the same family, and revoking it would end the session that lives on.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world.login.keep_refresh_tokens();
+    let waiting = world.refresh_under_way(&users, &alice).await;
+    // Another process takes the record over, as after a lease that ran out.
+    let key = world.store.last_key();
+    let memory = world.store.memory();
+    let record = reqwest_bearer::TokenStore::load(memory, &key)
+        .await
+        .unwrap();
+    let record = record.unwrap();
+    let other_version = reqwest_bearer::Version::of_bytes(b"another");
+    let again = reqwest_bearer::StoredRecord::new(other_version, record.data().unwrap());
+    let keep_for = Duration::from_secs(DAY);
+    let saved =
+        reqwest_bearer::TokenStore::save(memory, &key, again, Some(record.version()), keep_for);
+    assert!(saved.await.unwrap());
+    world.login.release();
+    let next = while_time_passes(&world.clock, waiting).await;
+    assert!(next.unwrap().is_ok());
+    soon(users.shutdown()).await.unwrap();
+    assert!(world.login.revocations().is_empty());
 }
 
 #[tokio::test]
