@@ -55,8 +55,9 @@ impl Keeper {
         kept.origin = Origin::SignIn(version);
         for _ in 0..MOST_CONFLICTS {
             let found = vault.load(&key).await?;
-            let saved = vault.save(&key, &mut kept, found.version, version).await?;
-            if matches!(saved, Saved::Yes) {
+            let expected = found.version;
+            let saved = vault.save_or_look(&key, &mut kept, expected, version);
+            if matches!(saved.await?, Saved::Yes) {
                 // Looked up now: while the store was at it, the place may have left the cache.
                 let primary = self.primary_slot(subject);
                 let account = &primary.account;

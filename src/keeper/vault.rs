@@ -90,6 +90,25 @@ impl Vault {
         })
     }
 
+    /// The same. If the store gives no answer, another look tells whether it has carried it out: for
+    /// a write that the caller does not repeat.
+    pub(crate) async fn save_or_look(
+        &self,
+        key: &StoreKey,
+        kept: &mut Kept,
+        expected: Option<Version>,
+        version: Version,
+    ) -> Result<Saved, Error> {
+        let error = match self.save(key, kept, expected, version).await {
+            Ok(saved) => return Ok(saved),
+            Err(error) => error,
+        };
+        match self.load(key).await {
+            Ok(found) if found.version == Some(version) => Ok(Saved::Yes),
+            Ok(_) | Err(_) => Err(error),
+        }
+    }
+
     /// Takes the record out. Read beforehand: if the store has carried it out and its answer was
     /// lost, nobody else knows any more which tokens there are to be revoked.
     pub(crate) async fn remove(&self, key: &StoreKey) -> Result<Found, Error> {

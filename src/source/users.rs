@@ -44,7 +44,9 @@ impl TokenSource {
     ///
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be told: the user is then
-    /// not signed in, and nothing is lost of an earlier sign-in.
+    /// not signed in, and nothing is lost of an earlier sign-in. A store that gives no answer is
+    /// asked whether it has the tokens; only one that answers neither may carry the sign-in out
+    /// after all.
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if the source is not for users, or the
     /// token set is empty; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if its access token
     /// cannot be sent.

@@ -161,6 +161,25 @@ async fn a_sign_in_that_cannot_be_stored_is_an_error_and_leaves_the_earlier_one(
 }
 
 #[tokio::test]
+async fn a_sign_in_that_the_store_carried_out_without_an_answer_has_succeeded() {
+    // F10: an earlier session is gone by then, so an error would leave the user between the two.
+    for has_earlier in [false, true] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = subject("alice");
+        if has_earlier {
+            world.sign_in(&users, "alice").await;
+        }
+        world.store.be(Mode::SavingSilently);
+        let tokens = TokenSet::new("second").with_refresh_token("r");
+        soon(users.sign_in(&alice, tokens)).await.unwrap();
+        assert_eq!(token(&users, &alice).await.unwrap(), "second");
+        world.store.be(Mode::Well);
+        assert_eq!(token(&world.process(), &alice).await.unwrap(), "second");
+    }
+}
+
+#[tokio::test]
 async fn a_token_set_that_cannot_serve_is_no_sign_in() {
     // F10, D7
     let world = World::new().await;
