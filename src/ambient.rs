@@ -15,7 +15,7 @@ use task_local_extensions::{Extensions, get_local_item, with_extensions};
 use crate::subject::Subject;
 
 /// Names one token source within this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SourceId(pub(crate) u64);
 
 /// What the present task carries.

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::Clock;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
+use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
 use crate::error::Error;
 use crate::secret::Secret;
@@ -26,6 +27,7 @@ mod form;
 mod from_oauth2;
 mod issued;
 mod secret_source;
+mod successes;
 mod transport;
 mod verdict;
 
@@ -66,6 +68,7 @@ struct Setup {
     authentication: ClientAuthentication,
     transport: Transport,
     turns: Arc<Semaphore>,
+    successes: Successes,
     clock: Clock,
 }
 
@@ -158,6 +161,11 @@ impl TokenEndpoint {
     /// unlimited rather than never.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.turns).acquire_owned().await.ok()
+    }
+
+    /// Whose refreshes have succeeded lately.
+    pub(crate) fn successes(&self) -> &Successes {
+        &self.0.successes
     }
 
     /// Server and client, for keys: no two pairs have the same text, since no URL has a space in

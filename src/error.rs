@@ -29,6 +29,7 @@ struct Report {
     retry_after: Option<Duration>,
     retry_at: Option<SystemTime>,
     unspecific: bool,
+    doubtful: bool,
     asked_nobody: bool,
     outdated: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -162,6 +163,15 @@ impl Error {
         )
     }
 
+    /// Whether [`SignInRequired`](ErrorKind::SignInRequired) is a guess: the authorization server has
+    /// refused the refresh token for five minutes or more without saying why, and has renewed no
+    /// other user's meanwhile, so that it may as well be in trouble itself. The session is kept, and
+    /// its refresh token is tried once in five minutes.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.0.doubtful
+    }
+
     /// When the next token request may be made: until then calls get this same error at once.
     /// `None` if no attempt is scheduled.
     #[must_use]
@@ -218,6 +228,7 @@ impl Error {
             retry_after: None,
             retry_at: None,
             unspecific: false,
+            doubtful: false,
             asked_nobody: false,
             outdated: false,
             source: None,
@@ -247,6 +258,12 @@ impl Error {
     #[must_use]
     pub(crate) fn unspecific(self) -> Self {
         self.change(|report| report.unspecific = true)
+    }
+
+    /// Marks a conclusion that may be wrong, see [`Error::is_doubtful`].
+    #[must_use]
+    pub(crate) fn doubtful(self) -> Self {
+        self.change(|report| report.doubtful = true)
     }
 
     /// Whether this is a 400 that says `invalid_request` or nothing at all, which is how some

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod cache;
 mod custody;
 mod decision;
+mod doubt;
 mod findings;
 mod fleet;
 pub(crate) mod guard;

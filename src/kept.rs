@@ -32,8 +32,6 @@ pub(crate) struct Kept {
     pub(crate) away_since: Option<Duration>,
     /// Whoever sent it knows that no answer comes any more, and has nothing to write.
     pub(crate) answer_lost: bool,
-    /// Refusals in a row that do not say why (F5).
-    pub(crate) unspecific_refusals: u32,
     /// The server has said that the refresh token is dead (F5).
     pub(crate) dead: bool,
 }
@@ -133,7 +131,6 @@ impl Kept {
             saved_at: millis(self.saved_at),
             away_since: self.away_since.map(millis),
             answer_lost: self.answer_lost,
-            unspecific_refusals: self.unspecific_refusals,
             dead: self.dead,
         }
     }
@@ -178,7 +175,6 @@ struct Wire {
     saved_at: u64,
     away_since: Option<u64>,
     answer_lost: bool,
-    unspecific_refusals: u32,
     dead: bool,
 }
 
@@ -228,7 +224,6 @@ impl Wire {
             saved_at: Duration::from_millis(self.saved_at),
             away_since: self.away_since.map(Duration::from_millis),
             answer_lost: self.answer_lost,
-            unspecific_refusals: self.unspecific_refusals,
             dead: self.dead,
         }
     }
@@ -311,7 +306,6 @@ mod tests {
             saved_at: Duration::from_secs(1),
             away_since: Some(Duration::from_millis(7)),
             answer_lost: true,
-            unspecific_refusals: 2,
             dead: true,
         };
         let bytes = kept.to_bytes();
@@ -322,6 +316,15 @@ mod tests {
         let found = read.token(&TokenParameters::new().scope("b a").extra("b", "a"));
         assert_eq!(found.unwrap().access_token.expose(), "token-a b");
         assert!(read.token(&TokenParameters::new().scope("b a")).is_none());
+    }
+
+    #[test]
+    fn members_that_an_earlier_version_wrote_besides_are_passed_over() {
+        // F7
+        let text = String::from_utf8(Kept::default().to_bytes().to_vec()).unwrap();
+        let earlier = text.replace("\"dead\"", "\"unspecific_refusals\":2,\"dead\"");
+        assert_ne!(earlier, text);
+        assert!(Kept::from_bytes(earlier.as_bytes()).is_ok());
     }
 
     #[test]

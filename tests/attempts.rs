@@ -583,28 +583,6 @@ async fn a_secret_that_cannot_be_had_says_nothing_of_the_refresh_token() {
 }
 
 #[tokio::test]
-async fn three_refusals_that_say_nothing_end_a_refresh_token() {
-    // E3: some servers refuse a dead one without its code. Another answer between starts anew.
-    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
-    let source = refreshing(&server, &clock).build().unwrap();
-    let silent = || status(400);
-    for (answer, kind) in [
-        (silent(), ErrorKind::Rejected),
-        (refused("invalid_request"), ErrorKind::Rejected),
-        (refused("invalid_client"), ErrorKind::Rejected),
-        (silent(), ErrorKind::Rejected),
-        (silent(), ErrorKind::Rejected),
-        (refused("invalid_request"), ErrorKind::SignInRequired),
-    ] {
-        server.then(answer);
-        assert_eq!(source.token().await.unwrap_err().kind(), kind);
-        clock.advance(secs(30.0));
-    }
-    source.token().await.unwrap_err();
-    assert_eq!(server.token_requests(), 6);
-}
-
-#[tokio::test]
 async fn a_dead_refresh_token_leaves_the_access_token_alone() {
     // E3, B4
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());

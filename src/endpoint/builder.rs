@@ -12,6 +12,7 @@ use crate::endpoint::address::{self, PlainHttp};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::document::Issuer;
+use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
 use crate::error::Error;
@@ -194,6 +195,7 @@ impl TokenEndpointBuilder {
             authentication: self.authentication,
             transport,
             turns: Arc::new(Semaphore::new(permits)),
+            successes: Successes::default(),
             clock: self.clock,
         })))
     }

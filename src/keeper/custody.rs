@@ -5,6 +5,7 @@ use tokio::sync::MutexGuard as Turn;
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
+use crate::keeper::record::Circumstances;
 use crate::keeper::slot::Slot;
 use crate::keeper::transaction::Transaction;
 use crate::secret::Secret;
@@ -45,6 +46,7 @@ impl<'flight> Custody<'flight> {
     /// The flight gives up: what it has learned of the refresh token is kept.
     pub(crate) async fn failed(
         &mut self,
+        keeper: &Keeper,
         slot: &Slot,
         refresh_token: Option<&Secret>,
         error: Error,
@@ -56,7 +58,15 @@ impl<'flight> Custody<'flight> {
         if error.is_outdated() || error.kind() == ErrorKind::Store {
             return error;
         }
-        let error = slot.account.record.failed(refresh_token, error);
+        let error = {
+            let circumstances = Circumstances {
+                now: keeper.clock.now(),
+                is_plain: slot.key.parameters.is_empty(),
+                others_succeed: &|since| keeper.others_are_renewed(slot, since),
+            };
+            let record = &slot.account.record;
+            record.failed(refresh_token, error, &circumstances)
+        };
         match self {
             Self::Own { .. } | Self::Unstored => error,
             Self::Stored(transaction) => transaction.failed(error).await,

@@ -65,7 +65,8 @@ impl Keeper {
             let error = Error::sign_in_required("nobody is signed in, or without a refresh token");
             return Some(Err(error.without_asking()));
         }
-        record.death().map(Err)
+        let known = record.death().or_else(|| record.doubt(self.clock.now()));
+        known.map(Err)
     }
 
     /// Takes the tokens of this process away if the store has others in their place, or none. The

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::MutexGuard as Turn;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::id_token::subject_claim;
+use crate::keeper::doubt::{Doubt, Meaning};
 use crate::keeper::rescue::Unsaved;
 use crate::keeper::saver::{RotationHook, Saver};
 use crate::keeper::vault::Found;
@@ -17,9 +18,6 @@ use crate::secret::Secret;
 use crate::store::Version;
 use crate::telemetry::Telemetry;
 use crate::token::TokenResponse;
-
-/// Some servers refuse a dead refresh token without saying `invalid_grant` (F5).
-const UNSPECIFIC_REFUSALS: u32 = 3;
 
 /// What a grant key owns. With a store it is a copy of what the store has, which a flight takes
 /// along; without one it is all there is.
@@ -30,12 +28,22 @@ pub(crate) struct Record {
     saver: Option<Arc<Saver>>,
 }
 
+/// What tells a dead refresh token from a server in trouble, where the server says neither (F5).
+pub(crate) struct Circumstances<'flight> {
+    pub(crate) now: Moment,
+    /// Whether the request asked for nothing besides what the settings ask for.
+    pub(crate) is_plain: bool,
+    /// Whether the server has renewed another owner's tokens since a moment.
+    pub(crate) others_succeed: &'flight dyn Fn(Moment) -> bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     refresh_token: Option<Secret>,
     id_token: Option<Secret>,
     dead: Option<Error>,
-    unspecific_refusals: u32,
+    /// What refusals that do not say why have come to.
+    doubt: Option<Box<Doubt>>,
     answer_lost: bool,
     /// What the store had when it was last asked or told.
     version: Option<Version>,
@@ -133,7 +141,12 @@ impl Record {
     }
 
     /// Takes note of what the last error of a flight says of `refresh_token`, which it spent.
-    pub(crate) fn failed(&self, refresh_token: &Secret, error: Error) -> Error {
+    pub(crate) fn failed(
+        &self,
+        refresh_token: &Secret,
+        error: Error,
+        circumstances: &Circumstances<'_>,
+    ) -> Error {
         let mut state = self.state();
         if state.refresh_token.as_ref() != Some(refresh_token) {
             return error;
@@ -146,23 +159,31 @@ impl Record {
         // `login_required` and its like want the user, but leave the refresh token alive.
         let ends = error.kind() == ErrorKind::SignInRequired
             && matches!(error.oauth_code(), None | Some("invalid_grant"));
-        state.unspecific_refusals = if error.is_unspecific_refusal() {
-            state.unspecific_refusals + 1
-        } else {
-            0
-        };
         if ends {
             state.dead = Some(error.clone().without_asking());
-            error
-        } else if state.unspecific_refusals >= UNSPECIFIC_REFUSALS {
-            let dead = Error::sign_in_required(
-                "the authorization server refused the refresh token three times without saying why; the user has to sign in again",
-            );
-            state.dead = Some(dead.clone().without_asking());
-            dead
-        } else {
-            error
+            return error;
         }
+        // A failing server has judged nothing.
+        if error.how_far() != Delivery::Answered {
+            return error;
+        }
+        if !error.is_unspecific_refusal() {
+            state.doubt = None;
+            return error;
+        }
+        // A server that says when to come back has not ended the session; and what a request asked for
+        // besides may be what it refuses.
+        if error.retry_after().is_some() || !circumstances.is_plain {
+            return error;
+        }
+        let now = circumstances.now;
+        let others_succeed = circumstances.others_succeed;
+        let meaning = Doubt::refused(&mut state.doubt, refresh_token, now, others_succeed);
+        let error = meaning.as_error(error, now);
+        if meaning == Meaning::Dead {
+            state.dead = Some(error.clone().without_asking());
+        }
+        error
     }
 
     /// Keeps the refresh token and the id token that an answer brought, and fills in those of a
@@ -182,7 +203,7 @@ impl Record {
             .delivery(Delivery::Unusable));
         }
         state.answer_lost = false;
-        state.unspecific_refusals = 0;
+        state.doubt = None;
         if state.refresh_token.is_some() {
             response.id_token = response.id_token.take().or(state.id_token.take());
         }
@@ -233,7 +254,6 @@ impl Record {
         }
         state.refresh_token = kept.and_then(|kept| kept.refresh_token.clone());
         state.id_token = kept.and_then(|kept| kept.id_token.clone());
-        state.unspecific_refusals = kept.map_or(0, |kept| kept.unspecific_refusals);
         state.answer_lost = kept.is_some_and(|kept| kept.away_since.is_some());
     }
 
@@ -272,13 +292,16 @@ impl Record {
         };
     }
 
-    pub(crate) fn unspecific_refusals(&self) -> u32 {
-        self.state().unspecific_refusals
-    }
-
     /// Why nobody need try, if the refresh token is dead.
     pub(crate) fn death(&self) -> Option<Error> {
         self.state().dead.clone()
+    }
+
+    /// Why nobody need try at `now`, if it is unclear whether the refresh token is dead.
+    pub(crate) fn doubt(&self, now: Moment) -> Option<Error> {
+        let state = self.state();
+        let (doubt, refresh_token) = (state.doubt.as_ref()?, state.refresh_token.as_ref()?);
+        doubt.standing(refresh_token, now)
     }
 
     /// The refresh token that is to be spent.

@@ -1,5 +1,6 @@
 //! What a flight does until it has an answer: the queue, the attempts, the pauses between them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,9 @@ impl Keeper {
         let account = &slot.account;
         let mut turn = None;
         let spends = account.record.to_spend(&mut turn).await?.is_some();
+        if let Some(error) = account.record.doubt(self.clock.now()) {
+            return Err(error);
+        }
         // Looked at when it is this flight's turn: the one before may have lost the answer.
         let risks = spends && account.record.is_answer_lost() && reason != RefreshReason::Refusal;
         if risks && account.has_good_token(self.primary.clone(), self.clock.now()) {
@@ -126,7 +130,12 @@ impl Keeper {
                 lost,
             };
             let error = match self.attempt(errand, custody, budget).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if refresh_token.is_some() {
+                        self.note_renewal(slot);
+                    }
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             let pause = attempt_pause(repetitions, self.jitter.draw())
@@ -140,7 +149,9 @@ impl Keeper {
                 && repetitions < MOST_REPETITIONS
                 && budget.spend(pause);
             if !safe {
-                return Err(custody.failed(slot, refresh_token.as_ref(), error).await);
+                return Err(custody
+                    .failed(self, slot, refresh_token.as_ref(), error)
+                    .await);
             }
             repetitions += 1;
             self.clock.sleep(pause).await;
@@ -220,6 +231,32 @@ impl Keeper {
             asked,
             in_vain: None,
         })
+    }
+
+    /// The authorization server has renewed the tokens of the owner of `slot`.
+    fn note_renewal(&self, slot: &Slot) {
+        if let Some(endpoint) = self.grant.endpoint() {
+            let now = self.clock.now().monotonic;
+            endpoint.successes().note(self.owner_of(slot), now);
+        }
+    }
+
+    /// Whether the authorization server has renewed the tokens of another owner since then, for the
+    /// same client (F5).
+    pub(crate) fn others_are_renewed(&self, slot: &Slot, since: Moment) -> bool {
+        let owner = self.owner_of(slot);
+        let endpoint = self.grant.endpoint();
+        endpoint.is_some_and(|endpoint| {
+            endpoint
+                .successes()
+                .of_another_since(owner, since.monotonic)
+        })
+    }
+
+    fn owner_of(&self, slot: &Slot) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.id, &slot.key.subject).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).

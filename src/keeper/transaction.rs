@@ -122,7 +122,6 @@ impl<'flight> Transaction<'flight> {
         if !self.kept.answer_lost {
             self.kept.away_since = None;
         }
-        self.kept.unspecific_refusals = record.unspecific_refusals();
         match self.write().await {
             // Somebody was faster, or signed in again: theirs is read, and used (F5).
             Ok(false) if self.kept.dead => Error::outdated(),
@@ -220,7 +219,6 @@ impl<'flight> Transaction<'flight> {
         kept.away_since = None;
         self.mark = None;
         kept.answer_lost = false;
-        kept.unspecific_refusals = 0;
         kept.dead = false;
         let expires_at = match response.lifetime {
             Lifetime::Stated(lifetime) => asked.wall.checked_add(lifetime),

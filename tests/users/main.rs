@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doubt;
 mod fleet;
 mod outage;
 mod records;

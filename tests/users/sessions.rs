@@ -629,31 +629,6 @@ async fn a_dead_refresh_token_is_a_redirect_to_the_sign_in_and_asks_the_server_o
 }
 
 #[tokio::test]
-async fn three_refusals_without_a_reason_end_a_session_and_two_do_not_across_processes() {
-    // F5
-    let world = World::new().await;
-    let alice = world.sign_in(&world.process(), "alice").await;
-    world.advance(601);
-    let vague = || Answer::Reply(Reply::new(400));
-    for round in 1..=3 {
-        world.login.then(vague());
-        // A process of its own each time: the count is in the record.
-        let error = token(&world.process(), &alice).await.unwrap_err();
-        let expected = if round == 3 {
-            ErrorKind::SignInRequired
-        } else {
-            ErrorKind::Rejected
-        };
-        assert_eq!(error.kind(), expected, "round {round}: {error}");
-    }
-    assert_eq!(
-        kind(&world.process(), &alice).await,
-        ErrorKind::SignInRequired
-    );
-    assert_eq!(world.login.token_requests(), 3);
-}
-
-#[tokio::test]
 async fn invalidated_tokens_are_replaced_at_the_next_call() {
     // F10
     let world = World::new().await;
