@@ -27,7 +27,8 @@ pub(crate) struct Account {
     confirmed: AtomicU32,
     /// Calls that began before this look are of a user from whom the subject has passed since.
     boundary: AtomicU32,
-    /// The places of its tokens for other scopes and resources; the cache may have dropped some.
+    /// The places of its owner's tokens for other scopes and resources, those with accounts of their
+    /// own too; the cache may have dropped some.
     narrowed: Mutex<Vec<Weak<Slot>>>,
 }
 
@@ -166,18 +167,24 @@ impl Keeper {
                 .cache
                 .insert(self.new_primary(wanted), self.clock.now());
         }
+        let stands_alone = self.shares_nothing_between_tokens();
         loop {
             let primary = self.primary_of(wanted);
             let key = TokenKey {
                 subject: wanted.subject.cloned(),
                 parameters: Arc::new(wanted.parameters.clone()),
             };
-            let slot = Arc::new(Slot::new(key, primary.account.clone()));
+            let account = if stands_alone {
+                Account::new(Record::default())
+            } else {
+                primary.account.clone()
+            };
+            let slot = Arc::new(Slot::new(key, account));
             primary.account.remember(&slot);
             let slot = self.cache.insert(slot, self.clock.now());
             // The cache never drops the primary place of an account with others; but it may have
             // done so a moment ago, when it had none.
-            if Arc::ptr_eq(&self.primary_of(wanted).account, &slot.account) {
+            if stands_alone || Arc::ptr_eq(&self.primary_of(wanted).account, &slot.account) {
                 return slot;
             }
             self.cache.remove(&slot.key);
@@ -198,6 +205,13 @@ impl Keeper {
             parameters: &TokenParameters::new(),
             ..wanted
         })
+    }
+
+    /// Whether each token has a record, a turn and a lease of its own (A5): those of an application
+    /// with a store, where no sign-in's refresh token is to be protected. A refresh token that a grant
+    /// of the user's own brings belongs to the token that it came with.
+    pub(crate) fn shares_nothing_between_tokens(&self) -> bool {
+        self.vault.is_some() && !self.for_users
     }
 
     fn new_primary(&self, wanted: Wanted<'_>) -> Arc<Slot> {

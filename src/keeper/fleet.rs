@@ -34,7 +34,7 @@ impl Keeper {
         reason: RefreshReason,
         epoch: u32,
     ) -> Result<Arrival, Error> {
-        let Some(key) = self.store_key(slot.key.subject.as_ref()) else {
+        let Some(key) = self.store_key(&slot.key) else {
             return self.ask_alone(slot, reason).await;
         };
         let errand = Errand {
@@ -60,7 +60,7 @@ impl Keeper {
         slot: &Arc<Slot>,
         epoch: u32,
     ) -> Result<Option<KeptToken>, Error> {
-        let Some(key) = self.store_key(slot.key.subject.as_ref()) else {
+        let Some(key) = self.store_key(&slot.key) else {
             return Ok(None);
         };
         let turn = slot.account.record.turn_if_free();

@@ -62,7 +62,7 @@ impl Keeper {
     /// whether there is nothing left to be saved.
     pub(crate) async fn save_unsaved(self: &Arc<Self>, slot: &Slot) -> bool {
         let record = &slot.account.record;
-        let key = self.store_key(slot.key.subject.as_ref());
+        let key = self.store_key(&slot.key);
         let (Some(vault), Some(key)) = (&self.vault, key) else {
             return true;
         };

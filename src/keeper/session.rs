@@ -13,7 +13,7 @@ use crate::keeper::takeoff::Airborne;
 use crate::keeper::transaction::refresh_token_lifetime;
 use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken, Origin};
-use crate::key::Wanted;
+use crate::key::{TokenKey, Wanted};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::store::{StoreKey, Version};
@@ -25,19 +25,28 @@ use crate::token_set::TokenSet;
 const MOST_CONFLICTS: u32 = 5;
 
 impl Keeper {
-    /// What the record of a subject is called in the store: the one place that makes such names.
-    pub(crate) fn store_key(&self, subject: Option<&Subject>) -> Option<StoreKey> {
+    /// What the record of a token is called in the store: the one place that makes such names. A
+    /// user's tokens have one record together, and each token of an application has its own (A5).
+    pub(crate) fn store_key(&self, key: &TokenKey) -> Option<StoreKey> {
         self.vault.as_ref()?;
         let server_and_client = self.grant.endpoint().map(|endpoint| endpoint.identity());
-        let whose = match subject {
+        let whose = match &key.subject {
             Some(subject) => ["user", subject.as_str()],
             None => ["application", ""],
         };
-        let parts = [
+        let who = [
             server_and_client.as_deref().unwrap_or_default(),
             self.grant.name(),
         ];
-        Some(StoreKey::of(parts.into_iter().chain(whose)))
+        let parameters = match &key.subject {
+            Some(_) => TokenParameters::new(),
+            None => self.shared_parameters(key),
+        };
+        let fields: Vec<_> = parameters.form_fields().collect();
+        let fields = fields
+            .iter()
+            .flat_map(|(name, value)| [*name, value.as_str()]);
+        Some(StoreKey::of(who.into_iter().chain(whose).chain(fields)))
     }
 
     /// Writes what a sign-in brought in place of whatever was there.
@@ -186,7 +195,10 @@ impl Keeper {
     }
 
     fn user_record(&self, subject: &Subject) -> Result<(&Arc<Vault>, StoreKey), Error> {
-        let key = self.store_key(Some(subject));
+        let key = self.store_key(&TokenKey {
+            subject: Some(subject.clone()),
+            parameters: self.primary.key.parameters.clone(),
+        });
         match (&self.vault, key) {
             (Some(vault), Some(key)) if self.for_users => Ok((vault, key)),
             _ => Err(Error::settings(

@@ -162,6 +162,11 @@ impl AuthorizationServer {
         doors.unwrap().add_permits(10_000);
     }
 
+    /// Whoever waits goes on waiting, for good; requests that come from now on do not.
+    pub(crate) fn hold_no_more(&self) {
+        *self.state.doors.lock().unwrap() = None;
+    }
+
     /// Opens the door for one after the other, each as soon as there is one waiting.
     pub(crate) async fn release_one_by_one(&self, count: usize) {
         let doors = self.state.doors.lock().unwrap().clone().unwrap();

@@ -158,6 +158,67 @@ async fn an_application_s_token_is_shared_by_all_replicas() {
 }
 
 #[tokio::test]
+async fn an_application_s_request_that_hangs_holds_up_no_other_audience_in_any_process() {
+    // A5, F3: without a refresh token to be protected nothing is shared, neither turn nor lease.
+    let world = World::new().await;
+    let server = crate::support::authorization_server::AuthorizationServer::start().await;
+    let process = || {
+        TokenSource::builder(server.client_credentials())
+            .store(world.store.clone())
+            .clock(&world.clock)
+            .jitter(0.0)
+            .build()
+            .unwrap()
+    };
+    let (one, other) = (process(), process());
+    server.hold();
+    let hanging = tokio::spawn({
+        let one = one.clone();
+        async move {
+            let hangs = TokenOptions::new().audience("hangs");
+            one.token_with(&hangs).await.map(drop)
+        }
+    });
+    server.until_held(1).await;
+    server.hold_no_more();
+    for (process, audience) in [(&one, "y"), (&other, "z"), (&one, "z"), (&other, "y")] {
+        let options = TokenOptions::new().audience(audience);
+        soon(process.token_with(&options)).await.unwrap();
+    }
+    soon(other.token()).await.unwrap();
+    assert!(!hanging.is_finished());
+    assert_eq!(server.token_requests(), 4, "what is shared is the token");
+}
+
+#[tokio::test]
+async fn replicas_share_an_application_s_tokens_however_many_audiences_there_are() {
+    // F3, A5: no audience drives the token of another one out of the store.
+    let world = World::new().await;
+    let server = crate::support::authorization_server::AuthorizationServer::start().await;
+    let replica = || {
+        TokenSource::builder(server.client_credentials())
+            .store(world.store.clone())
+            .clock(&world.clock)
+            .build()
+            .unwrap()
+    };
+    for replica in [replica(), replica()] {
+        for number in 0..100 {
+            let options = TokenOptions::new().audience(number.to_string());
+            soon(replica.token_with(&options)).await.unwrap();
+        }
+        // All of them are the application's, and one word invalidates them.
+        assert_eq!(server.token_requests(), 100);
+    }
+    let last = replica();
+    let options = TokenOptions::new().audience("7");
+    let before = soon(last.token_with(&options)).await.unwrap();
+    last.invalidate().unwrap();
+    let after = soon(last.token_with(&options)).await.unwrap();
+    assert_ne!(before.expose(), after.expose());
+}
+
+#[tokio::test]
 async fn sources_that_share_a_store_share_a_token_only_if_they_ask_for_the_same() {
     // D8
     let world = World::new().await;
