@@ -1,5 +1,7 @@
 //! F1: whose tokens a request goes out with.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use reqwest_bearer::{
     ErrorKind, GrantFn, NamedClient, RefreshTokenGrant, Subject, TestClock, TokenOptions,
     TokenParameters, TokenResponse, TokenSource,
@@ -294,6 +296,27 @@ async fn a_source_for_users_takes_no_hook_and_one_with_a_store_no_seed() {
     let seeded = RefreshTokenGrant::new(world.login.endpoint(), "refresh");
     let with_store = TokenSource::builder(seeded).store(world.store.clone());
     assert_eq!(with_store.build().unwrap_err().kind(), ErrorKind::Settings);
+}
+
+#[tokio::test]
+async fn a_refused_token_of_a_user_who_never_signed_in_is_healed_also_when_its_record_is_gone() {
+    // F1, F10, C1: no sign-in, so nobody can have taken another one's place.
+    let world = World::new().await;
+    let grant = GrantFn::for_users("on behalf of", |request| async move {
+        let user = request.subject().unwrap().as_str().to_owned();
+        static ISSUED: AtomicUsize = AtomicUsize::new(0);
+        let number = ISSUED.fetch_add(1, Ordering::Relaxed);
+        Ok(TokenResponse::bearer(format!("{user}-{number}")))
+    });
+    let builder = TokenSource::builder(grant).store(world.store.clone());
+    let source = builder.clock(&world.clock).build().unwrap();
+    let api = Api::that_takes(|token| token == "alice-1").await;
+    let client = api.client(&source).for_subject(&subject("alice"));
+    assert_eq!(token(&source, &subject("alice")).await.unwrap(), "alice-0");
+    let key = world.store.last_key();
+    let removed = reqwest_bearer::TokenStore::remove(world.store.memory(), &key).await;
+    assert!(removed.unwrap().is_some());
+    assert_eq!(soon(client.get("x").send()).await.unwrap().status(), 200);
 }
 
 #[tokio::test]
