@@ -19,6 +19,7 @@ use crate::token::TokenResponse;
 pub(crate) mod address;
 pub(crate) mod answer;
 mod authentication;
+pub(crate) mod breaker;
 mod builder;
 mod discovery;
 pub(crate) mod document;
@@ -26,6 +27,7 @@ mod form;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
 mod issued;
+pub(crate) mod queue;
 mod secret_source;
 mod successes;
 mod transport;

@@ -239,6 +239,12 @@ pub(crate) fn dry_pause(failures: u32, error: &Error) -> Duration {
     doubled(Duration::from_secs(1), failures, longest)
 }
 
+/// The pause of an open breaker before its next probe (A8), counted from 0: as long as one owner's
+/// after as many failures.
+pub(crate) fn breaker_pause(probes: u32) -> Duration {
+    doubled(Duration::from_secs(1), probes, Duration::from_secs(5))
+}
+
 /// The pause after a refused resend (C4), counted from 0: 1 s, doubling to 30 s.
 pub(crate) fn refusal_pause(refusals: u32) -> Duration {
     doubled(Duration::from_secs(1), refusals, Duration::from_secs(30))

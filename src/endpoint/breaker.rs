@@ -1,0 +1,311 @@
+//! When a server or a client of it is left alone: after failures that several owners met in a row (A8).
+//!
+//! Pure: events and moments in, answers out. [`Queue`](crate::endpoint::queue::Queue) keeps one
+//! breaker for each token endpoint and asks it before a token request is sent.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::ErrorKind;
+use crate::schedule::breaker_pause;
+
+/// Failures in a row of so many different owners open a breaker: those of one owner may be its own.
+const OWNERS: usize = 3;
+/// For so long a probe that is due is kept for a flight that risks less.
+const KEPT_FOR_A_BETTER_ONE: Duration = Duration::from_millis(250);
+
+/// Whether token requests are let through. Two scopes, because a server that gives no answer at all
+/// has nothing to say about its clients, and one that answers 503 to one client may serve others.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    server: Scope,
+    client: Scope,
+}
+
+#[derive(Debug, Default)]
+struct Scope {
+    /// The owners whose attempts have failed since the last success, each once.
+    failed: Vec<u64>,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// What its first failure was.
+    kind: ErrorKind,
+    probes: u32,
+    /// From when on the next probe is let through.
+    next: Moment,
+    last_prober: Option<u64>,
+}
+
+/// What a flight would spend as a probe; the less, the sooner it is taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Risk {
+    /// No refresh token.
+    Nothing,
+    /// A refresh token whose answer has been lost already.
+    LostAlready,
+    /// A refresh token whose answer would be lost with the server.
+    RefreshToken,
+}
+
+/// What an attempt has shown of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A token, or a verdict.
+    Answered,
+    /// A complete answer that is neither, and says nothing of the client's standing.
+    SomeAnswer,
+    /// An answer that turns the client away: a 5xx, a 429, a 403 with `Retry-After`.
+    TurnedAway { retry_after: Duration },
+    /// No complete answer.
+    Nothing { kind: ErrorKind },
+}
+
+/// Why a request is not sent: what was met, and when the next one may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) kind: ErrorKind,
+    pub(crate) until: Moment,
+}
+
+impl Breaker {
+    /// Whether a request of `owner` may be sent now. While a scope is open, one probe is let through
+    /// for each pause, whether or not the one before has ended: a server that hangs would otherwise
+    /// be found again only after an attempt's whole time.
+    pub(crate) fn admit(&mut self, owner: u64, risk: Risk, now: Moment) -> Result<(), Closed> {
+        self.server.may_probe(owner, risk, now)?;
+        self.client.may_probe(owner, risk, now)?;
+        self.server.probe(owner, now);
+        self.client.probe(owner, now);
+        Ok(())
+    }
+
+    /// Whether requests are let through without being probes.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.server.open.is_none() && self.client.open.is_none()
+    }
+
+    /// Until when nothing is let through, and why; `None` if everything is.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        let open = [&self.server.open, &self.client.open].into_iter().flatten();
+        open.map(|open| Closed {
+            kind: open.kind,
+            until: open.next,
+        })
+        .max_by_key(|closed| closed.until.monotonic)
+    }
+
+    /// Takes note of what an attempt of `owner` has met.
+    pub(crate) fn note(&mut self, owner: u64, outcome: Outcome, now: Moment) {
+        match outcome {
+            Outcome::Answered => *self = Self::default(),
+            Outcome::SomeAnswer => self.server = Scope::default(),
+            Outcome::TurnedAway { retry_after } => {
+                self.server = Scope::default();
+                self.client
+                    .fail(owner, ErrorKind::Unavailable, retry_after, now);
+            }
+            // Its `Retry-After`, if there ever was one, is another answer's.
+            Outcome::Nothing { kind } => self.server.fail(owner, kind, Duration::ZERO, now),
+        }
+    }
+}
+
+impl Scope {
+    fn may_probe(&self, owner: u64, risk: Risk, now: Moment) -> Result<(), Closed> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        let is_best = risk == Risk::Nothing && open.last_prober != Some(owner);
+        let wait = match (is_best, risk) {
+            (true, _) => Duration::ZERO,
+            (false, Risk::LostAlready) if open.last_prober != Some(owner) => {
+                KEPT_FOR_A_BETTER_ONE / 2
+            }
+            (false, _) => KEPT_FOR_A_BETTER_ONE,
+        };
+        let until = open.next.later(wait);
+        if until.has_come(now) {
+            return Ok(());
+        }
+        Err(Closed {
+            kind: open.kind,
+            until,
+        })
+    }
+
+    fn probe(&mut self, owner: u64, now: Moment) {
+        if let Some(open) = &mut self.open {
+            open.probes = open.probes.saturating_add(1);
+            open.next = now.later(breaker_pause(open.probes));
+            open.last_prober = Some(owner);
+        }
+    }
+
+    fn fail(&mut self, owner: u64, kind: ErrorKind, retry_after: Duration, now: Moment) {
+        if let Some(open) = &mut self.open {
+            let asked = now.later(retry_after);
+            if open.next.has_come(asked) {
+                open.next = asked;
+            }
+            return;
+        }
+        if !self.failed.contains(&owner) {
+            self.failed.push(owner);
+        }
+        if self.failed.len() >= OWNERS {
+            self.failed = Vec::new();
+            self.open = Some(Open {
+                kind,
+                probes: 0,
+                next: now.later(breaker_pause(0).max(retry_after)),
+                last_prober: None,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Breaker, Closed, KEPT_FOR_A_BETTER_ONE, Outcome, Risk};
+    use crate::clock::Moment;
+    use crate::error::ErrorKind;
+    use std::time::Duration;
+
+    fn at(millis: u64) -> Moment {
+        Moment {
+            monotonic: Duration::from_millis(millis),
+            wall: Duration::from_millis(millis),
+        }
+    }
+
+    const NOTHING: Outcome = Outcome::Nothing {
+        kind: ErrorKind::Timeout,
+    };
+
+    fn turned_away(seconds: u64) -> Outcome {
+        Outcome::TurnedAway {
+            retry_after: Duration::from_secs(seconds),
+        }
+    }
+
+    fn open(outcome: Outcome) -> Breaker {
+        let mut breaker = Breaker::default();
+        for owner in 1..=3 {
+            breaker.note(owner, outcome, at(0));
+        }
+        assert!(!breaker.is_closed());
+        breaker
+    }
+
+    #[test]
+    fn three_owners_in_a_row_open_it_and_one_alone_or_with_a_success_between_does_not() {
+        // A8
+        let mut breaker = Breaker::default();
+        for owner in [1, 1, 1, 1, 2, 2, 1] {
+            breaker.note(owner, NOTHING, at(0));
+            assert!(breaker.is_closed());
+        }
+        breaker.note(3, Outcome::Answered, at(0));
+        for owner in [4, 5] {
+            breaker.note(owner, NOTHING, at(0));
+            assert!(breaker.is_closed());
+        }
+        breaker.note(6, NOTHING, at(0));
+        assert!(!breaker.is_closed());
+    }
+
+    #[test]
+    fn any_answer_closes_the_server_s_scope_and_a_token_or_a_verdict_the_client_s() {
+        // A8
+        for (met, answer, closes) in [
+            (NOTHING, Outcome::SomeAnswer, true),
+            (NOTHING, Outcome::Answered, true),
+            (NOTHING, turned_away(0), true),
+            (turned_away(0), Outcome::SomeAnswer, false),
+            (turned_away(0), NOTHING, false),
+            (turned_away(0), Outcome::Answered, true),
+        ] {
+            let mut breaker = open(met);
+            breaker.note(9, answer, at(1));
+            assert_eq!(breaker.is_closed(), closes, "{met:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_scopes_count_apart() {
+        // A8
+        let mut breaker = Breaker::default();
+        breaker.note(1, NOTHING, at(0));
+        breaker.note(2, NOTHING, at(0));
+        breaker.note(3, turned_away(0), at(0));
+        breaker.note(4, NOTHING, at(0));
+        assert!(breaker.is_closed());
+        breaker.note(5, turned_away(0), at(0));
+        breaker.note(6, turned_away(0), at(0));
+        assert!(!breaker.is_closed());
+    }
+
+    #[test]
+    fn one_probe_is_let_through_for_each_pause_also_while_the_one_before_hangs() {
+        // A8, B6
+        let mut breaker = open(NOTHING);
+        let mut admitted = Vec::new();
+        for millis in (0..30_000).step_by(10) {
+            if breaker.admit(millis, Risk::Nothing, at(millis)).is_ok() {
+                admitted.push(millis);
+            }
+        }
+        assert_eq!(
+            admitted,
+            [1_000, 3_000, 7_000, 12_000, 17_000, 22_000, 27_000]
+        );
+        let closed = breaker.admit(1, Risk::Nothing, at(30_000));
+        assert_eq!(
+            closed,
+            Err(Closed {
+                kind: ErrorKind::Timeout,
+                until: at(32_000)
+            })
+        );
+    }
+
+    #[test]
+    fn a_retry_after_lengthens_the_client_s_pause_and_never_the_server_s() {
+        // A8
+        let mut breaker = open(turned_away(60));
+        assert!(breaker.admit(9, Risk::Nothing, at(59_999)).is_err());
+        assert!(breaker.admit(9, Risk::Nothing, at(60_000)).is_ok());
+        breaker.note(9, turned_away(30), at(60_500));
+        assert!(breaker.admit(8, Risk::Nothing, at(90_499)).is_err());
+        assert!(breaker.admit(8, Risk::Nothing, at(90_500)).is_ok());
+        // A shorter one than the pause changes nothing.
+        let mut breaker = open(turned_away(0));
+        breaker.note(9, turned_away(0), at(10));
+        assert!(breaker.admit(8, Risk::Nothing, at(999)).is_err());
+        assert!(breaker.admit(8, Risk::Nothing, at(1_000)).is_ok());
+    }
+
+    #[test]
+    fn a_probe_is_kept_for_a_moment_for_whoever_risks_less_and_for_another_owner() {
+        // A8
+        let grace = u64::try_from(KEPT_FOR_A_BETTER_ONE.as_millis()).unwrap();
+        for (risk, first) in [
+            (Risk::Nothing, 1_000),
+            (Risk::LostAlready, 1_000 + grace / 2),
+            (Risk::RefreshToken, 1_000 + grace),
+        ] {
+            let mut breaker = open(NOTHING);
+            assert!(breaker.admit(9, risk, at(first - 1)).is_err(), "{risk:?}");
+            assert!(breaker.admit(9, risk, at(first)).is_ok(), "{risk:?}");
+        }
+        let mut breaker = open(NOTHING);
+        assert!(breaker.admit(9, Risk::Nothing, at(1_000)).is_ok());
+        assert!(breaker.admit(9, Risk::Nothing, at(3_000)).is_err());
+        assert!(breaker.admit(8, Risk::Nothing, at(3_000)).is_ok());
+        // Nobody else waits.
+        assert!(breaker.admit(8, Risk::Nothing, at(7_000 + grace)).is_ok());
+    }
+}
