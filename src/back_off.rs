@@ -21,10 +21,16 @@ impl BackOff {
     /// Notes the failure; the error then says when the next attempt may be made.
     pub(crate) fn fail(&mut self, now: Moment, error: Error) -> Error {
         let before = self.0.as_ref().map_or(0, |failed| failed.times);
-        let pause = dry_pause(before, &error).max(error.retry_after().unwrap_or_default());
+        let asked = error.retry_after().unwrap_or_default();
+        let (times, pause) = if error.is_left_alone() {
+            (before, asked)
+        } else {
+            let times = before.saturating_add(1);
+            (times, dry_pause(before, &error).max(asked))
+        };
         let error = error.with_retry_at(system_time(now.wall + pause));
         self.0 = Some(Box::new(Failed {
-            times: before.saturating_add(1),
+            times,
             not_before: now.later(pause),
             error: error.clone(),
         }));

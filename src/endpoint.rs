@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use reqwest::Url;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
+use crate::endpoint::queue::Queue;
 use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
 use crate::error::Error;
@@ -69,7 +69,7 @@ struct Setup {
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
-    turns: Arc<Semaphore>,
+    queue: Arc<Queue>,
     successes: Successes,
     clock: Clock,
 }
@@ -141,6 +141,7 @@ impl TokenEndpoint {
     /// otherwise as for [`request_token`](Self::request_token).
     pub async fn revoke(&self, token: &Secret, kind: TokenKind) -> Result<(), Error> {
         let url = self.revocation_url().await?;
+        let _place = self.0.queue.enter_to_revoke().await;
         let mut form = Form::default();
         form.push("token", token.clone());
         form.push("token_type_hint", kind.hint());
@@ -157,12 +158,9 @@ impl TokenEndpoint {
         }
     }
 
-    /// Waits in the queue of A7. Hold what it returns for as long as the token request runs.
-    ///
-    /// `None` would mean that the semaphore was closed, which nobody does; the request then runs
-    /// unlimited rather than never.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.turns).acquire_owned().await.ok()
+    /// The queue of its requests.
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.0.queue
     }
 
     /// Whose refreshes have succeeded lately.
@@ -234,6 +232,8 @@ impl Setup {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::TokenEndpoint;
     use crate::endpoint::ClientAuthentication;
 
@@ -241,41 +241,34 @@ mod tests {
         ClientAuthentication::client_secret_basic(id, "canary")
     }
 
-    #[tokio::test]
-    async fn clones_share_the_limit_of_requests_at_once() {
+    /// How many places there are, found out by taking them.
+    fn places(endpoint: &TokenEndpoint) -> usize {
+        let mut taken = Vec::new();
+        while let Some(place) = endpoint.queue().enter_anyway().now_or_never() {
+            taken.push(place);
+        }
+        taken.len()
+    }
+
+    #[test]
+    fn clones_share_the_limit_of_requests_at_once() {
         // A7
         let endpoint = TokenEndpoint::builder(client("me"))
             .token_url("https://a.b/t")
             .requests_at_once(2)
             .build()
             .unwrap();
-        let clone = endpoint.clone();
-        let first = endpoint.turn().await;
-        let second = clone.turn().await;
-        assert!(first.is_some() && second.is_some());
-        let waiter = tokio::spawn(async move { clone.turn().await.is_some() });
-        tokio::task::yield_now().await;
-        assert!(!waiter.is_finished());
-        drop(first);
-        assert!(waiter.await.unwrap());
+        let place = endpoint.queue().enter_anyway().now_or_never();
+        assert_eq!(places(&endpoint.clone()), 1);
+        drop(place);
+        assert_eq!(places(&endpoint), 2);
     }
 
-    #[tokio::test]
-    async fn sixteen_requests_run_at_once_by_default() {
+    #[test]
+    fn sixteen_requests_run_at_once_by_default() {
         // A7
         let endpoint = TokenEndpoint::new("https://a.b/t", client("me")).unwrap();
-        let mut turns = Vec::new();
-        for _ in 0..16 {
-            turns.push(endpoint.turn().await);
-        }
-        let waiter = tokio::spawn({
-            let endpoint = endpoint.clone();
-            async move { endpoint.turn().await.is_some() }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiter.is_finished());
-        turns.pop();
-        assert!(waiter.await.unwrap());
+        assert_eq!(places(&endpoint), 16);
     }
 
     #[test]

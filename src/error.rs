@@ -30,6 +30,8 @@ struct Report {
     retry_at: Option<SystemTime>,
     unspecific: bool,
     doubtful: bool,
+    unanswered: bool,
+    left_alone: bool,
     asked_nobody: bool,
     outdated: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -229,6 +231,8 @@ impl Error {
             retry_at: None,
             unspecific: false,
             doubtful: false,
+            unanswered: false,
+            left_alone: false,
             asked_nobody: false,
             outdated: false,
             source: None,
@@ -270,6 +274,27 @@ impl Error {
     /// servers refuse a dead refresh token (F5).
     pub(crate) fn is_unspecific_refusal(&self) -> bool {
         self.0.unspecific
+    }
+
+    /// Marks a request to the authorization server that no complete answer came to.
+    #[must_use]
+    pub(crate) fn unanswered(self) -> Self {
+        self.change(|report| report.unanswered = true)
+    }
+
+    /// Marks a request that was not made because the authorization server fails for others (A8): its
+    /// pause is theirs, and grows with their failures.
+    #[must_use]
+    pub(crate) fn left_alone(self) -> Self {
+        self.change(|report| report.left_alone = true)
+    }
+
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.0.left_alone
+    }
+
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.0.unanswered
     }
 
     /// Marks what is known without a token request: finding it out again costs nobody anything.

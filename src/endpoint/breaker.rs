@@ -87,14 +87,11 @@ impl Breaker {
         self.server.open.is_none() && self.client.open.is_none()
     }
 
-    /// Until when nothing is let through, and why; `None` if everything is.
-    pub(crate) fn closed(&self) -> Option<Closed> {
+    /// Until when no request of `owner` is let through, and why; `None` if all are.
+    pub(crate) fn closed_to(&self, owner: u64, risk: Risk) -> Option<Closed> {
         let open = [&self.server.open, &self.client.open].into_iter().flatten();
-        open.map(|open| Closed {
-            kind: open.kind,
-            until: open.next,
-        })
-        .max_by_key(|closed| closed.until.monotonic)
+        open.map(|open| open.closed_to(owner, risk))
+            .max_by_key(|closed| closed.until.monotonic)
     }
 
     /// Takes note of what an attempt of `owner` has met.
@@ -118,22 +115,12 @@ impl Scope {
         let Some(open) = &self.open else {
             return Ok(());
         };
-        let is_best = risk == Risk::Nothing && open.last_prober != Some(owner);
-        let wait = match (is_best, risk) {
-            (true, _) => Duration::ZERO,
-            (false, Risk::LostAlready) if open.last_prober != Some(owner) => {
-                KEPT_FOR_A_BETTER_ONE / 2
-            }
-            (false, _) => KEPT_FOR_A_BETTER_ONE,
-        };
-        let until = open.next.later(wait);
-        if until.has_come(now) {
-            return Ok(());
+        let closed = open.closed_to(owner, risk);
+        if closed.until.has_come(now) {
+            Ok(())
+        } else {
+            Err(closed)
         }
-        Err(Closed {
-            kind: open.kind,
-            until,
-        })
     }
 
     fn probe(&mut self, owner: u64, now: Moment) {
@@ -163,6 +150,24 @@ impl Scope {
                 next: now.later(breaker_pause(0).max(retry_after)),
                 last_prober: None,
             });
+        }
+    }
+}
+
+impl Open {
+    /// When a probe of `owner` would be let through: a flight that risks more leaves the first moments
+    /// to those that risk less, and so does the owner of the last probe to all others.
+    fn closed_to(&self, owner: u64, risk: Risk) -> Closed {
+        let was_last = self.last_prober == Some(owner);
+        let wait = match risk {
+            _ if was_last => KEPT_FOR_A_BETTER_ONE,
+            Risk::Nothing => Duration::ZERO,
+            Risk::LostAlready => KEPT_FOR_A_BETTER_ONE / 2,
+            Risk::RefreshToken => KEPT_FOR_A_BETTER_ONE,
+        };
+        Closed {
+            kind: self.kind,
+            until: self.next.later(wait),
         }
     }
 }

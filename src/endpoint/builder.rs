@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::document::Issuer;
+use crate::endpoint::queue::Queue;
 use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
@@ -188,13 +188,12 @@ impl TokenEndpointBuilder {
                 ));
             }
         };
-        let permits = self.requests_at_once.min(Semaphore::MAX_PERMITS);
         Ok(TokenEndpoint(Arc::new(Setup {
             place,
             revocation_url,
             authentication: self.authentication,
             transport,
-            turns: Arc::new(Semaphore::new(permits)),
+            queue: Queue::new(self.requests_at_once),
             successes: Successes::default(),
             clock: self.clock,
         })))

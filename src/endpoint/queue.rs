@@ -17,6 +17,10 @@ struct State {
     /// How many token requests may be under way.
     places: usize,
     taken: usize,
+    /// Those of the taken places whose request got no answer, while others are still out that may show
+    /// whether the server answers at all: until then they are given to nobody, or each failure of a
+    /// server that hangs would send one more after it.
+    withheld: usize,
     revoking: usize,
     waiting: VecDeque<Waiter>,
     revocations: VecDeque<oneshot::Sender<Place>>,
@@ -26,8 +30,8 @@ struct State {
 #[derive(Debug)]
 struct Waiter {
     door: oneshot::Sender<Result<Place, Closed>>,
-    /// Whether it leaves the queue when the breaker opens.
-    heeds_breaker: bool,
+    /// Who leaves the queue when the breaker opens; `None` for one that stays.
+    applicant: Option<Applicant>,
 }
 
 /// Who asks for a place.
@@ -46,6 +50,8 @@ pub(crate) struct Applicant {
 pub(crate) struct Place {
     queue: Arc<Queue>,
     kind: Kind,
+    /// Whether its request got no answer.
+    unanswered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +68,7 @@ impl Queue {
         Arc::new(Self(Mutex::new(State {
             places,
             taken: 0,
+            withheld: 0,
             revoking: 0,
             waiting: VecDeque::new(),
             revocations: VecDeque::new(),
@@ -85,7 +92,7 @@ impl Queue {
                 // A probe does not wait for the requests that hang.
                 return Ok(state.take(self, Kind::Token));
             }
-            state.wait(self, applicant.returns, true)
+            state.wait(self, Some(applicant))
         };
         match waits {
             Ok(place) => Ok(place),
@@ -96,7 +103,7 @@ impl Queue {
     /// Waits for a place whatever the breaker says: for what cannot be tried a second time, such as a
     /// code.
     pub(crate) async fn enter_anyway(self: &Arc<Self>) -> Place {
-        let waits = self.state().wait(self, false, false);
+        let waits = self.state().wait(self, None);
         match waits {
             Ok(place) => place,
             Err(door) => match door.await {
@@ -123,23 +130,27 @@ impl Queue {
 
     /// Takes note of what an attempt of `owner` has met. If that opens the breaker, those who wait are
     /// told so.
-    pub(crate) fn note(&self, owner: u64, outcome: Outcome, now: Moment) {
+    fn note(self: &Arc<Self>, owner: u64, outcome: Outcome, now: Moment) {
         let mut state = self.state();
         let was_closed = state.breaker.is_closed();
         state.breaker.note(owner, outcome, now);
-        let Some(closed) = state.breaker.closed() else {
-            return;
-        };
-        if was_closed {
-            let (leave, stay) = std::mem::take(&mut state.waiting)
-                .into_iter()
-                .partition(|waiter| waiter.heeds_breaker);
-            state.waiting = stay;
+        if !matches!(outcome, Outcome::Nothing { .. }) {
+            let gone = state.release_withheld(self);
             drop(state);
-            let leave: VecDeque<Waiter> = leave;
-            for waiter in leave {
+            drop(gone);
+            state = self.state();
+        }
+        if !was_closed || state.breaker.is_closed() {
+            return;
+        }
+        for waiter in std::mem::take(&mut state.waiting) {
+            let closed = waiter
+                .applicant
+                .and_then(|Applicant { owner, risk, .. }| state.breaker.closed_to(owner, risk));
+            match closed {
                 // Whoever has gone away meanwhile need not hear it.
-                let _ = waiter.door.send(Err(closed));
+                Some(closed) => drop(waiter.door.send(Err(closed))),
+                None => state.waiting.push_back(waiter),
             }
         }
     }
@@ -150,9 +161,8 @@ impl Queue {
         self.state().take(self, Kind::Token)
     }
 
-    fn leave(self: &Arc<Self>, kind: Kind) {
-        let mut gone = Vec::new();
-        {
+    fn leave(self: &Arc<Self>, kind: Kind, unanswered: bool) {
+        let gone = {
             let mut state = self.state();
             match kind {
                 Kind::Token => state.taken -= 1,
@@ -162,25 +172,16 @@ impl Queue {
                     state.taken -= 1;
                 }
             }
-            while state.taken < state.places
-                && let Some(waiter) = state.waiting.pop_front()
-            {
-                if waiter.door.is_closed() {
-                    continue;
-                }
-                let place = state.take(self, Kind::Token);
-                gone.extend(waiter.door.send(Ok(place)).err());
+            if unanswered && state.breaker.is_closed() && state.taken > state.withheld {
+                state.taken += 1;
+                state.withheld += 1;
+                Vec::new()
+            } else if state.taken == state.withheld {
+                state.release_withheld(self)
+            } else {
+                state.let_in(self)
             }
-            while let Some(kind) = state.revocation()
-                && let Some(door) = state.revocations.pop_front()
-            {
-                if door.is_closed() {
-                    continue;
-                }
-                let place = state.take(self, kind);
-                gone.extend(door.send(place).err().map(Ok));
-            }
-        }
+        };
         // Those who went away in this very instant. Outside of the lock: a place that goes lets the
         // next one in.
         drop(gone);
@@ -205,25 +206,54 @@ impl State {
         Place {
             queue: queue.clone(),
             kind,
+            unanswered: false,
         }
+    }
+
+    /// Gives the free places to those who wait, and returns what came to those who went away.
+    #[must_use]
+    fn let_in(&mut self, queue: &Arc<Queue>) -> Vec<Result<Place, Closed>> {
+        let mut gone = Vec::new();
+        while self.taken < self.places
+            && let Some(waiter) = self.waiting.pop_front()
+        {
+            if waiter.door.is_closed() {
+                continue;
+            }
+            let place = self.take(queue, Kind::Token);
+            gone.extend(waiter.door.send(Ok(place)).err());
+        }
+        while let Some(kind) = self.revocation()
+            && let Some(door) = self.revocations.pop_front()
+        {
+            if door.is_closed() {
+                continue;
+            }
+            let place = self.take(queue, kind);
+            gone.extend(door.send(place).err().map(Ok));
+        }
+        gone
+    }
+
+    /// The server answers, or nobody is left to show whether it does.
+    #[must_use]
+    fn release_withheld(&mut self, queue: &Arc<Queue>) -> Vec<Result<Place, Closed>> {
+        self.taken -= std::mem::take(&mut self.withheld);
+        self.let_in(queue)
     }
 
     /// A place, or a door to wait at.
     fn wait(
         &mut self,
         queue: &Arc<Queue>,
-        at_the_head: bool,
-        heeds_breaker: bool,
+        applicant: Option<Applicant>,
     ) -> Result<Place, oneshot::Receiver<Result<Place, Closed>>> {
         if self.taken < self.places {
             return Ok(self.take(queue, Kind::Token));
         }
         let (door, waits) = oneshot::channel();
-        let waiter = Waiter {
-            door,
-            heeds_breaker,
-        };
-        if at_the_head {
+        let waiter = Waiter { door, applicant };
+        if applicant.is_some_and(|applicant| applicant.returns) {
             self.waiting.push_front(waiter);
         } else {
             self.waiting.push_back(waiter);
@@ -241,9 +271,17 @@ impl State {
     }
 }
 
+impl Place {
+    /// Takes note of what the request of `owner` has met.
+    pub(crate) fn report(&mut self, owner: u64, outcome: Outcome, now: Moment) {
+        self.unanswered = matches!(outcome, Outcome::Nothing { .. });
+        self.queue.note(owner, outcome, now);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.leave(self.kind);
+        self.queue.leave(self.kind, self.unanswered);
     }
 }
 
@@ -281,7 +319,7 @@ mod tests {
         entered.expect("there is a place").unwrap()
     }
 
-    fn fail(queue: &Queue, owners: std::ops::Range<u64>) {
+    fn fail(queue: &Arc<Queue>, owners: std::ops::Range<u64>) {
         let kind = ErrorKind::Timeout;
         for owner in owners {
             queue.note(owner, Outcome::Nothing { kind }, at(0));
@@ -356,7 +394,10 @@ mod tests {
         let closed = waits.now_or_never().unwrap().unwrap_err();
         let expected = Closed {
             kind: ErrorKind::Timeout,
-            until: at(1),
+            until: Moment {
+                monotonic: Duration::from_millis(1_250),
+                wall: Duration::from_millis(1_250),
+            },
         };
         assert_eq!(closed, expected);
         assert!(poll!(code.as_mut()).is_pending(), "a code is not given up");
@@ -367,6 +408,47 @@ mod tests {
         drop((hangs, probe));
         assert!(code.now_or_never().is_some());
         enter(&queue, 7);
+    }
+
+    #[tokio::test]
+    async fn the_place_of_a_request_that_got_no_answer_waits_for_what_the_others_show() {
+        // A8: a server that hangs sees as many requests as there are places, and no more.
+        let nothing = Outcome::Nothing {
+            kind: ErrorKind::Timeout,
+        };
+        for answers in [true, false] {
+            let queue = Queue::new(3);
+            let mut places: Vec<_> = (0..3).map(|owner| enter(&queue, owner)).collect();
+            let mut waits = pin!(queue.enter(applicant(9), at(0)));
+            assert!(poll!(waits.as_mut()).is_pending());
+            for owner in 0..2 {
+                let mut place = places.remove(0);
+                place.report(owner, nothing, at(0));
+                drop(place);
+                assert!(poll!(waits.as_mut()).is_pending());
+            }
+            let mut last = places.remove(0);
+            last.report(
+                2,
+                if answers {
+                    Outcome::SomeAnswer
+                } else {
+                    nothing
+                },
+                at(0),
+            );
+            let outcome = waits.now_or_never().unwrap();
+            assert_eq!(outcome.is_ok(), answers);
+            drop((last, outcome));
+        }
+        // Where no other is out, there is nothing to wait for.
+        let queue = Queue::new(1);
+        let mut place = enter(&queue, 1);
+        let mut waits = pin!(queue.enter(applicant(9), at(0)));
+        assert!(poll!(waits.as_mut()).is_pending());
+        place.report(1, nothing, at(0));
+        drop(place);
+        assert!(waits.now_or_never().unwrap().is_ok());
     }
 
     #[tokio::test]

@@ -143,6 +143,7 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
     };
     Error::new(kind, message)
         .delivery(Delivery::NotSent)
+        .unanswered()
         .with_source(error.without_url())
 }
 
@@ -161,6 +162,7 @@ fn lost(error: reqwest::Error) -> Error {
     };
     Error::new(kind, message)
         .delivery(Delivery::Lost)
+        .unanswered()
         .with_source(error.without_url())
 }
 

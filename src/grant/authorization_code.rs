@@ -78,7 +78,7 @@ impl AuthorizationCode {
     /// [`TokenEndpoint::request_token`].
     pub async fn exchange(self, endpoint: &TokenEndpoint) -> Result<TokenSet, Error> {
         endpoint.locate().await?;
-        let _turn = endpoint.turn().await;
+        let _place = endpoint.queue().enter_anyway().await;
         let mut request = TokenRequest::new("authorization_code").secret_field("code", self.code);
         if let Some(uri) = self.redirect_uri {
             request = request.field("redirect_uri", uri);

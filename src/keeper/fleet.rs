@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoint::queue::Place;
 use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
 use crate::keeper::custody::Custody;
@@ -115,6 +116,8 @@ impl Keeper {
             ));
         }
         let mut conflicts = 0;
+        let mut budget = self.budget();
+        let mut returns = false;
         loop {
             let found = match look(vault, errand.slot, &errand.key).await {
                 Ok(found) => found,
@@ -123,15 +126,23 @@ impl Keeper {
             if let Some(outcome) = self.settled(&found, errand) {
                 return outcome;
             }
+            // The place before the lease: of those who queue none keeps another process from a
+            // refresh token, nor the store busy with renewals (A7).
+            let place = self.enter(errand.slot, returns, &mut budget).await?;
+            returns = true;
             let tenancy = match Tenancy::take(vault, errand.key).await {
                 Ok(Some(tenancy)) => tenancy,
                 Ok(None) => {
+                    drop(place);
                     self.wait_for_the_other(errand).await?;
                     continue;
                 }
-                Err(error) => return self.without_store(errand, error).await,
+                Err(error) => {
+                    drop(place);
+                    return self.without_store(errand, error).await;
+                }
             };
-            let work = self.go_with_lease(vault, errand, tenancy.clone());
+            let work = self.go_with_lease(vault, errand, tenancy.clone(), place);
             let outcome = tenancy.while_renewing(work).await;
             tenancy.end().await;
             match outcome {
@@ -152,6 +163,7 @@ impl Keeper {
         vault: &Arc<Vault>,
         errand: Errand<'_>,
         tenancy: Arc<Tenancy>,
+        mut place: Option<Place>,
     ) -> Result<Arrival, Error> {
         let found = loop {
             let found = match look(vault, errand.slot, &errand.key).await {
@@ -164,6 +176,7 @@ impl Keeper {
             if !self.may_be_rescued(&found, errand) {
                 break found;
             }
+            place = None;
             self.clock.sleep(lease_poll_pause(self.jitter.draw())).await;
         };
         let held_back = found
@@ -175,7 +188,7 @@ impl Keeper {
             return Err(error);
         }
         let custody = Custody::Stored(Box::new(transaction));
-        self.ask(errand.slot, errand.reason, custody).await
+        self.ask(errand.slot, errand.reason, custody, place).await
     }
 
     /// Another process has the lease: its token is taken as soon as it is there.
@@ -203,7 +216,7 @@ impl Keeper {
             return Err(error);
         }
         errand.slot.account.record.rest();
-        self.ask(errand.slot, errand.reason, Custody::Unstored)
+        self.ask(errand.slot, errand.reason, Custody::Unstored, None)
             .await
     }
 }

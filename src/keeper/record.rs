@@ -49,7 +49,7 @@ struct State {
     version: Option<Version>,
     /// What the store has, or may have, if its mark is ours and what was sent after it, if anything
     /// was, is known not to have spent the refresh token.
-    unspent: Option<Version>,
+    unspent: Option<Box<Version>>,
     /// What the tokens go back to that this process has; `None` if it knows of no record.
     origin: Option<Origin>,
     /// Whom its id token is about, as a hash.
@@ -121,7 +121,7 @@ impl Record {
 
     /// Says that the record is marked under this version, before the refresh token is sent.
     pub(crate) fn about_to_send(&self, version: Version) {
-        self.state().unspent = Some(version);
+        self.state().unspent = Some(Box::new(version));
     }
 
     /// Says that the refresh token is sent now.
@@ -133,7 +133,8 @@ impl Record {
     /// store had not said that it took it, or the flight ended before it sent anything, or the server
     /// said that it did not take the refresh token and the store could not be told.
     pub(crate) fn without_own_mark(&self, mut found: Found) -> Found {
-        let is_own = found.version.is_some() && found.version == self.state().unspent;
+        let is_own =
+            found.version.is_some() && found.version == self.state().unspent.as_deref().copied();
         if let Some(kept) = found.kept.as_mut().filter(|_| is_own) {
             kept.away_since = None;
         }
@@ -365,7 +366,7 @@ impl Away<'_> {
                 let mut state = self.record.state();
                 // Under this version the refresh token was marked; of an earlier loss it stays true.
                 if !state.answer_lost {
-                    state.unspent = state.version;
+                    state.unspent = state.version.map(Box::new);
                 }
                 drop(state);
                 self.refresh_token = None;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::clock::Moment;
+use crate::endpoint::breaker::{Outcome, Risk};
+use crate::endpoint::queue::{Applicant, Place};
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::grant::GrantRequest;
 use crate::keeper::Keeper;
@@ -57,6 +59,11 @@ impl Keeper {
         }
     }
 
+    /// The time that a flight may take.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget(self.settings.refresh_timeout)
+    }
+
     /// Asks the authorization server with what this process alone has.
     pub(crate) async fn ask_alone(
         &self,
@@ -74,20 +81,22 @@ impl Keeper {
         if risks && account.has_good_token(self.primary.clone(), self.clock.now()) {
             return Err(Error::answer_lost());
         }
-        self.ask(slot, reason, Custody::Own { turn }).await
+        self.ask(slot, reason, Custody::Own { turn }, None).await
     }
 
-    /// Asks the authorization server, and brings what comes to where it is safe.
+    /// Asks the authorization server, and brings what comes to where it is safe. A flight that has a
+    /// `place` in the server's queue already brings it along.
     pub(crate) async fn ask<'flight>(
         &self,
         slot: &'flight Slot,
         reason: RefreshReason,
         mut custody: Custody<'flight>,
+        mut place: Option<Place>,
     ) -> Result<Arrival, Error> {
-        let mut budget = Budget(self.settings.refresh_timeout);
+        let mut budget = self.budget();
         let mut first: Option<Answer> = None;
         loop {
-            let attempts = self.attempts(slot, reason, &mut custody, &mut budget);
+            let attempts = self.attempts(slot, reason, &mut custody, &mut budget, place.take());
             let mut answer = match attempts.await {
                 Ok(answer) => answer,
                 Err(error) => return instead(first, error),
@@ -116,12 +125,29 @@ impl Keeper {
         reason: RefreshReason,
         custody: &mut Custody<'flight>,
         budget: &mut Budget,
+        mut place: Option<Place>,
     ) -> Result<Answer, Error> {
         let mut first_asked = None;
         let mut lost = None;
         let mut repetitions = 0;
+        let mut before: Option<Error> = None;
         loop {
             let refresh_token = custody.refresh_token(slot).await?;
+            let entered = match place.take() {
+                Some(place) => Ok(Some(place)),
+                None => self.enter(slot, repetitions > 0, budget).await,
+            };
+            let mut place = match (entered, before.take()) {
+                (Ok(place), _) => place,
+                (Err(error), None) => return Err(error),
+                // What was met before says what became of the refresh token.
+                (Err(error), Some(before)) => {
+                    let pause = error.retry_after().unwrap_or_default();
+                    let error = before.with_retry_after(pause);
+                    let refresh_token = refresh_token.as_ref();
+                    return Err(custody.failed(self, slot, refresh_token, error).await);
+                }
+            };
             let first_asked = *first_asked.get_or_insert_with(|| self.clock.now());
             let errand = Attempt {
                 slot,
@@ -129,7 +155,10 @@ impl Keeper {
                 refresh_token: refresh_token.as_ref(),
                 lost,
             };
-            let error = match self.attempt(errand, custody, budget).await {
+            let attempt = self.attempt(errand, custody, budget, &mut place).await;
+            // The pause before the next one is not spent in the others' way.
+            drop(place);
+            let error = match attempt {
                 Ok(answer) => {
                     if refresh_token.is_some() {
                         self.note_renewal(slot);
@@ -154,6 +183,7 @@ impl Keeper {
                     .await);
             }
             repetitions += 1;
+            before = Some(error);
             self.clock.sleep(pause).await;
         }
     }
@@ -163,6 +193,7 @@ impl Keeper {
         attempt: Attempt<'_>,
         custody: &mut Custody<'_>,
         budget: &mut Budget,
+        place: &mut Option<Place>,
     ) -> Result<Answer, Error> {
         let Attempt {
             slot,
@@ -171,26 +202,6 @@ impl Keeper {
             lost,
         } = attempt;
         let limit = self.settings.attempt_timeout.min(budget.0);
-        let endpoint = self.grant.endpoint();
-        if let Some(endpoint) = endpoint {
-            let began = self.clock.now();
-            let located = tokio::select! {
-                biased;
-                located = endpoint.locate() => located,
-                () = self.clock.sleep(limit) => Err(Error::new(
-                    ErrorKind::Timeout,
-                    "the discovery document did not come in time",
-                )
-                .delivery(Delivery::NotSent)),
-            };
-            budget.spend(self.clock.now().waited_since(began));
-            located?;
-        }
-        // Waiting in this queue is nobody's fault, and is not counted (A5).
-        let _place = match endpoint {
-            Some(endpoint) => endpoint.turn().await,
-            None => None,
-        };
         // The queue, or a server that was busy in between, may have taken longer than the server
         // forgives (E3).
         if lost.is_some_and(|asked| !self.is_in_grace(asked, Duration::ZERO)) {
@@ -213,13 +224,17 @@ impl Keeper {
         let answer = tokio::select! {
             biased;
             answer = obtained => answer.unwrap_or_else(|_| Err(panicked())),
-            () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
+            () = self.clock.sleep(limit) => Err(Error::new(
                 ErrorKind::Timeout,
                 "the authorization server did not answer in time",
             )
-            .delivery(Delivery::Lost)),
+            .delivery(Delivery::Lost)
+            .unanswered()),
         };
         away.returned(&answer);
+        if let Some(place) = place {
+            self.report(place, slot, refresh_token.is_some(), &answer);
+        }
         let duration = self.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
@@ -231,6 +246,84 @@ impl Keeper {
             asked,
             in_vain: None,
         })
+    }
+
+    /// A place in the queue of the authorization server, when it is known where that is; `None` if the
+    /// grant asks none. Waiting in this queue is no fault of the flight's, and is not counted (A5).
+    ///
+    /// # Errors
+    /// If the server cannot be found, or is left alone because it fails for others (A8).
+    pub(crate) async fn enter(
+        &self,
+        slot: &Slot,
+        returns: bool,
+        budget: &mut Budget,
+    ) -> Result<Option<Place>, Error> {
+        let Some(endpoint) = self.grant.endpoint() else {
+            return Ok(None);
+        };
+        let began = self.clock.now();
+        let located = tokio::select! {
+            biased;
+            located = endpoint.locate() => located,
+            () = self.clock.sleep(self.settings.attempt_timeout.min(budget.0)) => Err(Error::new(
+                ErrorKind::Timeout,
+                "the discovery document did not come in time",
+            )
+            .delivery(Delivery::NotSent)),
+        };
+        budget.spend(self.clock.now().waited_since(began));
+        located?;
+        let record = &slot.account.record;
+        let risk = match record.refresh_token() {
+            Ok(Some(_)) if record.is_answer_lost() => Risk::LostAlready,
+            Ok(Some(_)) => Risk::RefreshToken,
+            Ok(None) | Err(_) => Risk::Nothing,
+        };
+        let owner = match risk {
+            Risk::Nothing => self.owner_of_token(slot),
+            Risk::LostAlready | Risk::RefreshToken => self.owner_of(slot),
+        };
+        let applicant = Applicant {
+            owner,
+            risk,
+            returns,
+        };
+        let entered = endpoint.queue().enter(applicant, self.clock.now()).await;
+        entered.map(Some).map_err(|closed| {
+            let pause = closed.until.soonest_after(self.clock.now());
+            Error::new(
+                closed.kind,
+                "the authorization server is left alone for a moment, since it fails for others",
+            )
+            .delivery(Delivery::NotSent)
+            .left_alone()
+            .with_retry_after(pause)
+        })
+    }
+
+    /// Tells the queue what an attempt has shown of the authorization server.
+    fn report(
+        &self,
+        place: &mut Place,
+        slot: &Slot,
+        spends: bool,
+        answer: &Result<TokenResponse, Error>,
+    ) {
+        let outcome = match answer {
+            Ok(_) => Outcome::Answered,
+            Err(error) if error.is_unanswered() => Outcome::Nothing { kind: error.kind() },
+            Err(error) => match endpoint_outcome(error) {
+                Some(outcome) => outcome,
+                None => return,
+            },
+        };
+        let owner = if spends {
+            self.owner_of(slot)
+        } else {
+            self.owner_of_token(slot)
+        };
+        place.report(owner, outcome, self.clock.now());
     }
 
     /// The authorization server has renewed the tokens of the owner of `slot`.
@@ -253,9 +346,17 @@ impl Keeper {
         })
     }
 
+    /// Whoever has the refresh token of `slot`, as a hash.
     fn owner_of(&self, slot: &Slot) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.id, &slot.key.subject).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The same where no refresh token is spent: each token is for itself.
+    fn owner_of_token(&self, slot: &Slot) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.id, &slot.key).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -277,7 +378,7 @@ struct Attempt<'attempt> {
 }
 
 /// The time that a flight may still take, queues not counted (E2).
-struct Budget(Duration);
+pub(crate) struct Budget(Duration);
 
 impl Budget {
     /// Takes `time` off; says whether any is left.
@@ -298,6 +399,19 @@ fn instead(before: Option<Answer>, error: Error) -> Result<Arrival, Error> {
         })),
         None => Err(error),
     }
+}
+
+/// What an error of an answer says of the server; `None` if it is of no answer.
+fn endpoint_outcome(error: &Error) -> Option<Outcome> {
+    let retry_after = error.retry_after();
+    Some(match error.kind() {
+        ErrorKind::Unavailable => Outcome::TurnedAway {
+            retry_after: retry_after.unwrap_or_default(),
+        },
+        ErrorKind::Rejected | ErrorKind::SignInRequired => Outcome::Answered,
+        ErrorKind::Protocol => Outcome::SomeAnswer,
+        _ => return None,
+    })
 }
 
 /// What becomes of a panic in a grant: nobody knows how far its request got.

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod breaker;
 mod doubt;
 mod fleet;
 mod outage;

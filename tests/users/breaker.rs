@@ -1,0 +1,183 @@
+//! A8: an authorization server that fails for everybody, and what one user's failure means for others.
+
+use std::time::Duration;
+
+use reqwest_bearer::{Error, ErrorKind, Subject, TokenSource};
+use tokio::task::JoinSet;
+
+use crate::support::authorization_server::Answer;
+use crate::support::http_server::Reply;
+use crate::support::soon;
+use crate::{World, token};
+
+/// More than run at once.
+const USERS: usize = 60;
+
+/// Users whose access tokens have expired.
+async fn expired(world: &World, users: &TokenSource) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for number in 0..USERS {
+        subjects.push(world.sign_in(users, &format!("user-{number}")).await);
+    }
+    world.advance(601);
+    subjects
+}
+
+type Outcomes = Vec<Result<String, Error>>;
+
+fn call(users: &TokenSource, subjects: &[Subject]) -> JoinSet<Result<String, Error>> {
+    let mut calls = JoinSet::new();
+    for subject in subjects {
+        let (users, subject) = (users.clone(), subject.clone());
+        calls.spawn(async move { token(&users, &subject).await });
+    }
+    calls
+}
+
+async fn outcomes(mut calls: JoinSet<Result<String, Error>>) -> Outcomes {
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = soon(calls.join_next()).await {
+        outcomes.push(outcome.unwrap());
+    }
+    outcomes
+}
+
+/// How many succeeded. The others failed in a way that says when to come back.
+fn succeeded(outcomes: &Outcomes) -> usize {
+    let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    for error in errors {
+        assert!(error.is_transient(), "{error:?}");
+        assert!(error.retry_at().is_some(), "{error:?}");
+    }
+    outcomes.iter().filter(|outcome| outcome.is_ok()).count()
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_costs_each_caller_one_attempt_s_time_and_is_probed_by_one_at_a_time() {
+    // A8, A7
+    let world = World::new().await;
+    let users = world.process();
+    let subjects = expired(&world, &users).await;
+    world.login.hold();
+    let calls = call(&users, &subjects);
+    world.login.until_held(16).await;
+    // The attempt's limit, and nobody waits for another one's.
+    world.advance(10);
+    let first = outcomes(calls).await;
+    assert_eq!(succeeded(&first), 0);
+    assert_eq!(world.login.token_requests(), 16);
+    let mut retry_at: Vec<_> = first
+        .iter()
+        .map(|outcome| outcome.as_ref().unwrap_err().retry_at().unwrap())
+        .collect();
+    retry_at.sort();
+    retry_at.dedup();
+    // Its own back-off for those who asked, the breaker's for all others.
+    assert!(retry_at.len() <= 2, "{retry_at:?}");
+    // From now on one probe for each pause, whether or not the one before has ended.
+    let mut probes = 0;
+    for pause in [1, 2, 4, 5, 5] {
+        world.advance(pause);
+        world.clock.advance(Duration::from_millis(250));
+        let mut calls = call(&users, &subjects);
+        probes += 1;
+        world.login.until_requests(16 + probes).await;
+        // All but the probe's caller hear of it at once.
+        let mut failed = Vec::new();
+        while failed.len() < USERS - 1 {
+            failed.push(soon(calls.join_next()).await.unwrap().unwrap());
+        }
+        assert_eq!(succeeded(&failed), 0);
+        calls.detach_all();
+        assert_eq!(world.login.token_requests(), 16 + probes);
+    }
+    // Mended: whoever comes next finds out, and then everybody is served.
+    world.login.release();
+    world.advance(6);
+    soon(async {
+        loop {
+            let outcomes = outcomes(call(&users, &subjects)).await;
+            if succeeded(&outcomes) == USERS {
+                break;
+            }
+            world.advance(5);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_turns_everybody_away_is_left_alone_for_as_long_as_it_asked() {
+    // A8, E3
+    for reply in [
+        Reply::new(429).header("retry-after", "60"),
+        Reply::new(503).header("retry-after", "60"),
+    ] {
+        let world = World::new().await;
+        let users = world.process();
+        let subjects = expired(&world, &users).await;
+        for _ in 0..3 {
+            world.login.then(Answer::Reply(reply.clone()));
+        }
+        for subject in &subjects[..3] {
+            let error = token(&users, subject).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
+        world.advance(59);
+        let outcomes = outcomes(call(&users, &subjects[3..])).await;
+        assert_eq!(succeeded(&outcomes), 0);
+        assert_eq!(world.login.token_requests(), 3);
+        world.advance(2);
+        token(&users, &subjects[4]).await.unwrap();
+        token(&users, &subjects[5]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_failures_of_one_user_or_of_two_are_nobody_else_s() {
+    // A8
+    let world = World::new().await;
+    let users = world.process();
+    let subjects = expired(&world, &users).await;
+    for round in 0..4 {
+        world.login.then(Answer::Reply(Reply::new(500)));
+        token(&users, &subjects[round % 2]).await.unwrap_err();
+        world.advance(6);
+    }
+    for subject in &subjects[2..5] {
+        token(&users, subject).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_is_no_failure_of_the_server() {
+    // A8
+    let world = World::new().await;
+    let users = world.process();
+    let subjects = expired(&world, &users).await;
+    for subject in &subjects[..5] {
+        let refused = Reply::new(400).json(&serde_json::json!({ "error": "invalid_grant" }));
+        world.login.then(Answer::Reply(refused));
+        token(&users, subject).await.unwrap_err();
+    }
+    token(&users, &subjects[6]).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_of_the_breaker_s_says_nothing_of_the_others_errors() {
+    // A8, D8: the names and the server's words in them are another source's.
+    let world = World::new().await;
+    let users = world.process();
+    let subjects = expired(&world, &users).await;
+    for subject in &subjects[..3] {
+        world.login.then(Answer::Reply(Reply::new(503)));
+        world.login.then(Answer::Reply(Reply::new(503)));
+        world.login.then(Answer::Reply(Reply::new(503)));
+        let error = token(&users, subject);
+        let error = crate::support::while_time_passes(&world.clock, error).await;
+        assert!(error.unwrap_err().to_string().contains("503"));
+    }
+    let error = token(&users, &subjects[4]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(!error.to_string().contains("503"), "{error}");
+}
