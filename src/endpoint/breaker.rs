@@ -134,7 +134,7 @@ impl Scope {
     fn fail(&mut self, owner: u64, kind: ErrorKind, retry_after: Duration, now: Moment) {
         if let Some(open) = &mut self.open {
             let asked = now.later(retry_after);
-            if open.next.has_come(asked) {
+            if !retry_after.is_zero() && open.next.has_come(asked) {
                 open.next = asked;
             }
             return;
@@ -275,6 +275,15 @@ mod tests {
                 until: at(32_000)
             })
         );
+    }
+
+    #[test]
+    fn a_probe_that_fails_late_does_not_put_the_next_one_off() {
+        // A8
+        let mut breaker = open(NOTHING);
+        assert!(breaker.admit(7, Risk::Nothing, at(1_000)).is_ok());
+        breaker.note(7, NOTHING, at(11_000));
+        assert!(breaker.admit(8, Risk::Nothing, at(11_000)).is_ok());
     }
 
     #[test]
