@@ -32,6 +32,7 @@ struct Report {
     doubtful: bool,
     unanswered: bool,
     left_alone: bool,
+    unwanted: bool,
     asked_nobody: bool,
     outdated: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -233,6 +234,7 @@ impl Error {
             doubtful: false,
             unanswered: false,
             left_alone: false,
+            unwanted: false,
             asked_nobody: false,
             outdated: false,
             source: None,
@@ -287,6 +289,18 @@ impl Error {
     #[must_use]
     pub(crate) fn left_alone(self) -> Self {
         self.change(|report| report.left_alone = true)
+    }
+
+    /// Nobody waits any more for what a flight was to bring, and it has sent nothing (A7).
+    pub(crate) fn unwanted() -> Self {
+        Self::new(ErrorKind::Timeout, "all callers have given up").change(|report| {
+            report.unwanted = true;
+            report.asked_nobody = true;
+        })
+    }
+
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.0.unwanted
     }
 
     pub(crate) fn is_left_alone(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::clock::{Clock, Moment};
 use crate::endpoint::document::{Document, Issuer};
 use crate::endpoint::transport::Transport;
 use crate::error::{Delivery, Error, ErrorKind};
-use crate::flight::{self, Flight};
+use crate::flight::{self, Flight, Waiter};
 
 /// How long a document is used before it is fetched again.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,7 +37,7 @@ type Outcome = Result<Document, Error>;
 
 enum Next {
     Now(Outcome),
-    Wait(Flight<Outcome>),
+    Wait(Waiter<Outcome>),
 }
 
 impl Discovery {
@@ -88,27 +88,27 @@ impl Discovery {
             return Next::Now(state.in_place_of(error));
         }
         if let Some(fetch) = &state.fetch
-            && fetch.is_under_way()
+            && let Some(waiter) = fetch.join()
         {
-            return Next::Wait(fetch.clone());
+            return Next::Wait(waiter);
         }
         match self.start() {
-            Ok(fetch) => {
-                state.fetch = Some(fetch.clone());
-                Next::Wait(fetch)
+            Ok((fetch, waiter)) => {
+                state.fetch = Some(fetch);
+                Next::Wait(waiter)
             }
             Err(error) => Next::Now(Err(error)),
         }
     }
 
     /// Starts a task, so that a caller who goes away does not take the others' fetch along.
-    fn start(self: &Arc<Self>) -> Result<Flight<Outcome>, Error> {
+    fn start(self: &Arc<Self>) -> Result<(Flight<Outcome>, Waiter<Outcome>), Error> {
         let runtime = Handle::try_current().map_err(|_| {
             not_sent(Error::settings(
                 "there is no tokio runtime here; call this from a task",
             ))
         })?;
-        let (landing, fetch) = flight::begin();
+        let (landing, fetch, waiter) = flight::begin();
         let own = Arc::clone(self);
         runtime.spawn(async move {
             let fetched = AssertUnwindSafe(own.issuer.fetch(&own.transport, &own.clock))
@@ -117,7 +117,7 @@ impl Discovery {
                 .unwrap_or_else(|_| Err(Error::new(ErrorKind::Panicked, "the discovery panicked")));
             landing.land(own.land(fetched));
         });
-        Ok(fetch)
+        Ok((fetch, waiter))
     }
 
     fn land(&self, fetched: Outcome) -> Outcome {

@@ -87,7 +87,7 @@ impl Cache {
         for (key, slot) in &map {
             let leads = key.parameters.is_empty() && slot.account.is_narrowed();
             let is_alone = slot.account.record.unsaved().is_some();
-            if leads || is_alone || slot.ledger().flight().is_some() {
+            if leads || is_alone || slot.ledger().is_in_flight() {
                 continue;
             }
             let token = slot.peek();
@@ -181,7 +181,7 @@ mod tests {
         // F9
         let cache = Cache::new(32);
         let flying = cache.slot(&scope(0), 0);
-        let (_landing, flight) = flight::begin();
+        let (_landing, flight, _waiter) = flight::begin();
         flying.ledger().flight = Some(flight);
         for number in 1..1000 {
             cache.slot(&scope(number), number);
@@ -209,7 +209,7 @@ mod tests {
         let mut landings = Vec::new();
         for number in 0..50_000 {
             let slot = cache.slot(&scope(number), 0);
-            let (landing, flight) = flight::begin();
+            let (landing, flight, _) = flight::begin();
             slot.ledger().flight = Some(flight);
             landings.push(landing);
         }

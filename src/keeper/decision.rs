@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access_token::Issued;
 use crate::clock::{Moment, system_time};
 use crate::error::{Error, ErrorKind};
-use crate::flight::Flight;
+use crate::flight::Waiter;
 use crate::keeper::slot::{Ledger, Outcome, PendingRefusal, Slot};
 use crate::keeper::takeoff::runtime;
 use crate::keeper::{Demand, Keeper, Served};
@@ -32,7 +32,7 @@ pub(crate) enum Decision {
     Use(Served),
     Fail(Error),
     Join {
-        flight: Flight<Outcome>,
+        flight: Waiter<Outcome>,
         /// What serves if the flight fails or takes longer than `patience`.
         fallback: Option<Arc<Issued>>,
         patience: Duration,
@@ -90,7 +90,7 @@ impl Keeper {
         }
         // First the store, then the refresh: whoever has not been here for long may have signed out.
         let unseen = token.recheck.is_some_and(|recheck| recheck.is_overdue(now))
-            && (ledger.is_check || ledger.flight().is_none());
+            && (ledger.is_check || !ledger.is_in_flight());
         match token.age(now) {
             Age::Fresh | Age::Expired => self.checked(call, &mut ledger, token),
             _ if unseen => self.checked(call, &mut ledger, token),
@@ -107,7 +107,7 @@ impl Keeper {
         ledger: &mut Ledger,
         reason: RefreshReason,
     ) -> Decision {
-        if ledger.flight().is_none()
+        if !ledger.is_in_flight()
             && let Some(error) = ledger.known_failure(call.now).cloned()
         {
             return self.look_around(call, ledger, error);
@@ -140,7 +140,7 @@ impl Keeper {
 
     /// The caller asked for a new one. It does not take another: the error is what it wants then.
     fn asked_for(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger) -> Decision {
-        if ledger.flight().is_none()
+        if !ledger.is_in_flight()
             && let Err(error) = self.may_spend(call, ledger)
         {
             return Decision::Fail(error);
@@ -157,7 +157,7 @@ impl Keeper {
         token: &Arc<Issued>,
     ) -> Option<Decision> {
         let now = call.now;
-        if ledger.flight().is_none() {
+        if !ledger.is_in_flight() {
             let refusal = ledger.refusal.clone().unwrap_or(PendingRefusal {
                 refuser: Refuser::ByHand,
                 exempt: false,
@@ -209,7 +209,7 @@ impl Keeper {
         if remaining >= minimum || !token.standing.can_last(minimum) {
             return None;
         }
-        if ledger.flight().is_none() {
+        if !ledger.is_in_flight() {
             self.may_spend(call, ledger).ok()?;
         }
         let (reason, fallback) = (RefreshReason::Caller, Some(token.clone()));
@@ -221,7 +221,7 @@ impl Keeper {
     /// into the hard window: a server that hangs would keep it until there is no good token left.
     fn soft(self: &Arc<Self>, call: Call<'_>, ledger: &mut Ledger, token: Arc<Issued>) -> Decision {
         let is_due = ledger.ahead.is_due(call.now.monotonic) && self.may_go_ahead(call, ledger);
-        if ledger.flight().is_none() && !is_due {
+        if !ledger.is_in_flight() && !is_due {
             return self.checked(call, ledger, token);
         }
         let (reason, fallback) = (RefreshReason::Soft, Some(token.clone()));
@@ -239,7 +239,7 @@ impl Keeper {
         let ahead = &ledger.ahead;
         let is_due = (ahead.is_due(call.now.monotonic) || !ahead.tried_in_hard_window)
             && self.may_go_ahead(call, ledger);
-        if ledger.flight().is_none() && !is_due {
+        if !ledger.is_in_flight() && !is_due {
             return self.checked(call, ledger, token);
         }
         let patience = if call.demand.only_try {
@@ -263,7 +263,7 @@ impl Keeper {
         let Some(recheck) = token.recheck.filter(|recheck| recheck.is_due(call.now)) else {
             return Decision::Use(Served::as_wanted(token));
         };
-        let flight = match ledger.flight() {
+        let flight = match ledger.join() {
             Some(flight) => Ok(flight),
             None => self.start_check(call.slot, ledger),
         };
@@ -305,7 +305,7 @@ impl Keeper {
         fallback: Option<Arc<Issued>>,
         patience: Duration,
     ) -> Decision {
-        let under_way = ledger.flight();
+        let under_way = ledger.join();
         let ask_again = under_way.is_some() && ledger.is_check;
         let flight = match under_way {
             Some(flight) => runtime().map(|_| flight),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::error::Error;
+use crate::flight::Landing;
 use crate::keeper::Keeper;
 use crate::keeper::refresh::Arrival;
-use crate::keeper::slot::Slot;
+use crate::keeper::slot::{Outcome, Slot};
 use crate::keeper::vault::Found;
 use crate::kept::{Kept, KeptToken, Origin};
 use crate::schedule::Age;
@@ -30,6 +31,8 @@ pub(crate) struct Errand<'flight> {
     pub(crate) began_at_look: u32,
     /// The epoch of the account at the start.
     pub(crate) epoch: u32,
+    /// Tells whether anybody still waits for it.
+    pub(crate) landing: &'flight Landing<Outcome>,
 }
 
 impl Keeper {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::endpoint::queue::Place;
 use crate::error::{Error, ErrorKind};
+use crate::flight::Landing;
 use crate::keeper::Keeper;
 use crate::keeper::custody::Custody;
 use crate::keeper::findings::Errand;
 use crate::keeper::refresh::Arrival;
-use crate::keeper::slot::Slot;
+use crate::keeper::slot::{Outcome, Slot};
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
 use crate::keeper::vault::{Found, Saved, Vault};
@@ -34,9 +35,10 @@ impl Keeper {
         slot: &Arc<Slot>,
         reason: RefreshReason,
         epoch: u32,
+        landing: &Landing<Outcome>,
     ) -> Result<Arrival, Error> {
         let Some(key) = self.store_key(&slot.key) else {
-            return self.ask_alone(slot, reason).await;
+            return self.ask_alone(slot, reason, landing).await;
         };
         let errand = Errand {
             slot,
@@ -45,6 +47,7 @@ impl Keeper {
             began: self.clock.now(),
             began_at_look: slot.account.looks(),
             epoch,
+            landing,
         };
         let _turn = slot.account.record.turn().await;
         let outcome = self.go(vault, errand).await;
@@ -128,7 +131,14 @@ impl Keeper {
             }
             // The place before the lease: of those who queue none keeps another process from a
             // refresh token, nor the store busy with renewals (A7).
-            let place = self.enter(errand.slot, returns, &mut budget).await?;
+            let Errand {
+                slot,
+                reason,
+                landing,
+                ..
+            } = errand;
+            let entered = self.enter_if_wanted(slot, reason, returns, &mut budget, landing);
+            let place = entered.await?;
             returns = true;
             let tenancy = match Tenancy::take(vault, errand.key).await {
                 Ok(Some(tenancy)) => tenancy,

@@ -11,10 +11,11 @@ use crate::clock::Moment;
 use crate::endpoint::breaker::{Outcome, Risk};
 use crate::endpoint::queue::{Applicant, Place};
 use crate::error::{Delivery, Error, ErrorKind};
+use crate::flight::Landing;
 use crate::grant::GrantRequest;
 use crate::keeper::Keeper;
 use crate::keeper::custody::Custody;
-use crate::keeper::slot::Slot;
+use crate::keeper::slot::{Outcome as Landed, Slot};
 use crate::kept::KeptToken;
 use crate::schedule::attempt_pause;
 use crate::secret::Secret;
@@ -52,10 +53,14 @@ impl Keeper {
         slot: &Arc<Slot>,
         reason: RefreshReason,
         epoch: u32,
+        landing: &Landing<Landed>,
     ) -> Result<Arrival, Error> {
         match &self.vault {
-            Some(vault) => self.refresh_for_all(vault, slot, reason, epoch).await,
-            None => self.ask_alone(slot, reason).await,
+            Some(vault) => {
+                let refresh = self.refresh_for_all(vault, slot, reason, epoch, landing);
+                refresh.await
+            }
+            None => self.ask_alone(slot, reason, landing).await,
         }
     }
 
@@ -69,6 +74,7 @@ impl Keeper {
         &self,
         slot: &Slot,
         reason: RefreshReason,
+        landing: &Landing<Landed>,
     ) -> Result<Arrival, Error> {
         let account = &slot.account;
         let mut turn = None;
@@ -81,7 +87,10 @@ impl Keeper {
         if risks && account.has_good_token(self.primary.clone(), self.clock.now()) {
             return Err(Error::answer_lost());
         }
-        self.ask(slot, reason, Custody::Own { turn }, None).await
+        let place = self
+            .enter_if_wanted(slot, reason, false, &mut self.budget(), landing)
+            .await?;
+        self.ask(slot, reason, Custody::Own { turn }, place).await
     }
 
     /// Asks the authorization server, and brings what comes to where it is safe. A flight that has a
@@ -246,6 +255,30 @@ impl Keeper {
             asked,
             in_vain: None,
         })
+    }
+
+    /// The same for a flight that has sent nothing yet. What was started for callers who wait is worth
+    /// nothing when all of them have given up; a refresh ahead of the expiry is for those to come.
+    ///
+    /// # Errors
+    /// The same, or if nobody wants it any more.
+    pub(crate) async fn enter_if_wanted(
+        &self,
+        slot: &Slot,
+        reason: RefreshReason,
+        returns: bool,
+        budget: &mut Budget,
+        landing: &Landing<Landed>,
+    ) -> Result<Option<Place>, Error> {
+        let enters = self.enter(slot, returns, budget);
+        if matches!(reason, RefreshReason::Soft | RefreshReason::Hard) {
+            return enters.await;
+        }
+        tokio::select! {
+            biased;
+            place = enters => place,
+            () = landing.abandoned() => Err(Error::unwanted()),
+        }
     }
 
     /// A place in the queue of the authorization server, when it is known where that is; `None` if the

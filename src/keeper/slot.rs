@@ -10,7 +10,7 @@ use crate::access_token::{AccessToken, Issued};
 use crate::back_off::BackOff;
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::flight::Flight;
+use crate::flight::{Flight, Waiter};
 use crate::keeper::account::Account;
 use crate::keeper::guard::Guard;
 use crate::key::TokenKey;
@@ -139,10 +139,15 @@ pub(crate) struct PendingRefusal {
 }
 
 impl Ledger {
-    /// The flight under way, if it still may land.
-    pub(crate) fn flight(&self) -> Option<Flight<Outcome>> {
-        let flight = self.flight.as_ref()?;
-        flight.is_under_way().then(|| flight.clone())
+    /// Whether a flight is under way that still may land.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        let flight = self.flight.as_ref();
+        flight.is_some_and(Flight::is_under_way)
+    }
+
+    /// Joins the flight under way, if there is one.
+    pub(crate) fn join(&self) -> Option<Waiter<Outcome>> {
+        self.flight.as_ref()?.join()
     }
 
     /// Everything is well again: only refusals are remembered.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::ambient::Ambient;
 use crate::error::{Error, ErrorKind};
-use crate::flight::{self, Flight, Landing};
+use crate::flight::{self, Landing, Waiter};
 use crate::keeper::Keeper;
 use crate::keeper::slot::{Ledger, Outcome, Slot};
 use crate::telemetry::RefreshReason;
@@ -21,7 +21,7 @@ impl Keeper {
         slot: &Arc<Slot>,
         ledger: &mut Ledger,
         reason: RefreshReason,
-    ) -> Result<Flight<Outcome>, Error> {
+    ) -> Result<Waiter<Outcome>, Error> {
         // Counted before it looks, so that of a shutdown and this flight one sees the other.
         let airborne = Airborne::start(self.clone());
         if self.is_closing() {
@@ -31,13 +31,13 @@ impl Keeper {
             ));
         }
         let runtime = runtime()?;
-        let (landing, flight) = flight::begin();
-        ledger.flight = Some(flight.clone());
+        let (landing, flight, waiter) = flight::begin();
+        ledger.flight = Some(flight);
         ledger.is_check = false;
         let epoch = slot.account.epoch();
         let work = airborne.fly(slot.clone(), reason, epoch, landing);
         runtime.spawn(self.marks(slot).scope(work));
-        Ok(flight)
+        Ok(waiter)
     }
 
     /// A flight that only looks whether the store still has what this process has.
@@ -45,15 +45,15 @@ impl Keeper {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         ledger: &mut Ledger,
-    ) -> Result<Flight<Outcome>, Error> {
+    ) -> Result<Waiter<Outcome>, Error> {
         let airborne = Airborne::start(self.clone());
         let runtime = runtime()?;
-        let (landing, flight) = flight::begin();
-        ledger.flight = Some(flight.clone());
+        let (landing, flight, waiter) = flight::begin();
+        ledger.flight = Some(flight);
         ledger.is_check = true;
         let epoch = slot.account.epoch();
         runtime.spawn(airborne.check(slot.clone(), epoch, landing));
-        Ok(flight)
+        Ok(waiter)
     }
 
     /// Does `work` in a task of its own, whatever becomes of the caller: what it has begun in the
@@ -117,7 +117,7 @@ impl Airborne {
         landing: Landing<Outcome>,
     ) {
         let keeper = &self.0;
-        let work = keeper.refresh(&slot, reason, epoch);
+        let work = keeper.refresh(&slot, reason, epoch, &landing);
         // Made here and not at the take-off, where a lock is held that a subscriber might ask for.
         #[cfg(feature = "tracing")]
         let work = tracing::Instrument::instrument(work, keeper.telemetry.flight_span(reason));
@@ -128,6 +128,10 @@ impl Airborne {
                 "the grant panicked while it got a token",
             ))
         });
+        // Whoever joins in this very instant starts another one.
+        if matches!(&arrival, Err(error) if error.is_unwanted()) {
+            return;
+        }
         landing.land(keeper.land(&slot, reason, epoch, arrival));
     }
 

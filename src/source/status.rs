@@ -28,7 +28,7 @@ impl TokenStatus {
                 .as_ref()
                 .is_some_and(|token| token.standing.is_refused()),
             expires_at: present.and_then(|token| AccessToken::new(token).expires_at()),
-            refreshing: ledger.flight().is_some(),
+            refreshing: ledger.is_in_flight(),
             failure: failure.cloned(),
         }
     }

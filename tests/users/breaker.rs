@@ -1,4 +1,4 @@
-//! A8: an authorization server that fails for everybody, and what one user's failure means for others.
+//! A7, A8: the queue before the authorization server, and who leaves it when that one fails.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::soon;
+use crate::support::store::Call;
 use crate::{World, token};
 
 /// More than run at once.
@@ -181,4 +182,50 @@ async fn an_error_of_the_breaker_s_says_nothing_of_the_others_errors() {
     let error = token(&users, &subjects[4]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!error.to_string().contains("503"), "{error}");
+}
+
+#[tokio::test]
+async fn a_queued_refresh_that_all_callers_have_given_up_is_dropped_and_one_by_age_is_not() {
+    // A7, A2
+    let world = World::new().await;
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let grant = reqwest_bearer::RefreshTokenGrant::for_users(endpoint);
+    let builder = TokenSource::builder(grant).store(world.store.clone());
+    let users = builder.clock(&world.clock).jitter(0.0).build().unwrap();
+    let subjects = expired(&world, &users).await;
+    let soft = world.sign_in(&users, "soft").await;
+    world.advance(500);
+    world.login.hold();
+    let first = call(&users, &subjects[..1]);
+    world.login.until_held(1).await;
+    let looks = world.store.calls(Call::Load);
+    let mut given_up = Box::pin(token(&users, &subjects[1]));
+    assert!(futures_util::poll!(given_up.as_mut()).is_pending());
+    let mut one_of_two = Box::pin(token(&users, &subjects[2]));
+    let mut two = call(&users, &subjects[2..3]);
+    assert!(futures_util::poll!(one_of_two.as_mut()).is_pending());
+    // Its caller has the present token, and waits for nothing.
+    token(&users, &soft).await.unwrap();
+    // When each of the three has looked into the store, it stands in the queue.
+    world.store.until_calls(Call::Load, looks + 3).await;
+    drop((given_up, one_of_two));
+    world.login.release();
+    assert_eq!(succeeded(&outcomes(first).await), 1);
+    soon(two.join_next()).await.unwrap().unwrap().unwrap();
+    crate::until_landed(&users, &soft).await;
+    crate::until_landed(&users, &subjects[1]).await;
+    let sent: Vec<_> = world
+        .login
+        .requests()
+        .iter()
+        .map(|request| request.field("refresh_token").unwrap())
+        .collect();
+    let of = |user: &str| sent.iter().filter(|token| token.contains(user)).count();
+    assert_eq!(
+        (of("user-0-"), of("user-1-"), of("user-2-"), of("soft")),
+        (1, 0, 1, 1),
+        "{sent:?}"
+    );
+    // Whoever comes again is served.
+    token(&users, &subjects[1]).await.unwrap();
 }
