@@ -134,10 +134,11 @@ impl TokenEndpoint {
     /// # Errors
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if no revocation endpoint is known,
     /// otherwise as for [`request_token`](Self::request_token).
-    pub async fn revoke(&self, token: &Secret, kind: TokenKind) -> Result<(), Error> {
+    pub async fn revoke(&self, token: impl Into<Secret>, kind: TokenKind) -> Result<(), Error> {
+        let token = token.into();
         let url = self.revocation_url().await?;
         let mut form = Form::default();
-        form.push("token", token.clone());
+        form.push("token", token);
         form.push("token_type_hint", kind.hint());
         let answer = self.0.post(url, form).await?;
         answer::parse_revocation_answer(answer.status, &answer.headers, &answer.body, self.now())

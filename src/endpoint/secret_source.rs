@@ -1,6 +1,7 @@
 //! Where a client secret or an assertion is read from, afresh for every attempt.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
@@ -96,6 +97,12 @@ impl From<Secret> for SecretSource {
     }
 }
 
+impl From<&Secret> for SecretSource {
+    fn from(secret: &Secret) -> Self {
+        secret.clone().into()
+    }
+}
+
 impl From<&str> for SecretSource {
     fn from(secret: &str) -> Self {
         Secret::new(secret).into()
@@ -104,6 +111,25 @@ impl From<&str> for SecretSource {
 
 impl From<String> for SecretSource {
     fn from(secret: String) -> Self {
+        Secret::new(secret).into()
+    }
+}
+
+/// So that `&std::env::var("CLIENT_SECRET")?` will do.
+impl From<&String> for SecretSource {
+    fn from(secret: &String) -> Self {
+        Secret::new(secret).into()
+    }
+}
+
+impl From<Box<str>> for SecretSource {
+    fn from(secret: Box<str>) -> Self {
+        Secret::new(secret).into()
+    }
+}
+
+impl From<Cow<'_, str>> for SecretSource {
+    fn from(secret: Cow<'_, str>) -> Self {
         Secret::new(secret).into()
     }
 }
