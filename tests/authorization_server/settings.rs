@@ -78,6 +78,69 @@ fn a_wrong_setting_is_named() {
 }
 
 #[test]
+fn a_client_id_or_a_secret_with_a_control_character_is_refused_when_it_is_given() {
+    // E8, D6, K18
+    const BREAK: &str = "ends with a line break";
+    const CONTROL: &str = "a control character in it";
+    for (text, said) in [
+        ("canary\n", BREAK),
+        ("canary\r\n", BREAK),
+        ("canary\r", BREAK),
+        ("canary \n\n", BREAK),
+        ("\n", BREAK),
+        ("canary\0", CONTROL),
+        ("canary\t", CONTROL),
+        ("\ncanary", CONTROL),
+        ("can\nary", CONTROL),
+        ("can\u{1b}ary\n", CONTROL),
+        ("canary\u{7f}", CONTROL),
+        ("canary\u{85}", CONTROL),
+    ] {
+        for (authentication, what) in [
+            (ClientAuthentication::none(text), "the client id"),
+            (
+                ClientAuthentication::client_secret_basic(text, "s"),
+                "the client id",
+            ),
+            (
+                ClientAuthentication::client_secret_basic("me", text),
+                "the client secret",
+            ),
+            (
+                ClientAuthentication::client_secret_basic_raw("me", text),
+                "the client secret",
+            ),
+            (
+                ClientAuthentication::client_secret_post("me", text),
+                "the client secret",
+            ),
+            (
+                ClientAuthentication::client_assertion("me", text),
+                "the client assertion",
+            ),
+        ] {
+            let error = TokenEndpoint::new("https://a.b/t", authentication).expect_err(said);
+            assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+            let message = error.to_string();
+            assert!(message.contains(said), "{text:?}: {message}");
+            assert!(message.contains(what), "{text:?}: {message}");
+            assert!(!format!("{error:?}").contains("ary"), "{error:?}");
+        }
+    }
+    // What many a generated secret has in it, and what no rule forbids.
+    for text in [
+        " ",
+        " s ",
+        "\u{a0}",
+        "~!@#$%^&*()_+`-={}|[]\\:;'<>?,./\"",
+        "ü",
+    ] {
+        let authentication = ClientAuthentication::client_secret_basic(text, text);
+        assert!(TokenEndpoint::new("https://a.b/t", authentication).is_ok());
+    }
+}
+
+#[test]
 fn plain_http_can_be_allowed_by_name() {
     // D2
     let allowed = builder()
