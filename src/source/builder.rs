@@ -167,7 +167,7 @@ impl TokenSourceBuilder {
 
     /// What of an API's answers refuses the token. Default: a 401, unless its challenge says that
     /// another token would not help (`insufficient_scope`, `insufficient_user_authentication`,
-    /// `invalid_request`). Some APIs say 403 or 400.
+    /// `insufficient_claims`, `invalid_request`). Some APIs say 403 or 400.
     pub fn refused_when(
         mut self,
         rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
