@@ -167,7 +167,7 @@ impl TokenEndpoint {
     pub(crate) fn identity(&self) -> String {
         let server = match &self.0.place {
             Place::Fixed(url) => url.as_str(),
-            Place::Discovered(discovery) => discovery.issuer().text(),
+            Place::Discovered(discovery) => discovery.issuer().identity(),
         };
         format!("{server} {}", self.0.authentication.client_id())
     }
@@ -280,6 +280,7 @@ mod tests {
             TokenEndpoint::discover("https://a.b", client("me")),
             TokenEndpoint::discover("https://a.b", client("t me")),
             TokenEndpoint::discover("https://a.b/x", client("me")),
+            TokenEndpoint::discover("https://a.b/x//", client("me")),
         ]
         .map(|endpoint| endpoint.unwrap().identity());
         for (i, one) in identities.iter().enumerate() {
@@ -290,5 +291,7 @@ mod tests {
         }
         let same = TokenEndpoint::new("https://A.b:443/t", client("me")).unwrap();
         assert_eq!(same.identity(), identities[0]);
+        let same = TokenEndpoint::discover("https://a.b/x/", client("me")).unwrap();
+        assert_eq!(same.identity(), identities[6]);
     }
 }
