@@ -27,6 +27,7 @@ mod from_oauth2;
 mod issued;
 mod secret_source;
 mod transport;
+mod user_agent;
 mod verdict;
 
 pub use authentication::ClientAuthentication;
