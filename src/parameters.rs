@@ -13,8 +13,10 @@ type Parts = (
 
 /// What a token request asks for besides the grant itself.
 ///
-/// Part of the key that an access token is cached under: two requests with equal parameters share
-/// a token, all others never do. The order in which values were given does not matter.
+/// Scopes, resources and audiences are sent in the order in which they were given, each once. Part of
+/// the key that an access token is cached under: two requests with equal parameters share a token, all
+/// others never do. Another order makes another token, since some servers go by it: Entra issues the
+/// token for the API of the first scope.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct TokenParameters {
     scope: Vec<String>,
@@ -30,26 +32,25 @@ impl TokenParameters {
         Self::default()
     }
 
-    /// Adds scopes, separated by spaces (RFC 6749 section 3.3).
+    /// Adds scopes, separated by spaces (RFC 6749 section 3.3), after those that are there.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
-        for value in scope.as_ref().split_ascii_whitespace() {
-            insert_sorted(&mut self.scope, value);
-        }
+        let scopes = scope.as_ref().split_ascii_whitespace();
+        add_each_once(&mut self.scope, scopes.map(ToOwned::to_owned));
         self
     }
 
     /// Adds a resource, an absolute URI (RFC 8707 section 2).
     #[must_use]
     pub fn resource(mut self, resource: impl AsRef<str>) -> Self {
-        insert_sorted(&mut self.resource, resource.as_ref());
+        add_each_once(&mut self.resource, [resource.as_ref().to_owned()]);
         self
     }
 
     /// Adds an audience, as Auth0 and RFC 8693 have it.
     #[must_use]
     pub fn audience(mut self, audience: impl AsRef<str>) -> Self {
-        insert_sorted(&mut self.audience, audience.as_ref());
+        add_each_once(&mut self.audience, [audience.as_ref().to_owned()]);
         self
     }
 
@@ -101,19 +102,20 @@ impl TokenParameters {
 
     /// What [`into_parts`](Self::into_parts) took apart, or somebody who writes records by hand.
     pub(crate) fn from_parts(
-        mut scope: Vec<String>,
-        mut resource: Vec<String>,
-        mut audience: Vec<String>,
+        scope: Vec<String>,
+        resource: Vec<String>,
+        audience: Vec<String>,
         extra: BTreeMap<String, String>,
     ) -> Self {
-        for values in [&mut scope, &mut resource, &mut audience] {
-            values.sort_unstable();
-            values.dedup();
-        }
+        let each_once = |values: Vec<String>| {
+            let mut kept = Vec::with_capacity(values.len());
+            add_each_once(&mut kept, values);
+            kept
+        };
         Self {
-            scope,
-            resource,
-            audience,
+            scope: each_once(scope),
+            resource: each_once(resource),
+            audience: each_once(audience),
             extra,
         }
     }
@@ -148,9 +150,12 @@ impl fmt::Debug for TokenParameters {
     }
 }
 
-fn insert_sorted(values: &mut Vec<String>, value: &str) {
-    if let Err(place) = values.binary_search_by(|known| known.as_str().cmp(value)) {
-        values.insert(place, value.to_owned());
+/// Where one is there already, it keeps its place.
+fn add_each_once(values: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+    for value in more {
+        if !values.contains(&value) {
+            values.push(value);
+        }
     }
 }
 
@@ -158,13 +163,77 @@ fn insert_sorted(values: &mut Vec<String>, value: &str) {
 mod tests {
     use super::TokenParameters;
 
+    /// The fields in a form, as `name=value`.
+    fn fields(parameters: &TokenParameters) -> Vec<String> {
+        let fields = parameters.form_fields();
+        fields
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    }
+
     #[test]
-    fn the_order_of_scopes_does_not_make_another_token() {
-        // D8
-        let one = TokenParameters::new().scope("b a").scope("c");
-        let other = TokenParameters::new().scope("c  a b a");
-        assert_eq!(one, other);
-        assert_eq!(one.scope_text().as_deref(), Some("a b c"));
+    fn scopes_resources_and_audiences_stay_in_the_order_given_without_duplicates() {
+        // D8, K25
+        let parameters = TokenParameters::new()
+            .scope("c a\tb  a")
+            .scope("d c")
+            .resource("https://y")
+            .resource("https://x")
+            .resource("https://y")
+            .audience("two")
+            .audience("one")
+            .audience("two")
+            .extra("z", "1")
+            .extra("a", "2")
+            .extra("z", "3");
+        let expected = [
+            "scope=c a b d",
+            "resource=https://y",
+            "resource=https://x",
+            "audience=two",
+            "audience=one",
+            "a=2",
+            "z=3",
+        ];
+        assert_eq!(fields(&parameters), expected);
+        assert_eq!(parameters.scope_text().as_deref(), Some("c a b d"));
+        let (scope, resource, audience, extra) = parameters.clone().into_parts();
+        let twice = |values: &[String]| [values, values].concat();
+        let read = TokenParameters::from_parts(
+            twice(&scope),
+            twice(&resource),
+            twice(&audience),
+            extra.clone(),
+        );
+        assert_eq!(read, parameters);
+        assert_eq!(fields(&read), expected);
+    }
+
+    #[test]
+    fn another_order_makes_another_token_but_for_extra_parameters() {
+        // D8, K25: Entra issues the token for the API of the first scope.
+        let new = TokenParameters::new;
+        for (one, other, same) in [
+            (new().scope("a b"), new().scope("b a"), false),
+            (new().scope("a b"), new().scope("a").scope("b a"), true),
+            (
+                new().resource("a").resource("b"),
+                new().resource("b").resource("a"),
+                false,
+            ),
+            (
+                new().audience("a").audience("b"),
+                new().audience("b").audience("a"),
+                false,
+            ),
+            (
+                new().extra("a", "1").extra("b", "2"),
+                new().extra("b", "2").extra("a", "1"),
+                true,
+            ),
+        ] {
+            assert_eq!(one == other, same, "{one:?} {other:?}");
+        }
     }
 
     #[test]

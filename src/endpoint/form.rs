@@ -123,7 +123,7 @@ mod tests {
             .into_form();
         assert_eq!(
             form.encode(),
-            "grant_type=g&a+b=c%2Bd%25&scope=a+b&resource=https%3A%2F%2Fx%2F%3Fa%26b\
+            "grant_type=g&a+b=c%2Bd%25&scope=b+a&resource=https%3A%2F%2Fx%2F%3Fa%26b\
              &resource=https%3A%2F%2Fy&%C3%BCn%C3%AF=%3D"
         );
     }

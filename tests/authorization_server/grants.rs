@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind,
     Grant, GrantFn, GrantRequest, RefreshTokenGrant, Secret, TestClock, TokenEndpoint, TokenFile,
-    TokenParameters, TokenResponse, TokenSet, TokenSource,
+    TokenOptions, TokenParameters, TokenResponse, TokenSet, TokenSource,
 };
 use serde_json::json;
 use wiremock::ResponseTemplate;
@@ -53,6 +53,33 @@ async fn client_credentials_send_their_parameters_and_those_of_the_request_first
             "grant_type=client_credentials&scope=b&audience=aud&x=2&client_id=me",
         ]
     );
+}
+
+#[tokio::test]
+async fn scopes_resources_and_audiences_are_sent_in_the_order_given_and_another_order_is_another_token()
+ {
+    // D8, K25: at Entra the first scope says for which API the token is.
+    let server = server_with(token("t")).await;
+    let grant = ClientCredentials::new(public_client(&server))
+        .scope("https://graph.microsoft.com/User.Read api://orders/read")
+        .scope("https://graph.microsoft.com/User.Read")
+        .resource("https://b")
+        .resource("https://a")
+        .resource("https://b")
+        .audience("b")
+        .audience("a");
+    let source = TokenSource::from(grant);
+    let own = "grant_type=client_credentials&scope=https%3A%2F%2Fgraph.microsoft.com%2FUser.Read+\
+               api%3A%2F%2Forders%2Fread&resource=https%3A%2F%2Fb&resource=https%3A%2F%2Fa\
+               &audience=b&audience=a&client_id=me";
+    source.token().await.expect("a token");
+    assert_eq!(only_request(&server).await, (own.to_owned(), None));
+    for (scope, requests) in [("x y", 2), ("y x", 3), ("x y x", 3), ("y x", 3)] {
+        let options = TokenOptions::new().scope(scope);
+        source.token_with(&options).await.expect("a token");
+        let received = received(&server).await;
+        assert_eq!(received.len(), requests, "{scope}");
+    }
 }
 
 #[tokio::test]
