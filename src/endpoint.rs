@@ -114,15 +114,18 @@ impl TokenEndpoint {
     /// Sends a token request, in one attempt, and reads the answer. For grants of your own.
     ///
     /// # Errors
-    /// Whatever is not a bearer token, see [`ErrorKind`](crate::ErrorKind). Neither the body nor
-    /// the `error_description` of the server is in the error.
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings), before anything is sent, for an extra
+    /// parameter that each request has anyway. Otherwise whatever is not a bearer token, see
+    /// [`ErrorKind`](crate::ErrorKind). Neither the body nor the `error_description` of the server is
+    /// in the error.
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
+        let asked_scope = request.scope();
+        let form = request.into_form()?;
         let url = match &self.0.place {
             Place::Fixed(url) => url.clone(),
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
-        let asked_scope = request.scope();
-        let answer = self.0.post(url, request.into_form()).await?;
+        let answer = self.0.post(url, form).await?;
         let mut response =
             answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())?;
         response.asked_scope = asked_scope;

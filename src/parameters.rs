@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::Error;
+
 /// Scopes, resources, audiences and extra parameters.
 type Parts = (
     Vec<String>,
@@ -10,6 +12,22 @@ type Parts = (
     Vec<String>,
     BTreeMap<String, String>,
 );
+
+/// The fields that a token request has by itself. A second one of the same name would be refused by the
+/// server (RFC 6749 section 3.2), or taken for the first.
+const RESERVED: [&str; 9] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "refresh_token",
+    "code",
+    "code_verifier",
+    "redirect_uri",
+];
+/// The fields that have a method of their own.
+const WITH_METHOD: [&str; 3] = ["scope", "resource", "audience"];
 
 /// What a token request asks for besides the grant itself.
 ///
@@ -55,6 +73,12 @@ impl TokenParameters {
     }
 
     /// Sets a parameter that only your server knows, such as `acr_values` or `tenant`.
+    ///
+    /// The fields that a token request has anyway are none: `scope`, `resource` and `audience`, which
+    /// have methods of their own, and `grant_type`, `client_id`, `client_secret`, `client_assertion`,
+    /// `client_assertion_type`, `refresh_token`, `code`, `code_verifier` and `redirect_uri`. With one
+    /// of these, [`ErrorKind::Settings`](crate::ErrorKind::Settings) comes when the source is built, or
+    /// of the call, and nothing is sent.
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.insert(name.into(), value.into());
@@ -94,6 +118,38 @@ impl TokenParameters {
             audience: first(&self.audience, &defaults.audience),
             extra,
         }
+    }
+
+    /// Finds extra parameters that a request has anyway.
+    ///
+    /// # Errors
+    /// Names the field, and never its value.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.fault()
+            .map_or(Ok(()), |fault| Err(Error::settings(fault)))
+    }
+
+    /// The same for what a grant was made with, which is far from the call that meets it.
+    pub(crate) fn check_grant(&self) -> Result<(), Error> {
+        self.fault().map_or(Ok(()), |fault| {
+            let message = format!("the grant's own parameters are wrong: {fault}");
+            Err(Error::settings(message))
+        })
+    }
+
+    fn fault(&self) -> Option<String> {
+        let name = self.extra.keys().map(String::as_str).find(|name| {
+            let mut known = RESERVED.iter().chain(&WITH_METHOD);
+            known.any(|known| known == name)
+        })?;
+        Some(if WITH_METHOD.contains(&name) {
+            format!("`{name}` cannot be an extra parameter; give it by `{name}(..)`")
+        } else {
+            format!(
+                "`{name}` cannot be an extra parameter, since each token request has it by itself, \
+                 or must not have it"
+            )
+        })
     }
 
     pub(crate) fn into_parts(self) -> Parts {
@@ -162,6 +218,7 @@ fn add_each_once(values: &mut Vec<String>, more: impl IntoIterator<Item = String
 #[cfg(test)]
 mod tests {
     use super::TokenParameters;
+    use crate::error::ErrorKind;
 
     /// The fields in a form, as `name=value`.
     fn fields(parameters: &TokenParameters) -> Vec<String> {
@@ -233,6 +290,51 @@ mod tests {
             ),
         ] {
             assert_eq!(one == other, same, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_the_request_has_anyway_is_no_extra_parameter() {
+        // D8, D6, L10
+        for (name, said) in [
+            ("grant_type", "`grant_type`"),
+            ("client_id", "`client_id`"),
+            ("client_secret", "`client_secret`"),
+            ("client_assertion", "`client_assertion`"),
+            ("client_assertion_type", "`client_assertion_type`"),
+            ("refresh_token", "`refresh_token`"),
+            ("code", "`code`"),
+            ("code_verifier", "`code_verifier`"),
+            ("redirect_uri", "`redirect_uri`"),
+            ("scope", "`scope(..)`"),
+            ("resource", "`resource(..)`"),
+            ("audience", "`audience(..)`"),
+        ] {
+            let parameters = TokenParameters::new().extra("a", "b").extra(name, "canary");
+            for parameters in [
+                TokenParameters::new().or(&parameters),
+                parameters.or(&TokenParameters::new()),
+            ] {
+                let error = parameters.check().expect_err(name);
+                assert_eq!(error.kind(), ErrorKind::Settings);
+                assert!(error.to_string().contains(said), "{error}");
+                assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            }
+        }
+        for name in [
+            "",
+            "a",
+            "digest",
+            "acr_values",
+            "Scope",
+            "claims",
+            "assertion",
+        ] {
+            let parameters = TokenParameters::new()
+                .scope("a")
+                .resource("https://x")
+                .extra(name, "x");
+            assert!(parameters.check().is_ok(), "{name}");
         }
     }
 

@@ -32,6 +32,8 @@ type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 ///
 /// A cheap handle: clones share everything, and several clients may use one source. Any [`Grant`]
 /// becomes a source with the default settings by `into()`; [`TokenSource::builder`] changes them.
+/// Wrong parameters of the grant are an error when the source is built, and at each call of one that
+/// was made by `into()`.
 ///
 /// By hand it serves whatever is not reqwest:
 ///
@@ -55,6 +57,8 @@ pub struct TokenSource {
     subject: Option<Subject>,
     /// What its requests ask for, unless they ask for something themselves.
     parameters: Option<Arc<TokenParameters>>,
+    /// What is wrong with the grant, where the source was made by `into()`, which cannot fail.
+    fault: Option<Error>,
 }
 
 impl TokenSource {
@@ -170,6 +174,9 @@ impl TokenSource {
     /// # Errors
     /// As [`TokenSource::token`].
     pub async fn warm_up(&self) -> Result<(), Error> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         match self.subject() {
             None if self.keeper.for_users => match self.keeper.grant.endpoint() {
                 Some(endpoint) => endpoint.locate().await,
@@ -214,6 +221,7 @@ impl TokenSource {
             refuses,
             subject: None,
             parameters: None,
+            fault: None,
         }
     }
 
@@ -244,6 +252,9 @@ impl TokenSource {
         ambient: &Ambient,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Slot>>, Error> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         if options.is_none() && self.parameters.is_none() && !self.keeper.for_users {
             return Ok(None);
         }
@@ -267,6 +278,7 @@ impl TokenSource {
             (None, Some(own)) if !own.is_empty() => own,
             (None, _) => self.parameters.as_ref().unwrap_or(nothing),
         };
+        parameters.check()?;
         if !self.keeper.for_users {
             return Ok((!parameters.is_empty()).then(|| {
                 self.keeper.slot(Wanted {
