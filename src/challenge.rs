@@ -18,6 +18,17 @@ const INVALID_TOKEN: &str = "invalid_token";
 const INVALID_REQUEST: &str = "invalid_request";
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 const INSUFFICIENT_USER_AUTHENTICATION: &str = "insufficient_user_authentication";
+/// Microsoft's, and of no RFC: the token lacks claims that another token, got in the same way, would
+/// lack as well (Entra's continuous access evaluation).
+const INSUFFICIENT_CLAIMS: &str = "insufficient_claims";
+
+/// The reasons for a 401 that another token would not mend (C5).
+const OTHER_REASONS: [&str; 4] = [
+    INSUFFICIENT_SCOPE,
+    INSUFFICIENT_USER_AUTHENTICATION,
+    INSUFFICIENT_CLAIMS,
+    INVALID_REQUEST,
+];
 
 /// The error codes that RFC 6750 3.1, RFC 9470 3 and RFC 9449 7.1 and 9 name. Any other text in
 /// their place may be anything, so it is never printed (D6).
@@ -93,8 +104,9 @@ impl BearerChallenge {
         self.max_age
     }
 
-    /// Microsoft's claims challenge, base64 as it was sent: what the next authorization or token
-    /// request has to bring as `claims`, once it is decoded.
+    /// Microsoft's claims challenge (`insufficient_claims`), base64 as it was sent: what the next
+    /// authorization or token request has to bring as `claims`, once it is decoded. No token is
+    /// refreshed for it, since one that is asked for as the last one was would lack the claims, too.
     #[must_use]
     pub fn claims(&self) -> Option<&str> {
         self.claims.as_deref()
@@ -148,11 +160,12 @@ impl BearerChallenge {
     ///
     /// Where an API sends several Bearer challenges (a gateway and the service behind it, say),
     /// one says that this very token is bad or none does, so `invalid_token` outweighs all. Next
-    /// come the other codes that an RFC names, because they say what to do instead.
+    /// come the other codes that an RFC or [`OTHER_REASONS`] names, because they say what to do
+    /// instead.
     fn weight(&self) -> (u8, usize) {
         let error = match self.error() {
             Some(INVALID_TOKEN) => 3,
-            Some(code) if NAMED_ERRORS.contains(&code) => 2,
+            Some(code) if NAMED_ERRORS.contains(&code) || OTHER_REASONS.contains(&code) => 2,
             Some(_) => 1,
             None => 0,
         };
@@ -204,11 +217,6 @@ pub(crate) fn bearer_challenge(headers: &HeaderMap) -> Option<BearerChallenge> {
 /// challenges the one of [`bearer_challenge`] decides, so that the caller can see in the response's
 /// extensions why. A 401 without any challenge that can be read refuses: many APIs send none.
 pub(crate) fn refuses(status: StatusCode, headers: &HeaderMap) -> bool {
-    const OTHER_REASONS: [&str; 3] = [
-        INSUFFICIENT_SCOPE,
-        INSUFFICIENT_USER_AUTHENTICATION,
-        INVALID_REQUEST,
-    ];
     status == StatusCode::UNAUTHORIZED
         && !bearer_challenge(headers)
             .and_then(|challenge| challenge.error)
@@ -251,7 +259,7 @@ mod tests {
     #[test]
     fn a_401_refuses_the_token_unless_its_bearer_challenge_names_another_reason() {
         // C5
-        let table: [(&[&str], bool); 24] = [
+        let table: [(&[&str], bool); 27] = [
             (&[], true),
             (&[""], true),
             (&["Bearer"], true),
@@ -276,6 +284,21 @@ mod tests {
                 false,
             ),
             (&["Bearer error=\"invalid_request\""], false),
+            (
+                &["Bearer error=\"insufficient_claims\", claims=\"e30=\""],
+                false,
+            ),
+            (
+                &[
+                    "Bearer error=\"odd\", realm=\"x\"",
+                    "Bearer error=insufficient_claims",
+                ],
+                false,
+            ),
+            (
+                &["Bearer error=insufficient_claims, Bearer error=invalid_token"],
+                true,
+            ),
             (
                 &["Basic realm=\"x\"", "Bearer error=invalid_request"],
                 false,

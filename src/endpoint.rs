@@ -31,6 +31,7 @@ pub(crate) mod queue;
 mod secret_source;
 mod successes;
 mod transport;
+mod user_agent;
 mod verdict;
 
 pub use authentication::ClientAuthentication;
@@ -118,17 +119,22 @@ impl TokenEndpoint {
     /// Sends a token request, in one attempt, and reads the answer. For grants of your own.
     ///
     /// # Errors
-    /// Whatever is not a bearer token, see [`ErrorKind`](crate::ErrorKind). Neither the body nor
-    /// the `error_description` of the server is in the error.
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings), before anything is sent, for an extra
+    /// parameter that each request has anyway. Otherwise whatever is not a bearer token, see
+    /// [`ErrorKind`](crate::ErrorKind). Neither the body nor the `error_description` of the server is
+    /// in the error.
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
+        let asked_scope = request.scope();
+        let form = request.into_form()?;
         let url = match &self.0.place {
             Place::Fixed(url) => url.clone(),
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
-        let asked_scope = request.scope();
-        let answer = self.0.post(url, request.into_form()).await?;
-        let mut response =
-            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())?;
+        let answered = async {
+            let answer = self.0.post(url.clone(), form).await?;
+            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())
+        };
+        let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
         Ok(response)
     }
@@ -139,14 +145,23 @@ impl TokenEndpoint {
     /// # Errors
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if no revocation endpoint is known,
     /// otherwise as for [`request_token`](Self::request_token).
-    pub async fn revoke(&self, token: &Secret, kind: TokenKind) -> Result<(), Error> {
+    pub async fn revoke(&self, token: impl Into<Secret>, kind: TokenKind) -> Result<(), Error> {
+        let token = token.into();
         let url = self.revocation_url().await?;
         let _place = self.0.queue.enter_to_revoke().await;
         let mut form = Form::default();
-        form.push("token", token.clone());
+        form.push("token", token);
         form.push("token_type_hint", kind.hint());
-        let answer = self.0.post(url, form).await?;
-        answer::parse_revocation_answer(answer.status, &answer.headers, &answer.body, self.now())
+        let answered = async {
+            let answer = self.0.post(url.clone(), form).await?;
+            answer::parse_revocation_answer(
+                answer.status,
+                &answer.headers,
+                &answer.body,
+                self.now(),
+            )
+        };
+        answered.await.map_err(|error| error.at_server(&url))
     }
 
     /// Makes sure that the place of the token endpoint is known, so that the time which a token's
@@ -174,9 +189,17 @@ impl TokenEndpoint {
     pub(crate) fn identity(&self) -> String {
         let server = match &self.0.place {
             Place::Fixed(url) => url.as_str(),
-            Place::Discovered(discovery) => discovery.issuer().text(),
+            Place::Discovered(discovery) => discovery.issuer().identity(),
         };
         format!("{server} {}", self.0.authentication.client_id())
+    }
+
+    /// A URL of the server that is asked for tokens, as far as it is known without asking.
+    pub(crate) fn server(&self) -> Url {
+        match &self.0.place {
+            Place::Fixed(url) => url.clone(),
+            Place::Discovered(discovery) => discovery.server(),
+        }
     }
 
     /// What the endpoint's clock says.
@@ -282,6 +305,7 @@ mod tests {
             TokenEndpoint::discover("https://a.b", client("me")),
             TokenEndpoint::discover("https://a.b", client("t me")),
             TokenEndpoint::discover("https://a.b/x", client("me")),
+            TokenEndpoint::discover("https://a.b/x//", client("me")),
         ]
         .map(|endpoint| endpoint.unwrap().identity());
         for (i, one) in identities.iter().enumerate() {
@@ -292,5 +316,7 @@ mod tests {
         }
         let same = TokenEndpoint::new("https://A.b:443/t", client("me")).unwrap();
         assert_eq!(same.identity(), identities[0]);
+        let same = TokenEndpoint::discover("https://a.b/x/", client("me")).unwrap();
+        assert_eq!(same.identity(), identities[6]);
     }
 }

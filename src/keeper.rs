@@ -1,6 +1,7 @@
 //! What decides: use the kept token, join a flight, or start one.
 
 pub(crate) mod account;
+mod admission;
 pub(crate) mod cache;
 mod custody;
 mod decision;
@@ -160,10 +161,10 @@ impl Keeper {
             let outcome = tokio::select! {
                 biased;
                 outcome = flight.outcome() => outcome,
-                () = self.clock.sleep(patience) => Some(Err(Error::new(
+                () = self.clock.sleep(patience) => Some(Err(self.at_server(Error::new(
                     ErrorKind::Timeout,
                     "no token came in time; a token request is still under way",
-                ))),
+                )))),
             };
             if slot.account.has_passed_since(began_at_look) {
                 return Err(Error::outdated());

@@ -301,7 +301,7 @@ mod tests {
             origin: Origin::SignIn(Version::random().unwrap()),
             refresh_token: Some(Secret::new("r")),
             id_token: Some(Secret::new("i")),
-            tokens: vec![token("a b", Some(4)), token("", None)],
+            tokens: vec![token("b a", Some(4)), token("", None)],
             ends_at: Some(Duration::from_secs(9)),
             saved_at: Duration::from_secs(1),
             away_since: Some(Duration::from_millis(7)),
@@ -314,7 +314,9 @@ mod tests {
         assert_eq!(read.refresh_token, kept.refresh_token);
         assert_eq!(read.origin, kept.origin);
         let found = read.token(&TokenParameters::new().scope("b a").extra("b", "a"));
-        assert_eq!(found.unwrap().access_token.expose(), "token-a b");
+        assert_eq!(found.unwrap().access_token.expose(), "token-b a");
+        let other = TokenParameters::new().scope("a b").extra("b", "a");
+        assert!(read.token(&other).is_none());
         assert!(read.token(&TokenParameters::new().scope("b a")).is_none());
     }
 

@@ -70,7 +70,8 @@ impl TokenOptions {
         self
     }
 
-    /// A token that was asked for with this parameter. Default: none.
+    /// A token that was asked for with this parameter, which is none of the fields that each token
+    /// request has ([`TokenParameters::extra`](crate::TokenParameters::extra)). Default: none.
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters = self.parameters.extra(name, value);

@@ -1,6 +1,8 @@
 //! A text that never shows itself and is wiped from memory when it goes.
 
+use std::borrow::Cow;
 use std::fmt;
+
 use zeroize::Zeroizing;
 
 /// A secret text: a token, a client secret, an assertion, an authorization code.
@@ -39,6 +41,31 @@ impl From<&str> for Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self::new(text)
+    }
+}
+
+/// So that `&std::env::var("TOKEN")?` will do, as it does wherever a plain text is taken.
+impl From<&String> for Secret {
+    fn from(text: &String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Box<str>> for Secret {
+    fn from(text: Box<str>) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Cow<'_, str>> for Secret {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&Secret> for Secret {
+    fn from(secret: &Secret) -> Self {
+        secret.clone()
     }
 }
 

@@ -32,6 +32,8 @@ type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 ///
 /// A cheap handle: clones share everything, and several clients may use one source. Any [`Grant`]
 /// becomes a source with the default settings by `into()`; [`TokenSource::builder`] changes them.
+/// Wrong parameters of the grant are an error when the source is built, and at each call of one that
+/// was made by `into()`.
 ///
 /// By hand it serves whatever is not reqwest:
 ///
@@ -55,6 +57,8 @@ pub struct TokenSource {
     subject: Option<Subject>,
     /// What its requests ask for, unless they ask for something themselves.
     parameters: Option<Arc<TokenParameters>>,
+    /// What is wrong with the grant, where the source was made by `into()`, which cannot fail.
+    fault: Option<Error>,
 }
 
 impl TokenSource {
@@ -120,6 +124,11 @@ impl TokenSource {
     /// # Errors
     /// If there is none to be had, or the options say [`anonymous`](TokenOptions::anonymous).
     pub async fn token_with(&self, options: &TokenOptions) -> Result<AccessToken, Error> {
+        let served = self.serve(options).await;
+        served.map_err(|error| self.named(error))
+    }
+
+    async fn serve(&self, options: &TokenOptions) -> Result<AccessToken, Error> {
         if options.anonymous {
             return Err(Error::settings(
                 "the options ask for no token; leave `anonymous` out",
@@ -156,7 +165,7 @@ impl TokenSource {
     pub fn invalidate(&self) -> Result<(), Error> {
         let keeper = &self.keeper;
         // The handle's own place may be that of a narrowed token.
-        let own = self.primary()?;
+        let own = self.primary().map_err(|error| self.named(error))?;
         let primary = keeper.primary_of(own.key.as_wanted());
         for slot in primary.account.slots(primary.clone()) {
             if let Some(token) = slot.present() {
@@ -173,13 +182,15 @@ impl TokenSource {
     /// # Errors
     /// As [`TokenSource::token`].
     pub async fn warm_up(&self) -> Result<(), Error> {
-        match self.subject() {
-            None if self.keeper.for_users => match self.keeper.grant.endpoint() {
+        let warm = match (&self.fault, self.subject()) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, None) if self.keeper.for_users => match self.keeper.grant.endpoint() {
                 Some(endpoint) => endpoint.locate().await,
                 None => Ok(()),
             },
-            _ => self.token().await.map(drop),
-        }
+            (None, _) => self.token().await.map(drop),
+        };
+        warm.map_err(|error| self.named(error))
     }
 
     /// How the token stands that requests without options get, in this process. Asks nobody; of
@@ -188,7 +199,7 @@ impl TokenSource {
     pub fn status(&self) -> TokenStatus {
         match self.primary() {
             Ok(slot) => TokenStatus::of(&slot, self.keeper.clock.now()),
-            Err(error) => TokenStatus::of_nobody(error),
+            Err(error) => TokenStatus::of_nobody(self.named(error)),
         }
     }
 
@@ -199,7 +210,14 @@ impl TokenSource {
     /// # Errors
     /// If something was still under way after 10 s.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.keeper.shut_down().await
+        let ended = self.keeper.shut_down().await;
+        ended.map_err(|error| self.named(error))
+    }
+
+    /// The error with the name of this source in it, if it has none: on its way out to a program that
+    /// may have many.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        error.of_token_source(&self.keeper.telemetry.source)
     }
 
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {
@@ -212,6 +230,7 @@ impl TokenSource {
             refuses,
             subject: None,
             parameters: None,
+            fault: None,
         }
     }
 
@@ -242,6 +261,9 @@ impl TokenSource {
         ambient: &Ambient,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Slot>>, Error> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         if !self.keeper.for_users {
             // The ambient subject says for whom the task is, not whose token each of its calls wants.
             if explicit.is_some() || self.subject.is_some() {
@@ -271,6 +293,7 @@ impl TokenSource {
             (None, Some(own)) if !own.is_empty() => own,
             (None, _) => self.parameters.as_ref().unwrap_or(nothing),
         };
+        parameters.check()?;
         if !self.keeper.for_users {
             return Ok((!parameters.is_empty()).then(|| {
                 self.keeper.slot(Wanted {

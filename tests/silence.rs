@@ -443,7 +443,8 @@ impl Program {
             |seen| Some(Reply::new(200).body(echo(seen))),
             |_| {
                 Some(Reply::new(200).json(
-                    &json!({ "issuer": "https://canary", "token_endpoint": "https://canary" }),
+                    // With a password, since an issuer without one is public and is named.
+                    &json!({ "issuer": "https://me:canary@as.test", "token_endpoint": "https://canary" }),
                 ))
             },
             |seen| Some(Reply::new(404).body(echo(seen))),

@@ -1,7 +1,7 @@
 //! How this client proves who it is to the authorization server.
 
 use crate::endpoint::form::Form;
-use crate::endpoint::secret_source::SecretSource;
+use crate::endpoint::secret_source::{SecretSource, control_fault};
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -10,6 +10,9 @@ use crate::secret::Secret;
 /// The constructors are named as the methods are registered ("OAuth Token Endpoint Authentication
 /// Methods"). Which one a server wants is in its settings for the client; it is never found out
 /// by trying, since some servers lock a client after a few refusals.
+///
+/// Neither an id nor a secret has a control character in it (RFC 6749 appendix A); most often one is
+/// the line break at the end of an environment variable. Building the token endpoint refuses it.
 #[derive(Clone, Debug)]
 pub struct ClientAuthentication {
     client_id: String,
@@ -96,6 +99,9 @@ impl ClientAuthentication {
                 "the client id is empty; give the one that the authorization server issued",
             ));
         }
+        if let Some(fault) = control_fault(&self.client_id) {
+            return Err(Error::settings(format!("the client id {fault}")));
+        }
         let (Method::Basic(secret)
         | Method::BasicRaw(secret)
         | Method::Post(secret)
@@ -108,6 +114,13 @@ impl ClientAuthentication {
                 "the client secret or assertion is empty; \
                  for a public client use `ClientAuthentication::none`",
             ));
+        }
+        if let Some(fault) = secret.value_fault() {
+            let what = match self.method {
+                Method::Assertion(_) => "assertion",
+                _ => "secret",
+            };
+            return Err(Error::settings(format!("the client {what} {fault}")));
         }
         // RFC 7617 section 2: the first colon ends the user name.
         if matches!(self.method, Method::BasicRaw(_)) && self.client_id.contains(':') {

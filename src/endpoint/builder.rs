@@ -14,6 +14,7 @@ use crate::endpoint::document::Issuer;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
+use crate::endpoint::user_agent::with_user_agent;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
 use crate::error::Error;
 use crate::origin::all_stay_here;
@@ -84,6 +85,9 @@ impl TokenEndpointBuilder {
     /// a `connect_timeout` that is shorter than [`attempt_timeout`](Self::attempt_timeout): a
     /// connection that took too long is then known to have carried nothing, and the attempt can
     /// be repeated even where it spends a refresh token.
+    ///
+    /// Its `User-Agent` is sent; without one it is `reqwest-bearer/` and the version of this crate,
+    /// since the firewalls of some servers refuse requests that have none.
     /// Default: reqwest's settings, with a `connect_timeout` of half the attempt's timeout, which
     /// is 5 s, and past the proxy of the environment where all URLs are plain http to this machine.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
@@ -154,12 +158,11 @@ impl TokenEndpointBuilder {
         };
         let urls = [&self.token_url, &self.issuer, &self.revocation_url];
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
-        let http = self
-            .http
-            .unwrap_or_else(|| {
-                let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
-                if stays_here { http.no_proxy() } else { http }
-            })
+        let http = self.http.unwrap_or_else(|| {
+            let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
+            if stays_here { http.no_proxy() } else { http }
+        });
+        let http = with_user_agent(http)
             .redirect(Policy::none())
             // Refreshes are rarer than the idle time-outs of servers, so that a kept connection is
             // often about to be closed when it is used again. A request that meets the closing

@@ -11,6 +11,9 @@ use crate::endpoint::answer;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
 use crate::error::Error;
 
+/// A longer issuer is not shown: nobody would find in it what differs.
+const LONGEST_SHOWN: usize = 200;
+
 /// An issuer as the settings have it.
 #[derive(Clone, Debug)]
 pub(crate) struct Issuer {
@@ -75,6 +78,18 @@ impl Issuer {
         &self.text
     }
 
+    /// The same for both forms of which [`is_same_issuer`] forgives one: what is kept under it is
+    /// found again when the slash at the end comes into the settings, or goes.
+    pub(crate) fn identity(&self) -> &str {
+        without_slash(&self.text)
+    }
+
+    /// Where it is looked first.
+    pub(crate) fn place(&self) -> &Url {
+        let [place, _] = &self.candidates;
+        place
+    }
+
     /// Looks at OpenID Connect's place, then at RFC 8414's. A server that is out of reach or in
     /// trouble is not asked for the second.
     pub(crate) async fn fetch(
@@ -117,7 +132,7 @@ impl Issuer {
 /// Reads a document and checks that it is the issuer's and names endpoints that may be asked.
 ///
 /// # Errors
-/// Without any text of the document (D6).
+/// Without any text of the document but for its issuer, which is public (D6).
 pub(crate) fn parse_document(
     issuer: &str,
     body: &[u8],
@@ -128,10 +143,12 @@ pub(crate) fn parse_document(
         .map_err(|_| fault("is not a JSON object with its endpoints as texts"))?;
     let named = members.issuer.ok_or_else(|| fault("names no issuer"))?;
     if !is_same_issuer(issuer, &named) {
-        return Err(fault(
-            "is another issuer's than the one that was asked (RFC 8414 section 3.3); use the \
-             issuer exactly as the server writes it, or give the token URL itself",
-        ));
+        return Err(fault(&format!(
+            "is not of the issuer that was asked for, `{}`, but of {} (RFC 8414 section 3.3); use \
+             the issuer exactly as the server writes it, or give the token URL itself",
+            issuer.escape_default(),
+            shown(&named),
+        )));
     }
     let token_endpoint = members
         .token_endpoint
@@ -154,10 +171,27 @@ pub(crate) fn parse_document(
 /// their manuals disagree about it so often, and because it cannot name another party: both forms
 /// lead to the same document.
 fn is_same_issuer(asked: &str, named: &str) -> bool {
-    fn without_slash(text: &str) -> &str {
-        text.strip_suffix('/').unwrap_or(text)
-    }
     without_slash(asked) == without_slash(named)
+}
+
+fn without_slash(issuer: &str) -> &str {
+    issuer.strip_suffix('/').unwrap_or(issuer)
+}
+
+/// The issuer of a document for a message: in quotes if it is what an issuer has to be (RFC 8414
+/// section 2), and so holds neither a password nor a key. Otherwise the document may have put
+/// anything there, and what is wrong with it is said instead.
+fn shown(named: &str) -> String {
+    let is_issuer =
+        address::check(named, PlainHttp::Allowed).is_ok_and(|url| url.query().is_none());
+    if !is_issuer {
+        return "something that is no issuer's URL".to_owned();
+    }
+    let escaped = named.escape_default().to_string();
+    if escaped.len() > LONGEST_SHOWN {
+        return format!("one that is longer than {LONGEST_SHOWN} characters");
+    }
+    format!("`{escaped}`")
 }
 
 fn is_object(body: &[u8]) -> bool {
@@ -259,11 +293,35 @@ mod tests {
             "https://as.example.com:443/oauth2",
             "https://as.example.com/oauth2/x",
             "http://as.example.com/oauth2",
-            "https://canary.example.com/oauth2",
+            "https://other.example.com/oauth2",
         ] {
             let error = read(ISSUER, &named(other)).expect_err(other);
             assert_eq!(error.kind(), ErrorKind::Protocol);
-            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            let message = error.to_string();
+            assert!(message.contains(&format!("`{ISSUER}`")), "{message}");
+            let shown = message.contains(&format!("`{other}`"));
+            assert_eq!(shown, other.starts_with("http"), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_document_says_for_an_issuer_is_shown_escaped_and_at_a_length_that_can_be_read() {
+        // D6, K16
+        let message = |named: &str| {
+            let document = serde_json::json!({"issuer": named});
+            read(ISSUER, &document.to_string())
+                .expect_err(named)
+                .to_string()
+        };
+        let long = |length: usize| format!("https://a.b/{}", "x".repeat(length - 12));
+        assert!(message(&long(200)).contains(&long(200)));
+        assert!(!message(&long(201)).contains("a.b"));
+        for (named, shown) in [
+            ("https://a.b/\u{202e}x", "`https://a.b/\\u{202e}x`"),
+            ("https://a.b/ü", "`https://a.b/\\u{fc}`"),
+            ("https://a.b/\n\u{1b}[2J", "`https://a.b/\\n\\u{1b}[2J`"),
+        ] {
+            assert!(message(named).contains(shown), "{}", message(named));
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use form_urlencoded::Serializer;
 
+use crate::error::{Delivery, Error};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 
@@ -22,13 +23,21 @@ use crate::secret::Secret;
 /// The client's authentication is added when it is sent. Its `Debug` output names the fields and
 /// shows no value.
 #[derive(Clone)]
-pub struct TokenRequest(Form);
+pub struct TokenRequest {
+    form: Form,
+    /// What is wrong with the parameters that were added, told when the request is to be sent.
+    fault: Option<Error>,
+}
 
 impl TokenRequest {
     /// A request with this `grant_type`.
     #[must_use]
     pub fn new(grant_type: impl Into<String>) -> Self {
-        Self(Form::default()).field("grant_type", grant_type)
+        let empty = Self {
+            form: Form::default(),
+            fault: None,
+        };
+        empty.field("grant_type", grant_type)
     }
 
     /// Adds a field, after those that are there.
@@ -40,13 +49,16 @@ impl TokenRequest {
     /// Adds a field whose value is wiped from memory afterwards: a code, a token, an assertion.
     #[must_use]
     pub fn secret_field(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
-        self.0.push(name, value);
+        self.form.push(name, value);
         self
     }
 
-    /// Adds scope, resource, audience and the extra parameters, as far as they are set.
+    /// Adds scope, resource, audience and the extra parameters, as far as they are set. With an extra
+    /// parameter that a request has anyway, sending it is an error
+    /// ([`TokenParameters::extra`]).
     #[must_use]
-    pub fn parameters(self, parameters: &TokenParameters) -> Self {
+    pub fn parameters(mut self, parameters: &TokenParameters) -> Self {
+        self.fault = self.fault.or_else(|| parameters.check().err());
         parameters
             .form_fields()
             .fold(self, |request, (name, value)| request.field(name, value))
@@ -54,11 +66,15 @@ impl TokenRequest {
 
     /// The scopes that are asked for, if any.
     pub(crate) fn scope(&self) -> Option<String> {
-        self.0.value("scope").map(ToOwned::to_owned)
+        self.form.value("scope").map(ToOwned::to_owned)
     }
 
-    pub(crate) fn into_form(self) -> Form {
-        self.0
+    /// The form, if there is nothing wrong with it.
+    pub(crate) fn into_form(self) -> Result<Form, Error> {
+        match self.fault {
+            Some(fault) => Err(fault.delivery(Delivery::NotSent)),
+            None => Ok(self.form),
+        }
     }
 }
 
@@ -66,7 +82,7 @@ impl fmt::Debug for TokenRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_tuple("TokenRequest")
-            .field(&self.0)
+            .field(&self.form)
             .finish()
     }
 }
@@ -120,10 +136,11 @@ mod tests {
         let form = TokenRequest::new("g")
             .field("a b", "c+d%")
             .parameters(&parameters)
-            .into_form();
+            .into_form()
+            .unwrap();
         assert_eq!(
             form.encode(),
-            "grant_type=g&a+b=c%2Bd%25&scope=a+b&resource=https%3A%2F%2Fx%2F%3Fa%26b\
+            "grant_type=g&a+b=c%2Bd%25&scope=b+a&resource=https%3A%2F%2Fx%2F%3Fa%26b\
              &resource=https%3A%2F%2Fy&%C3%BCn%C3%AF=%3D"
         );
     }

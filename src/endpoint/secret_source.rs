@@ -1,6 +1,7 @@
 //! Where a client secret or an assertion is read from, afresh for every attempt.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
@@ -49,6 +50,9 @@ impl SecretSource {
     /// An [`Error`] of this crate that it returns keeps its kind; any other becomes the source of
     /// an error of the kind [`ErrorKind::Unavailable`], so its text must hold no secret.
     /// For a function that is not `async`, return [`std::future::ready`].
+    ///
+    /// A secret with a control character in it, such as the line break at its end, is not sent:
+    /// requests fail with [`ErrorKind::Settings`].
     #[must_use]
     pub fn from_fn<F, Fut, E>(read: F) -> Self
     where
@@ -65,7 +69,8 @@ impl SecretSource {
     /// A file that is read for every attempt. White space at its end is not part of the secret.
     ///
     /// While it is missing or empty, requests fail with [`ErrorKind::Unavailable`]: a file that is
-    /// being replaced can be away for an instant.
+    /// being replaced can be away for an instant. With a control character in the midst of it they
+    /// fail with [`ErrorKind::Settings`].
     #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Origin::File(Arc::from(path.into())))
@@ -74,6 +79,14 @@ impl SecretSource {
     /// Whether this is a value, and one without a character.
     pub(crate) fn is_empty_value(&self) -> bool {
         matches!(&self.0, Origin::Value(secret) if secret.expose().is_empty())
+    }
+
+    /// What [`control_fault`] finds in a value. Functions and files are looked at when they are read.
+    pub(crate) fn value_fault(&self) -> Option<&'static str> {
+        match &self.0 {
+            Origin::Value(secret) => control_fault(secret.expose()),
+            Origin::Function(_) | Origin::File(_) => None,
+        }
     }
 
     /// The secret as it is now. Nothing has been sent yet, so an error may always be repeated.
@@ -86,6 +99,10 @@ impl SecretSource {
         if secret.expose().is_empty() {
             return Err(not_sent("the client secret or assertion is empty"));
         }
+        if let Some(fault) = control_fault(secret.expose()) {
+            let message = format!("the client secret or assertion that was read {fault}");
+            return Err(Error::settings(message).delivery(Delivery::NotSent));
+        }
         Ok(secret)
     }
 }
@@ -93,6 +110,12 @@ impl SecretSource {
 impl From<Secret> for SecretSource {
     fn from(secret: Secret) -> Self {
         Self(Origin::Value(secret))
+    }
+}
+
+impl From<&Secret> for SecretSource {
+    fn from(secret: &Secret) -> Self {
+        secret.clone().into()
     }
 }
 
@@ -108,6 +131,25 @@ impl From<String> for SecretSource {
     }
 }
 
+/// So that `&std::env::var("CLIENT_SECRET")?` will do.
+impl From<&String> for SecretSource {
+    fn from(secret: &String) -> Self {
+        Secret::new(secret).into()
+    }
+}
+
+impl From<Box<str>> for SecretSource {
+    fn from(secret: Box<str>) -> Self {
+        Secret::new(secret).into()
+    }
+}
+
+impl From<Cow<'_, str>> for SecretSource {
+    fn from(secret: Cow<'_, str>) -> Self {
+        Secret::new(secret).into()
+    }
+}
+
 impl fmt::Debug for SecretSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
@@ -116,6 +158,32 @@ impl fmt::Debug for SecretSource {
             Origin::File(_) => "[secret from a file]",
         })
     }
+}
+
+/// What is wrong with a client id, a secret or an assertion in which there is a control character: no
+/// server has issued such a one (RFC 6749 appendices A.1 and A.2). A clause for a message, without
+/// anything of the text.
+///
+/// Mostly it is the line break at the end of an environment variable or of a mounted secret, which
+/// no page of a server shows, and which servers answer with nothing more than `invalid_client`.
+pub(crate) fn control_fault(text: &str) -> Option<&'static str> {
+    let is_line_break = |letter| matches!(letter, '\r' | '\n');
+    if !text.contains(char::is_control) {
+        return None;
+    }
+    if text
+        .trim_end_matches(is_line_break)
+        .contains(char::is_control)
+    {
+        return Some(
+            "has a control character in it, such as a tab or a line break, which none may have (RFC \
+             6749 appendix A); give it as the authorization server issued it",
+        );
+    }
+    Some(
+        "ends with a line break, which is not part of it; trim it, as `SecretSource::file` does with \
+         what it reads",
+    )
 }
 
 async fn read_file(path: &Path) -> Result<Secret, Error> {

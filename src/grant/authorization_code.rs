@@ -77,6 +77,8 @@ impl AuthorizationCode {
     /// the code: send the user through the sign-in again. Otherwise as for
     /// [`TokenEndpoint::request_token`].
     pub async fn exchange(self, endpoint: &TokenEndpoint) -> Result<TokenSet, Error> {
+        // Before the discovery, and before the place in the queue: it cannot be sent.
+        self.parameters.check()?;
         endpoint.locate().await?;
         let _place = endpoint.queue().enter_anyway().await;
         let mut request = TokenRequest::new("authorization_code").secret_field("code", self.code);

@@ -132,6 +132,8 @@ impl Airborne {
         if matches!(&arrival, Err(error) if error.is_unwanted()) {
             return;
         }
+        // Here, so that all who waited share the one that has the name.
+        let arrival = arrival.map_err(|error| error.of_token_source(&keeper.telemetry.source));
         landing.land(keeper.land(&slot, reason, epoch, arrival));
     }
 
@@ -141,6 +143,7 @@ impl Airborne {
             Some(vault) => keeper.check(vault, &slot, epoch).await,
             None => Ok(None),
         };
+        let newer = newer.map_err(|error| error.of_token_source(&keeper.telemetry.source));
         landing.land(keeper.land_check(&slot, epoch, newer));
     }
 }

@@ -167,7 +167,7 @@ impl TokenSourceBuilder {
 
     /// What of an API's answers refuses the token. Default: a 401, unless its challenge says that
     /// another token would not help (`insufficient_scope`, `insufficient_user_authentication`,
-    /// `invalid_request`). Some APIs say 403 or 400.
+    /// `insufficient_claims`, `invalid_request`). Some APIs say 403 or 400.
     pub fn refused_when(
         mut self,
         rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
@@ -231,6 +231,7 @@ impl TokenSourceBuilder {
     /// A setting that cannot work; the message says which, and how to mend it.
     pub fn build(self) -> Result<TokenSource, Error> {
         self.settings.margins.check()?;
+        self.grant.parameters().check_grant()?;
         for (name, duration) in [
             ("wait_at_most", self.settings.wait_at_most),
             ("attempt_timeout", self.settings.attempt_timeout),
@@ -285,10 +286,13 @@ impl TokenSourceBuilder {
     }
 
     /// The source of a grant with the default settings. An access token that the grant brought
-    /// along and that cannot be sent is left out, as if it had expired.
+    /// along and that cannot be sent is left out, as if it had expired. What else is wrong with the
+    /// grant, each call is told.
     pub(crate) fn with_defaults(self) -> TokenSource {
         let seed = self.grant.seed();
-        let source = self.unchecked();
+        let fault = self.grant.parameters().check_grant().err();
+        let mut source = self.unchecked();
+        source.fault = fault;
         if let Some(seed) = seed {
             let keeper = source.keeper();
             let _ = keeper.adopt(&keeper.primary, &seed);

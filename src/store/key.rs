@@ -15,9 +15,10 @@ impl StoreKey {
     /// The key of these parts; no two lists of parts have the same one. The crate makes its keys by
     /// itself; this is for the tests of a store of your own.
     #[must_use]
-    pub fn of<'part>(parts: impl IntoIterator<Item = &'part str>) -> Self {
+    pub fn of(parts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
+            let part = part.as_ref();
             // With its length before it, or ["ab", "c"] would be ["a", "bc"].
             digest.update(part.len().to_be_bytes());
             digest.update(part.as_bytes());

@@ -57,7 +57,7 @@ async fn a_token_request_is_a_form_that_asks_for_json() {
     );
     assert_eq!(
         String::from_utf8_lossy(&sent.body),
-        "grant_type=g&scope=a+b&resource=https%3A%2F%2Fapi.example.com%2F&audience=orders\
+        "grant_type=g&scope=b+a&resource=https%3A%2F%2Fapi.example.com%2F&audience=orders\
          &tenant=x%26y&client_id=me"
     );
 }

@@ -127,6 +127,37 @@ async fn a_secret_rotated_in_its_file_is_used_by_the_next_attempt() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_read_with_a_control_character_in_it_is_not_sent() {
+    // E4, D6, K18
+    let server = server_with(token("t")).await;
+    let name = format!("reqwest-bearer-two-lines-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, "canary\ncanary\n").expect("a file");
+    let function =
+        |text| SecretSource::from_fn(move || async move { Ok::<_, Infallible>(Secret::new(text)) });
+    for (secret, said) in [
+        (function("canary\n"), "ends with a line break"),
+        (function("can\0ary"), "a control character in it"),
+        (SecretSource::file(&path), "a control character in it"),
+    ] {
+        for authentication in [
+            ClientAuthentication::client_secret_basic("me", secret.clone()),
+            ClientAuthentication::client_secret_basic_raw("me", secret.clone()),
+            ClientAuthentication::client_secret_post("me", secret.clone()),
+            ClientAuthentication::client_assertion("me", secret),
+        ] {
+            let endpoint = endpoint(&server, authentication);
+            let error = endpoint.request_token(request()).await.expect_err(said);
+            assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(!format!("{error:?}").contains("ary"), "{error:?}");
+        }
+    }
+    std::fs::remove_file(&path).expect("a file");
+    assert!(received(&server).await.is_empty());
+}
+
+#[tokio::test]
 async fn another_way_of_authentication_is_never_tried() {
     // E4
     let refusal = wiremock::ResponseTemplate::new(401)

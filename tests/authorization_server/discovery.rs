@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest_bearer::{
-    ClientAuthentication, ClientCredentials, ErrorKind, Secret, TestClock, TokenEndpoint,
-    TokenKind, TokenOptions, TokenSource,
+    ClientAuthentication, ClientCredentials, ErrorKind, MemoryStore, RefreshTokenGrant, Secret,
+    Subject, TestClock, TokenEndpoint, TokenKind, TokenOptions, TokenSet, TokenSource,
 };
 use serde_json::json;
 use wiremock::matchers::{method, path};
@@ -166,10 +166,10 @@ async fn a_document_is_read_behind_a_byte_order_mark_and_whatever_stands_for_a_r
 }
 
 #[tokio::test]
-async fn another_issuers_document_is_refused() {
-    // E7
+async fn another_issuers_document_is_refused_and_both_issuers_are_named() {
+    // E7, K16
     let server = MockServer::start().await;
-    document_at(&server, OPENID, "https://canary.example.com", "/token").await;
+    document_at(&server, OPENID, "https://other.example.com/x", "/token").await;
     tokens_at(&server, "/token").await;
     let endpoint = discovering(&server.uri(), &TestClock::new());
     let error = endpoint
@@ -177,11 +177,40 @@ async fn another_issuers_document_is_refused() {
         .await
         .expect_err("mismatch");
     assert_eq!(error.kind(), ErrorKind::Protocol);
+    let message = error.to_string();
     assert!(
-        !format!("{error} {error:?}").contains("canary"),
-        "{error:?}"
+        message.contains("`https://other.example.com/x`"),
+        "{message}"
+    );
+    assert!(
+        message.contains(&format!("`{}`", server.uri())),
+        "{message}"
     );
     assert_eq!(count_at(&server, "/token").await, 0);
+}
+
+#[tokio::test]
+async fn an_issuer_of_a_document_that_is_no_url_is_not_repeated() {
+    // E7, D6, K16
+    for named in [
+        "canary",
+        "",
+        "mailto:canary@example.com",
+        "https://user:canary@as.example.com",
+        "https://canary@as.example.com",
+        "https://as.example.com/?code=canary",
+        "https://as.example.com/#canary",
+        &format!("https://as.example.com/{}canary", "x".repeat(200)),
+    ] {
+        let server = MockServer::start().await;
+        document_at(&server, OPENID, named, "/token").await;
+        let endpoint = discovering(&server.uri(), &TestClock::new());
+        let error = endpoint.request_token(request()).await.expect_err(named);
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(!shown.contains("as.example.com"), "{shown}");
+        assert!(shown.contains(&server.uri()), "{shown}");
+    }
 }
 
 #[tokio::test]
@@ -493,6 +522,36 @@ async fn a_retry_after_does_not_begin_anew_for_a_token_that_is_asked_for_later()
     assert_eq!(error.retry_at(), Some(clock.system_time() + left));
     clock.advance(left);
     source.token_with(&later).await.expect("a token");
+}
+
+#[tokio::test]
+async fn issuers_that_differ_by_the_slash_at_the_end_have_one_session_in_the_store() {
+    // E7, F3, D8
+    let server = MockServer::start().await;
+    let at_root = server.uri();
+    let with_path = format!("{at_root}/realms/shop");
+    let subject = Subject::new("session").expect("an id");
+    for issuer in [at_root, with_path] {
+        let store = MemoryStore::new();
+        let users = |issuer: &str| {
+            let grant = RefreshTokenGrant::for_users(discovering(issuer, &TestClock::new()));
+            let builder = TokenSource::builder(grant).store(store.clone());
+            builder.build().expect("settings")
+        };
+        let (one, other) = (users(&issuer), users(&format!("{issuer}/")));
+        let elsewhere = users(&format!("{issuer}/x"));
+        for (from, to, name) in [(&one, &other, "first"), (&other, &one, "second")] {
+            let tokens = TokenSet::new(name).with_refresh_token("r");
+            from.sign_in(&subject, tokens).await.expect("signed in");
+            let status = to.status_of(&subject).await.expect("a store");
+            assert!(status.is_some(), "{name} at {issuer}");
+            let status = elsewhere.status_of(&subject).await.expect("a store");
+            assert!(status.is_none(), "{name} at {issuer}");
+        }
+        let signed_in = users(&format!("{issuer}/")).for_subject(&subject);
+        let token = signed_in.token().await.expect("the stored one");
+        assert_eq!(token.expose(), "second");
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind,
-    Grant, GrantFn, GrantRequest, RefreshTokenGrant, Secret, TestClock, TokenEndpoint, TokenFile,
-    TokenParameters, TokenResponse, TokenSet, TokenSource,
+    Grant, GrantFn, GrantRequest, RefreshTokenGrant, Secret, Subject, TestClock, TokenEndpoint,
+    TokenFile, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
 };
 use serde_json::json;
-use wiremock::ResponseTemplate;
+use wiremock::{MockServer, ResponseTemplate};
 
 use crate::{only_request, parts, public_client, received, server_with, token};
 
@@ -53,6 +53,113 @@ async fn client_credentials_send_their_parameters_and_those_of_the_request_first
             "grant_type=client_credentials&scope=b&audience=aud&x=2&client_id=me",
         ]
     );
+}
+
+#[tokio::test]
+async fn scopes_resources_and_audiences_are_sent_in_the_order_given_and_another_order_is_another_token()
+ {
+    // D8, K25: at Entra the first scope says for which API the token is.
+    let server = server_with(token("t")).await;
+    let grant = ClientCredentials::new(public_client(&server))
+        .scope("https://graph.microsoft.com/User.Read api://orders/read")
+        .scope("https://graph.microsoft.com/User.Read")
+        .resource("https://b")
+        .resource("https://a")
+        .resource("https://b")
+        .audience("b")
+        .audience("a");
+    let source = TokenSource::from(grant);
+    let own = "grant_type=client_credentials&scope=https%3A%2F%2Fgraph.microsoft.com%2FUser.Read+\
+               api%3A%2F%2Forders%2Fread&resource=https%3A%2F%2Fb&resource=https%3A%2F%2Fa\
+               &audience=b&audience=a&client_id=me";
+    source.token().await.expect("a token");
+    assert_eq!(only_request(&server).await, (own.to_owned(), None));
+    for (scope, requests) in [("x y", 2), ("y x", 3), ("x y x", 3), ("y x", 3)] {
+        let options = TokenOptions::new().scope(scope);
+        source.token_with(&options).await.expect("a token");
+        let received = received(&server).await;
+        assert_eq!(received.len(), requests, "{scope}");
+    }
+}
+
+/// The fields that a token request has, whatever else is asked for.
+const RESERVED: [&str; 12] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "refresh_token",
+    "code",
+    "code_verifier",
+    "redirect_uri",
+    "scope",
+    "resource",
+    "audience",
+];
+
+/// A wrong setting that was found before anything was sent.
+async fn is_refused<T: std::fmt::Debug>(
+    outcome: Result<T, Error>,
+    name: &str,
+    server: &MockServer,
+) {
+    let error = outcome.expect_err(name);
+    assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+    assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    assert!(received(server).await.is_empty(), "{name}");
+}
+
+#[tokio::test]
+async fn a_field_of_the_request_itself_cannot_be_set_as_an_extra_parameter() {
+    // D8, E8, L10
+    let server = server_with(token("t")).await;
+    let endpoint = public_client(&server);
+    for name in RESERVED {
+        let bad = || TokenParameters::new().extra(name, "canary");
+        let grant = || ClientCredentials::new(endpoint.clone()).parameters(bad());
+        // The grant's own, when the source is built, or at the first call of one that is not.
+        let built = TokenSource::builder(grant()).build();
+        let error = built.as_ref().expect_err(name).to_string();
+        assert!(error.contains("the grant's own parameters"), "{error}");
+        is_refused(built, name, &server).await;
+        let source = TokenSource::from(grant());
+        let first = source.token().await;
+        let error = first.as_ref().expect_err(name).to_string();
+        assert!(error.contains("the grant's own parameters"), "{error}");
+        is_refused(first, name, &server).await;
+        let options = TokenOptions::new().scope("a");
+        is_refused(source.token_with(&options).await, name, &server).await;
+        let tokens = TokenSet::new("a").with_refresh_token("r");
+        let grant = RefreshTokenGrant::from_token_set(endpoint.clone(), tokens).parameters(bad());
+        let source = TokenSource::from(grant);
+        is_refused(source.token().await, name, &server).await;
+
+        // A request's and a handle's.
+        let source = TokenSource::from(ClientCredentials::new(endpoint.clone()));
+        let options = TokenOptions::new().extra(name, "canary");
+        is_refused(source.token_with(&options).await, name, &server).await;
+        let handle = source.with_parameters(bad());
+        is_refused(handle.token().await, name, &server).await;
+        let options = TokenOptions::new().extra("a", "b");
+        is_refused(handle.token_with(&options).await, name, &server).await;
+        let users = TokenSource::from(RefreshTokenGrant::for_users(endpoint.clone()));
+        let subject = Subject::new("session").expect("an id");
+        let tokens = TokenSet::new("a").with_refresh_token("r");
+        users.sign_in(&subject, tokens).await.expect("signed in");
+        let of_subject = users.for_subject(&subject);
+        let options = TokenOptions::new().extra(name, "canary");
+        is_refused(of_subject.token_with(&options).await, name, &server).await;
+
+        // A sign-in's, and those of a grant of one's own.
+        let code = AuthorizationCode::new("canary").parameters(bad());
+        is_refused(code.exchange(&endpoint).await, name, &server).await;
+        let request = TokenRequest::new("g")
+            .parameters(&bad())
+            .parameters(&TokenParameters::new());
+        is_refused(endpoint.request_token(request).await, name, &server).await;
+    }
 }
 
 #[tokio::test]
