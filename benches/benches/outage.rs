@@ -1,0 +1,188 @@
+//! Ten thousand users with expired tokens, an authorization server that hangs, and its mending.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use reqwest_bearer::{
+    ClientAuthentication, RefreshTokenGrant, Subject, TokenEndpoint, TokenSet, TokenSource,
+};
+use reqwest_bearer_benches::users::session;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+const USERS: usize = 10_000;
+const AT_ONCE: usize = 16;
+const ATTEMPT: Duration = Duration::from_secs(2);
+const OUTAGE: Duration = Duration::from_secs(20);
+const ANSWERS_AFTER: Duration = Duration::from_millis(50);
+
+fn main() {
+    // A8
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(outage());
+}
+
+/// What one user met until there was a token.
+#[derive(Default)]
+struct Met {
+    longest_call: Duration,
+    errors: usize,
+    without_retry_at: usize,
+    served_at: Option<Instant>,
+}
+
+async fn outage() {
+    let server = Server::start().await;
+    let client = ClientAuthentication::client_secret_basic("client", "secret");
+    let endpoint = TokenEndpoint::builder(client)
+        .token_url(format!("http://{}/token", server.address))
+        .requests_at_once(AT_ONCE)
+        .attempt_timeout(ATTEMPT)
+        .build()
+        .expect("the settings can work");
+    let users = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+        .cache_capacity(2 * USERS)
+        .build()
+        .expect("the settings can work");
+    for number in 0..USERS {
+        let expired = TokenSet::new("expired")
+            .with_refresh_token(format!("refresh-{number}"))
+            .with_expires_at(SystemTime::now());
+        let signed_in = users.sign_in(&session(number), expired).await;
+        signed_in.expect("the memory takes it");
+    }
+
+    let began = Instant::now();
+    let mut callers = JoinSet::new();
+    for number in 0..USERS {
+        callers.spawn(until_served(users.clone(), session(number)));
+    }
+    tokio::time::sleep(ATTEMPT + ATTEMPT / 2).await;
+    let first_wave = server.requests();
+    tokio::time::sleep(OUTAGE.saturating_sub(began.elapsed())).await;
+    let in_outage = server.requests();
+    let mended = Instant::now();
+    server.mend();
+    let mut all = Vec::new();
+    while let Some(met) = callers.join_next().await {
+        all.push(met.expect("no caller panics"));
+    }
+
+    let longest = all.iter().map(|met| met.longest_call).max();
+    let served = all.iter().filter_map(|met| met.served_at);
+    let first = served.clone().min().expect("all are served");
+    let last = served.max().expect("all are served");
+    let without_retry_at: usize = all.iter().map(|met| met.without_retry_at).sum();
+    let errors: usize = all.iter().map(|met| met.errors).sum();
+    let ideal = ANSWERS_AFTER * u32::try_from(USERS.div_ceil(AT_ONCE)).expect("it is small");
+    println!(
+        "{USERS} users, a server that hangs for {OUTAGE:?}, attempts of {ATTEMPT:?}, {AT_ONCE} at \
+         once; then it answers in {ANSWERS_AFTER:?}"
+    );
+    println!(
+        "longest wait of a call: {:.2?}",
+        longest.unwrap_or_default()
+    );
+    println!("errors: {errors}, without `retry_at`: {without_retry_at}");
+    println!("token requests in the first wave: {first_wave}, in the whole outage: {in_outage}");
+    println!(
+        "from the mend to the first token: {:.2?}, to the last user's: {:.2?} (ideal {ideal:.2?})",
+        first.saturating_duration_since(mended),
+        last.saturating_duration_since(mended)
+    );
+    assert_eq!(without_retry_at, 0);
+    assert!(first_wave <= AT_ONCE + 1, "{first_wave} in the first wave");
+}
+
+/// Calls, and calls again when the error says that it is worth it.
+async fn until_served(users: TokenSource, subject: Subject) -> Met {
+    let users = users.for_subject(&subject);
+    let mut met = Met::default();
+    loop {
+        let began = Instant::now();
+        let outcome = users.token().await;
+        met.longest_call = met.longest_call.max(began.elapsed());
+        let Err(error) = outcome else {
+            met.served_at = Some(Instant::now());
+            return met;
+        };
+        met.errors += 1;
+        let pause = match error.retry_at() {
+            Some(at) => at.duration_since(SystemTime::now()).unwrap_or_default(),
+            None => {
+                met.without_retry_at += 1;
+                Duration::from_secs(1)
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// A token endpoint that takes requests and answers none of them until it is mended.
+struct Server {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    mended: watch::Sender<bool>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let requests = Arc::new(AtomicUsize::new(0));
+        let mended = watch::Sender::new(false);
+        let (counted, mending) = (requests.clone(), mended.subscribe());
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(answer(connection, mending.clone()));
+            }
+        });
+        Self {
+            address,
+            requests,
+            mended,
+        }
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn mend(&self) {
+        self.mended.send_replace(true);
+    }
+}
+
+/// Each request has a connection of its own.
+async fn answer(mut connection: TcpStream, mut mended: watch::Receiver<bool>) {
+    let is_mended = *mended.borrow();
+    let mut request = Vec::with_capacity(4096);
+    while !request.windows(13).any(|part| part == b"refresh_token") {
+        match connection.read_buf(&mut request).await {
+            Ok(1..) => {}
+            _ => return,
+        }
+    }
+    if !is_mended {
+        // What came during the outage is never answered.
+        let _ = mended.wait_for(|_| false).await;
+        return;
+    }
+    tokio::time::sleep(ANSWERS_AFTER).await;
+    let body = r#"{"access_token":"new","token_type":"Bearer","expires_in":3600}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = connection.write_all(answer.as_bytes()).await;
+}
