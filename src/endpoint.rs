@@ -125,9 +125,11 @@ impl TokenEndpoint {
             Place::Fixed(url) => url.clone(),
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
-        let answer = self.0.post(url, form).await?;
-        let mut response =
-            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())?;
+        let answered = async {
+            let answer = self.0.post(url.clone(), form).await?;
+            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())
+        };
+        let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
         Ok(response)
     }
@@ -144,8 +146,16 @@ impl TokenEndpoint {
         let mut form = Form::default();
         form.push("token", token);
         form.push("token_type_hint", kind.hint());
-        let answer = self.0.post(url, form).await?;
-        answer::parse_revocation_answer(answer.status, &answer.headers, &answer.body, self.now())
+        let answered = async {
+            let answer = self.0.post(url.clone(), form).await?;
+            answer::parse_revocation_answer(
+                answer.status,
+                &answer.headers,
+                &answer.body,
+                self.now(),
+            )
+        };
+        answered.await.map_err(|error| error.at_server(&url))
     }
 
     /// Makes sure that the place of the token endpoint is known, so that the time which a token's
@@ -174,6 +184,14 @@ impl TokenEndpoint {
             Place::Discovered(discovery) => discovery.issuer().identity(),
         };
         format!("{server} {}", self.0.authentication.client_id())
+    }
+
+    /// A URL of the server that is asked for tokens, as far as it is known without asking.
+    pub(crate) fn server(&self) -> Url {
+        match &self.0.place {
+            Place::Fixed(url) => url.clone(),
+            Place::Discovered(discovery) => discovery.server(),
+        }
     }
 
     /// What the endpoint's clock says.

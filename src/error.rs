@@ -5,12 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use reqwest::Url;
+
 /// The longest wait that is believed: a server with a wrong clock must not stop us for a day.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Why there is no token, or why a request was not sent.
 ///
-/// Opaque and cheap to clone, because all the waiters of one refresh share it.
+/// Opaque and cheap to clone, because all the waiters of one refresh share it. Its message ends with
+/// the token source that it is about, and the server that was asked:
+///
+/// ```text
+/// the authorization server failed (status 500); token source `orders`, https://login.example.com
+/// ```
+///
 /// [`kind`](Error::kind) says what the caller can do, [`is_transient`](Error::is_transient) whether
 /// waiting helps. There is deliberately no `From` into it, so that no foreign message with a
 /// secret in it becomes one of ours by way of a `?`.
@@ -31,6 +39,8 @@ struct Report {
     unspecific: bool,
     asked_nobody: bool,
     outdated: bool,
+    token_source: Option<Arc<str>>,
+    server: Option<Arc<str>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -175,6 +185,21 @@ impl Error {
         self.0.oauth_code
     }
 
+    /// The name of the token source that it is about
+    /// ([`TokenSourceBuilder::name`](crate::TokenSourceBuilder::name)). `None` for what happened
+    /// outside of any, such as a wrong setting of an endpoint.
+    #[must_use]
+    pub fn token_source(&self) -> Option<&str> {
+        self.0.token_source.as_deref()
+    }
+
+    /// The origin of the authorization server that was asked, such as `https://login.example.com`:
+    /// scheme, host and port of the token, discovery or revocation URL. `None` if none was.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        self.0.server.as_deref()
+    }
+
     /// Our error inside one of reqwest-middleware, also below other middleware that wraps it.
     #[must_use]
     pub fn find_in(error: &reqwest_middleware::Error) -> Option<&Self> {
@@ -220,6 +245,8 @@ impl Error {
             unspecific: false,
             asked_nobody: false,
             outdated: false,
+            token_source: None,
+            server: None,
             source: None,
         }))
     }
@@ -298,6 +325,26 @@ impl Error {
         })
     }
 
+    /// Says which token source it is about. One that came through another source keeps that one's
+    /// name: the trouble is there.
+    #[must_use]
+    pub(crate) fn of_token_source(self, name: &Arc<str>) -> Self {
+        if self.0.token_source.is_some() {
+            return self;
+        }
+        self.change(|report| report.token_source = Some(name.clone()))
+    }
+
+    /// Says which server was asked: the origin of `url` and no more, since a path or a query may hold
+    /// a key.
+    #[must_use]
+    pub(crate) fn at_server(self, url: &Url) -> Self {
+        if self.0.server.is_some() {
+            return self;
+        }
+        self.change(|report| report.server = Some(url.origin().ascii_serialization().into()))
+    }
+
     pub(crate) fn how_far(&self) -> Delivery {
         self.0.delivery
     }
@@ -340,7 +387,14 @@ impl fmt::Display for Error {
         if let Some(code) = self.0.oauth_code {
             write!(formatter, " (error code `{code}`)")?;
         }
-        Ok(())
+        match (&self.0.token_source, &self.0.server) {
+            (Some(source), Some(server)) => {
+                write!(formatter, "; token source `{source}`, {server}")
+            }
+            (Some(source), None) => write!(formatter, "; token source `{source}`"),
+            (None, Some(server)) => write!(formatter, "; {server}"),
+            (None, None) => Ok(()),
+        }
     }
 }
 
@@ -352,6 +406,8 @@ impl fmt::Debug for Error {
             .field("message", &self.0.message)
             .field("oauth_code", &self.0.oauth_code)
             .field("retry_at", &self.0.retry_at)
+            .field("token_source", &self.0.token_source)
+            .field("server", &self.0.server)
             .field("source", &self.0.source.as_ref().map(ToString::to_string))
             .finish()
     }

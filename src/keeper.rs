@@ -159,10 +159,10 @@ impl Keeper {
             let outcome = tokio::select! {
                 biased;
                 outcome = flight.outcome() => outcome,
-                () = self.clock.sleep(patience) => Some(Err(Error::new(
+                () = self.clock.sleep(patience) => Some(Err(self.at_server(Error::new(
                     ErrorKind::Timeout,
                     "no token came in time; a token request is still under way",
-                ))),
+                )))),
             };
             if slot.account.handovers() != handovers {
                 return Err(Error::outdated());

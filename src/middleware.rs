@@ -143,6 +143,12 @@ impl BearerTokenMiddleware {
         self.destinations.admit(request.url())
     }
 
+    /// Why there is no answer, as the chain hands it on.
+    #[cold]
+    fn failed(&self, error: Error) -> reqwest_middleware::Error {
+        self.source.named(error).into_middleware()
+    }
+
     /// Another token and another sending, if both can be had; otherwise the answer that is there
     /// (C7, C8).
     async fn heal(
@@ -171,12 +177,12 @@ impl BearerTokenMiddleware {
         {
             Ok(newer) => newer,
             Err(reason) => {
-                response.extensions_mut().insert(reason);
+                response.extensions_mut().insert(self.source.named(reason));
                 return Ok(response);
             }
         };
         if let Err(reason) = deadline.bound(&mut copy, &keeper.clock) {
-            response.extensions_mut().insert(reason);
+            response.extensions_mut().insert(self.source.named(reason));
             return Ok(response);
         }
         // Half of what the caller has left at most: the answer cannot be had back afterwards.
@@ -184,7 +190,7 @@ impl BearerTokenMiddleware {
         drain(response, &keeper.clock, patience).await;
         deadline
             .bound(&mut copy, &keeper.clock)
-            .map_err(Error::into_middleware)?;
+            .map_err(|error| self.failed(error))?;
         let url = copy.url().clone();
         let stamp = Stamp::put(&newer, &mut copy, Some(keeper.clock.now()));
         let mut response = next.run(copy, extensions).await?;
@@ -259,13 +265,13 @@ impl Middleware for BearerTokenMiddleware {
             match self.admits(&request, options, extensions) {
                 Ok(Admission::WithToken) => {}
                 Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
-                Err(error) => return Err(error.into_middleware()),
+                Err(error) => return Err(self.failed(error)),
             }
             let keeper = self.source.keeper();
             let users = self.source.is_for_users();
             let explicit = users.then(|| extensions.get()).flatten();
             let place = self.source.place_for_call(explicit, options);
-            let place = place.map_err(Error::into_middleware)?;
+            let place = place.map_err(|error| self.failed(error))?;
             let slot = place.as_ref().unwrap_or(&keeper.primary);
             let deadline = Deadline::of(&request, &keeper.clock);
             let kept = Kept::of(&request);
@@ -285,14 +291,14 @@ impl Middleware for BearerTokenMiddleware {
                     // Boxed, as `heal` is: a call that has to wait can pay for its room, and no
                     // other has to.
                     let served = Box::pin(keeper.token(slot, &demand)).await;
-                    let token = served.map_err(Error::into_middleware)?.token;
+                    let token = served.map_err(|error| self.failed(error))?.token;
                     Stamp::put(&token, &mut request, Some(keeper.clock.now()))
                 }
             };
 
             deadline
                 .bound(&mut request, &keeper.clock)
-                .map_err(Error::into_middleware)?;
+                .map_err(|error| self.failed(error))?;
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
                 let mut response = next.clone().run(request, extensions).await?;

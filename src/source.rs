@@ -121,6 +121,11 @@ impl TokenSource {
     /// # Errors
     /// If there is none to be had, or the options say [`anonymous`](TokenOptions::anonymous).
     pub async fn token_with(&self, options: &TokenOptions) -> Result<AccessToken, Error> {
+        let served = self.serve(options).await;
+        served.map_err(|error| self.named(error))
+    }
+
+    async fn serve(&self, options: &TokenOptions) -> Result<AccessToken, Error> {
         if options.anonymous {
             return Err(Error::settings(
                 "the options ask for no token; leave `anonymous` out",
@@ -157,7 +162,7 @@ impl TokenSource {
     pub fn invalidate(&self) -> Result<(), Error> {
         let keeper = &self.keeper;
         // The handle's own place may be that of a narrowed token.
-        let own = self.primary()?;
+        let own = self.primary().map_err(|error| self.named(error))?;
         let primary = keeper.primary_of(own.key.as_wanted());
         for slot in primary.account.slots(primary.clone()) {
             if let Some(token) = slot.present() {
@@ -174,16 +179,15 @@ impl TokenSource {
     /// # Errors
     /// As [`TokenSource::token`].
     pub async fn warm_up(&self) -> Result<(), Error> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
-        }
-        match self.subject() {
-            None if self.keeper.for_users => match self.keeper.grant.endpoint() {
+        let warm = match (&self.fault, self.subject()) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, None) if self.keeper.for_users => match self.keeper.grant.endpoint() {
                 Some(endpoint) => endpoint.locate().await,
                 None => Ok(()),
             },
-            _ => self.token().await.map(drop),
-        }
+            (None, _) => self.token().await.map(drop),
+        };
+        warm.map_err(|error| self.named(error))
     }
 
     /// How the token stands that requests without options get, in this process. Asks nobody; of
@@ -192,7 +196,7 @@ impl TokenSource {
     pub fn status(&self) -> TokenStatus {
         match self.primary() {
             Ok(slot) => TokenStatus::of(&slot, self.keeper.clock.now()),
-            Err(error) => TokenStatus::of_nobody(error),
+            Err(error) => TokenStatus::of_nobody(self.named(error)),
         }
     }
 
@@ -203,7 +207,14 @@ impl TokenSource {
     /// # Errors
     /// If something was still under way after 10 s.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.keeper.shut_down().await
+        let ended = self.keeper.shut_down().await;
+        ended.map_err(|error| self.named(error))
+    }
+
+    /// The error with the name of this source in it, if it has none: on its way out to a program that
+    /// may have many.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        error.of_token_source(&self.keeper.telemetry.source)
     }
 
     /// Whether each request needs a subject.

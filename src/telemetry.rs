@@ -128,6 +128,7 @@ impl Telemetry {
     }
 
     pub(crate) fn revocation_failed(&self, error: &Error) {
+        let error = error.clone().of_token_source(&self.source);
         #[cfg(feature = "tracing")]
         tracing::warn!(
             source = &*self.source,
@@ -137,7 +138,7 @@ impl Telemetry {
         );
         self.tell(|| Event::RevocationFailed {
             source: self.source.clone(),
-            error: error.clone(),
+            error,
         });
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use reqwest::Url;
 use tokio::runtime::Handle;
 
 use crate::back_off::BackOff;
@@ -70,10 +71,20 @@ impl Discovery {
                 return outcome;
             }
         }
-        Err(not_sent(Error::new(
+        let error = Error::new(
             ErrorKind::Unavailable,
             "the runtime that fetched the discovery document was shut down",
-        )))
+        );
+        Err(not_sent(error.at_server(self.issuer.place())))
+    }
+
+    /// The token endpoint, if it has been found, otherwise where it is looked for.
+    pub(crate) fn server(&self) -> Url {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &state.found {
+            Some((document, _)) => document.token_endpoint.clone(),
+            None => self.issuer.place().clone(),
+        }
     }
 
     fn next(self: &Arc<Self>) -> Next {
@@ -131,7 +142,8 @@ impl Discovery {
                 Ok(document)
             }
             Err(error) => {
-                let error = state.failed.fail(now, not_sent(error));
+                let error = not_sent(error).at_server(self.issuer.place());
+                let error = state.failed.fail(now, error);
                 state.in_place_of(error)
             }
         }

@@ -84,6 +84,12 @@ impl Issuer {
         without_slash(&self.text)
     }
 
+    /// Where it is looked first.
+    pub(crate) fn place(&self) -> &Url {
+        let [place, _] = &self.candidates;
+        place
+    }
+
     /// Looks at OpenID Connect's place, then at RFC 8414's. A server that is out of reach or in
     /// trouble is not asked for the second.
     pub(crate) async fn fetch(

@@ -166,10 +166,10 @@ impl Keeper {
             let located = tokio::select! {
                 biased;
                 located = endpoint.locate() => located,
-                () = self.clock.sleep(limit) => Err(Error::new(
+                () = self.clock.sleep(limit) => Err(self.at_server(Error::new(
                     ErrorKind::Timeout,
                     "the discovery document did not come in time",
-                )
+                ))
                 .delivery(Delivery::NotSent)),
             };
             budget.spend(self.clock.now().waited_since(began));
@@ -202,12 +202,13 @@ impl Keeper {
         let answer = tokio::select! {
             biased;
             answer = obtained => answer.unwrap_or_else(|_| Err(panicked())),
-            () = self.clock.sleep(limit.min(budget.0)) => Err(Error::new(
+            () = self.clock.sleep(limit.min(budget.0)) => Err(self.at_server(Error::new(
                 ErrorKind::Timeout,
                 "the authorization server did not answer in time",
-            )
+            ))
             .delivery(Delivery::Lost)),
         };
+        let answer = answer.map_err(|error| error.of_token_source(&self.telemetry.source));
         away.returned(&answer);
         let duration = self.clock.now().waited_since(asked);
         budget.spend(duration);
@@ -220,6 +221,14 @@ impl Keeper {
             asked,
             in_vain: None,
         })
+    }
+
+    /// Names the server that a time-out of our own is about.
+    pub(crate) fn at_server(&self, error: Error) -> Error {
+        match self.grant.endpoint() {
+            Some(endpoint) => error.at_server(&endpoint.server()),
+            None => error,
+        }
     }
 
     /// Whether a refresh token that was sent at `asked` may be sent again after `pause` (E3).

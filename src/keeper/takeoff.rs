@@ -128,6 +128,8 @@ impl Airborne {
                 "the grant panicked while it got a token",
             ))
         });
+        // Here, so that all who waited share the one that has the name.
+        let arrival = arrival.map_err(|error| error.of_token_source(&keeper.telemetry.source));
         landing.land(keeper.land(&slot, reason, epoch, arrival));
     }
 
@@ -137,6 +139,7 @@ impl Airborne {
             Some(vault) => keeper.check(vault, &slot, epoch).await,
             None => Ok(None),
         };
+        let newer = newer.map_err(|error| error.of_token_source(&keeper.telemetry.source));
         landing.land(keeper.land_check(&slot, epoch, newer));
     }
 }

@@ -151,6 +151,7 @@ impl Vault {
                 Err(Error::store("the store did not answer within 2 s"))
             }
         };
+        let outcome = outcome.map_err(|error| error.of_token_source(&self.telemetry.source));
         if let Err(error) = &outcome {
             self.telemetry.store_failed(error);
         }

@@ -51,7 +51,8 @@ impl TokenSource {
     pub async fn sign_in(&self, subject: &Subject, tokens: TokenSet) -> Result<(), Error> {
         let (keeper, subject) = (self.keeper().clone(), subject.clone());
         let work = async move { keeper.sign_in(&subject, &tokens).await };
-        self.keeper().see_through(work).await
+        let outcome = self.keeper().see_through(work).await;
+        outcome.map_err(|error| self.named(error))
     }
 
     /// Forgets the tokens of this subject, here and in the store, and has the authorization server
@@ -69,7 +70,8 @@ impl TokenSource {
     pub async fn sign_out(&self, subject: &Subject) -> Result<(), Error> {
         let (keeper, subject) = (self.keeper().clone(), subject.clone());
         let work = async move { keeper.sign_out(&subject).await };
-        self.keeper().see_through(work).await
+        let outcome = self.keeper().see_through(work).await;
+        outcome.map_err(|error| self.named(error))
     }
 
     /// What the store has of this subject: which tokens, and until when; never their text. `None`
@@ -78,7 +80,8 @@ impl TokenSource {
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be asked.
     pub async fn status_of(&self, subject: &Subject) -> Result<Option<UserStatus>, Error> {
-        let kept = self.keeper().record_of(subject).await?;
+        let kept = self.keeper().record_of(subject).await;
+        let kept = kept.map_err(|error| self.named(error))?;
         Ok(kept.map(|kept| UserStatus::of(&kept)))
     }
 }
