@@ -14,7 +14,11 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 ///
 /// Opaque and cheap to clone, because all the waiters of one refresh share it. Its message ends with
 /// the token source that it is about, and the server that was asked:
-/// "the authorization server failed (status 500); token source `orders`, https://login.example.com".
+///
+/// ```text
+/// the authorization server failed (status 500); token source `orders`, https://login.example.com
+/// ```
+///
 /// [`kind`](Error::kind) says what the caller can do, [`is_transient`](Error::is_transient) whether
 /// waiting helps. There is deliberately no `From` into it, so that no foreign message with a
 /// secret in it becomes one of ours by way of a `?`.

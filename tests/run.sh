@@ -105,6 +105,9 @@ lint_each_feature_alone() {
     cargo clippy --quiet --all-features --lib -- -D warnings
 }
 
+# Cargo may unify both in a workspace. With its own manifest the package has `rustls` alone.
+test_both_kinds_of_tls() { cargo test -p real-parts --features native-tls --test tls; }
+
 build_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features "$features"; }
 
 # What is published, and nothing else.
@@ -150,8 +153,9 @@ step 'Debian packages' install_debian_packages
 step 'the real authorization server, by npm' install_authorization_server
 step 'cargo-deny' install_cargo_deny
 
-# The TLS features only pass a choice on to reqwest and redis, and there is no code of ours behind
-# them. So they are linted by themselves. The tests of https have `rustls` by their own manifest.
+# The TLS features pass a choice on to reqwest and redis, and there is hardly any code of ours behind
+# them. So they are linted by themselves. The tests of https have `rustls` by their own manifest, and
+# run once more with both.
 all_features=$(features_of_the_crate)
 features=''
 for feature in $all_features; do
@@ -167,6 +171,7 @@ step 'the list of published files' compare_package_list
 step 'documentation without a warning' build_docs
 step 'each feature alone, TLS too' lint_each_feature_alone
 step 'the quickstart, which says whether it went as promised' cargo run --quiet --example quickstart
+step 'TLS with both of its features at once' test_both_kinds_of_tls
 step 'the tests, with the real authorization server and Redis' run_tests
 
 printf '\n== how long it took\n'

@@ -18,6 +18,8 @@ use crate::store::{
 mod connection;
 mod records;
 mod report;
+#[cfg(feature = "rustls")]
+mod roots;
 mod scripts;
 mod url;
 
@@ -69,8 +71,8 @@ pub struct RedisStoreBuilder {
 impl RedisStore {
     /// The store at `redis://[user][:password@]host[:port][/database]`, or at `unix:///path`.
     ///
-    /// With `rediss:` by TLS, which needs the feature `rustls` or `native-tls`, but not both. It
-    /// trusts the certificates of the operating system. If another crate of the program links a
+    /// With `rediss:` by TLS, which needs the feature `rustls` or `native-tls`; with both it is rustls.
+    /// It trusts the certificates of the operating system. If another crate of the program links a
     /// second cryptographic provider of rustls, the program has to choose one
     /// (`CryptoProvider::install_default`) before the first call.
     ///

@@ -22,6 +22,8 @@ use redis::{
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::store::redis::report::report;
+#[cfg(feature = "rustls")]
+use crate::store::redis::roots::trusting_the_system;
 
 /// For a call as a whole: connecting, sending, and both once more. The crate gives a store 2 s
 /// (F11), and this has to be noticed before that, or a dead connection would be kept.
@@ -107,7 +109,12 @@ impl Connection {
                 .set_connection_timeout(None)
                 .set_response_timeout(None);
             let connect = async move {
-                let connection = client.get_multiplexed_async_connection_with_config(&config);
+                let connection = async {
+                    #[cfg(feature = "rustls")]
+                    let client = trusting_the_system(&client)?;
+                    let connection = client.get_multiplexed_async_connection_with_config(&config);
+                    connection.await
+                };
                 // rustls panics where two of its cryptographic providers are linked and none was
                 // chosen, and a shared future that has panicked would never do anything else.
                 let caught = AssertUnwindSafe(connection).catch_unwind().await;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +20,10 @@ impl CertificateAuthority {
     pub fn new() -> Self {
         let mut own = CertificateParams::new([]).expect("it names no host");
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // With a name of its own: OpenSSL takes a certificate whose issuer has the same one for one
+        // that signed itself.
+        let name = "an authority of the test's own";
+        own.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("there is randomness");
         Self(CertifiedIssuer::self_signed(own, key).expect("it can sign"))
     }
