@@ -73,7 +73,8 @@ impl<'flight> Custody<'flight> {
         }
     }
 
-    /// Brings what arrived to where it is safe, before anybody sees it (F2).
+    /// Brings what arrived to where it is safe, before anybody sees it (F2). With the last answer of a
+    /// flight the lease is given back.
     ///
     /// # Errors
     /// If it must not be used: it is somebody else's, or the tokens have been taken away meanwhile.
@@ -83,6 +84,7 @@ impl<'flight> Custody<'flight> {
         slot: &Slot,
         response: &mut TokenResponse,
         asked: Moment,
+        is_last: bool,
     ) -> Result<(), Error> {
         let record = &slot.account.record;
         if let Err(error) = record.take_over(response) {
@@ -97,7 +99,7 @@ impl<'flight> Custody<'flight> {
                 record.save(&keeper.clock, &keeper.telemetry).await;
                 Ok(())
             }
-            Self::Stored(transaction) => transaction.keep(response, asked).await,
+            Self::Stored(transaction) => transaction.keep(response, asked, is_last).await,
         }
     }
 }

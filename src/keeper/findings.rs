@@ -20,6 +20,10 @@ use crate::token::bearer_header;
 /// although it has lost its lease: it asks every 3 s, and each question may take 2 s (F2).
 const RESCUED_WITHIN: Duration = Duration::from_secs(6);
 
+/// Looks that are further apart miss what a store that comes back shows for a moment: each look may
+/// take 2 s.
+const LONGEST_GAP: Duration = Duration::from_secs(3);
+
 /// What one flight is to bring.
 #[derive(Clone, Copy)]
 pub(crate) struct Errand<'flight> {
@@ -27,12 +31,35 @@ pub(crate) struct Errand<'flight> {
     pub(crate) key: StoreKey,
     pub(crate) reason: RefreshReason,
     pub(crate) began: Moment,
+    /// When its turn came (A6).
+    pub(crate) at_work_since: Moment,
     /// The next look of the account at the start.
     pub(crate) began_at_look: u32,
     /// The epoch of the account at the start.
     pub(crate) epoch: u32,
     /// Tells whether anybody still waits for it.
     pub(crate) landing: &'flight Landing<Outcome>,
+}
+
+/// For how long a flight has been looking at a record without a gap. In a queue it sees nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<(Moment, Moment)>);
+
+impl Watch {
+    /// The store has answered a look at the record.
+    pub(crate) fn look(&mut self, now: Moment) {
+        let since = match self.0 {
+            Some((since, last)) if now.waited_since(last) < LONGEST_GAP => since,
+            _ => now,
+        };
+        self.0 = Some((since, now));
+    }
+
+    /// How long ago the first look was, if no gap came after it.
+    fn lasted(&self) -> Duration {
+        self.0
+            .map_or(Duration::ZERO, |(since, last)| last.waited_since(since))
+    }
 }
 
 impl Keeper {
@@ -154,13 +181,12 @@ impl Keeper {
     /// The refresh token was sent by somebody who has written nothing yet, and who may have lost
     /// the lease because the store was down. Who has been asking the store for a while without an
     /// error, such as a process that has waited for the lease, knows that nothing more comes.
-    pub(crate) fn may_be_rescued(&self, found: &Found, errand: Errand<'_>) -> bool {
+    pub(crate) fn may_be_rescued(&self, found: &Found, watch: &Watch) -> bool {
         let Some(kept) = &found.kept else {
             return false;
         };
         let is_away = kept.away_since.is_some() && !kept.answer_lost;
-        let watched = self.clock.now().waited_since(errand.began);
-        is_away && !self.is_forgiven(kept) && watched < RESCUED_WITHIN
+        is_away && !self.is_forgiven(kept) && watch.lasted() < RESCUED_WITHIN
     }
 
     /// Whether the server would take the refresh token a second time.

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Landing;
 use crate::keeper::Keeper;
 use crate::keeper::custody::Custody;
-use crate::keeper::findings::Errand;
+use crate::keeper::findings::{Errand, Watch};
 use crate::keeper::refresh::Arrival;
 use crate::keeper::slot::{Outcome, Slot};
 use crate::keeper::tenancy::Tenancy;
@@ -40,16 +40,18 @@ impl Keeper {
         let Some(key) = self.store_key(&slot.key) else {
             return self.ask_alone(slot, reason, landing).await;
         };
+        let (began, began_at_look) = (self.clock.now(), slot.account.looks());
+        let _turn = slot.account.record.turn().await;
         let errand = Errand {
             slot,
             key,
             reason,
-            began: self.clock.now(),
-            began_at_look: slot.account.looks(),
+            began,
+            at_work_since: self.clock.now(),
+            began_at_look,
             epoch,
             landing,
         };
-        let _turn = slot.account.record.turn().await;
         let outcome = self.go(vault, errand).await;
         slot.account.record.rest();
         outcome
@@ -121,11 +123,13 @@ impl Keeper {
         let mut conflicts = 0;
         let mut budget = self.budget();
         let mut returns = false;
+        let mut watch = Watch::default();
         loop {
             let found = match look(vault, errand.slot, &errand.key).await {
                 Ok(found) => found,
                 Err(error) => return self.without_store(errand, error).await,
             };
+            watch.look(self.clock.now());
             if let Some(outcome) = self.settled(&found, errand) {
                 return outcome;
             }
@@ -140,8 +144,12 @@ impl Keeper {
             let entered = self.enter_if_wanted(slot, reason, returns, &mut budget, landing);
             let place = entered.await?;
             returns = true;
-            let tenancy = match Tenancy::take(vault, errand.key).await {
-                Ok(Some(tenancy)) => tenancy,
+            let look = slot.account.look();
+            let (tenancy, found) = match Tenancy::take(vault, errand.key).await {
+                Ok(Some((tenancy, found))) => {
+                    let found = slot.account.record.without_own_mark(found);
+                    (tenancy, Found { look, ..found })
+                }
                 Ok(None) => {
                     drop(place);
                     self.wait_for_the_other(errand).await?;
@@ -152,7 +160,13 @@ impl Keeper {
                     return self.without_store(errand, error).await;
                 }
             };
-            let work = self.go_with_lease(vault, errand, tenancy.clone(), place);
+            watch.look(self.clock.now());
+            let held = Held {
+                tenancy: tenancy.clone(),
+                place,
+                found,
+            };
+            let work = self.go_with_lease(vault, errand, held, &mut watch);
             let outcome = tenancy.while_renewing(work).await;
             tenancy.end().await;
             match outcome {
@@ -172,29 +186,36 @@ impl Keeper {
         self: &Arc<Self>,
         vault: &Arc<Vault>,
         errand: Errand<'_>,
-        tenancy: Arc<Tenancy>,
-        mut place: Option<Place>,
+        held: Held,
+        watch: &mut Watch,
     ) -> Result<Arrival, Error> {
-        let found = loop {
-            let found = match look(vault, errand.slot, &errand.key).await {
-                Ok(found) => found,
-                Err(error) => return self.without_store(errand, error).await,
-            };
+        let Held {
+            tenancy,
+            mut place,
+            mut found,
+        } = held;
+        loop {
             if let Some(outcome) = self.settled(&found, errand) {
                 return outcome;
             }
-            if !self.may_be_rescued(&found, errand) {
-                break found;
+            if !self.may_be_rescued(&found, watch) {
+                break;
             }
             place = None;
             self.clock.sleep(lease_poll_pause(self.jitter.draw())).await;
-        };
+            found = match look(vault, errand.slot, &errand.key).await {
+                Ok(found) => found,
+                Err(error) => return self.without_store(errand, error).await,
+            };
+            watch.look(self.clock.now());
+        }
         let held_back = found
             .kept
             .as_ref()
             .and_then(|kept| self.held_back(kept, errand));
-        let transaction = Transaction::new(self, vault, errand, tenancy, found);
+        let mut transaction = Transaction::new(self, vault, errand, tenancy, found);
         if let Some(error) = held_back {
+            transaction.conclude_lost().await;
             return Err(error);
         }
         let custody = Custody::Stored(Box::new(transaction));
@@ -203,7 +224,7 @@ impl Keeper {
 
     /// Another process has the lease: its token is taken as soon as it is there.
     async fn wait_for_the_other(&self, errand: Errand<'_>) -> Result<(), Error> {
-        let waited = self.clock.now().waited_since(errand.began);
+        let waited = self.clock.now().waited_since(errand.at_work_since);
         if waited > self.settings.refresh_timeout.saturating_add(LEASE_GRACE) {
             return Err(Error::new(
                 ErrorKind::Timeout,
@@ -229,6 +250,14 @@ impl Keeper {
         self.ask(errand.slot, errand.reason, Custody::Unstored, None)
             .await
     }
+}
+
+/// What a flight has when it has the lease.
+struct Held {
+    tenancy: Arc<Tenancy>,
+    place: Option<Place>,
+    /// The record as it is under the lease.
+    found: Found,
 }
 
 /// What the store has, as this process understands it.

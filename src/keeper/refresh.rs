@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use crate::access_token::Issued;
 use crate::clock::Moment;
 use crate::endpoint::queue::Place;
 use crate::error::{Delivery, Error, ErrorKind};
@@ -108,17 +109,19 @@ impl Keeper {
                 Ok(answer) => answer,
                 Err(error) => return instead(first, error),
             };
-            custody
-                .keep(self, slot, &mut answer.response, answer.asked)
-                .await?;
             // Refused while this request was under way: what it brought may be dead as well, since
             // servers revoke whole grants (C2). Once is enough, or an API that refuses everything
             // would keep the flight in the air.
-            let outdated = slot
-                .peek()
-                .as_ref()
-                .is_some_and(|token| token.standing.is_refused_since(answer.asked));
-            if !outdated || first.is_some() {
+            let asked = answer.asked;
+            let is_last = || {
+                let present = slot.peek();
+                let refused = |token: &Arc<Issued>| token.standing.is_refused_since(asked);
+                first.is_some() || !present.as_ref().is_some_and(refused)
+            };
+            let kept = custody.keep(self, slot, &mut answer.response, asked, is_last());
+            kept.await?;
+            // Asked again: the store may have taken a while.
+            if is_last() {
                 return Ok(Arrival::Issued(answer));
             }
             first = Some(answer);

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::keeper::vault::Vault;
-use crate::store::{Lease, StoreKey};
+use crate::keeper::vault::{Found, Saved, Vault};
+use crate::kept::Kept;
+use crate::store::{Lease, StoreKey, Version};
 
 /// A process that is killed leaves its lease behind for this long ...
 const DURATION: Duration = Duration::from_secs(10);
@@ -34,24 +35,44 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    /// Takes the lease; `None` if somebody else has it.
+    /// Takes the lease, and reads the record under it; `None` if another process has the lease.
     pub(crate) async fn take(
         vault: &Arc<Vault>,
         key: StoreKey,
-    ) -> Result<Option<Arc<Self>>, Error> {
+    ) -> Result<Option<(Arc<Self>, Found)>, Error> {
         let lease = Lease::new(DURATION)?;
         let asked = vault.clock.now();
-        let taken = vault.lease(&key, &lease).await?;
-        Ok(taken.then(|| {
-            Arc::new(Self {
+        let found = vault.lease_and_load(&key, &lease).await?;
+        Ok(found.map(|found| {
+            let tenancy = Arc::new(Self {
                 vault: vault.clone(),
                 key,
                 lease,
                 renewed: Mutex::new(asked),
                 is_passed_on: AtomicBool::new(false),
                 is_given_back: AtomicBool::new(false),
-            })
+            });
+            (tenancy, found)
         }))
+    }
+
+    /// Writes the last record of a flight, and gives the lease back with it.
+    pub(crate) async fn save_and_release(
+        &self,
+        kept: &mut Kept,
+        expected: Option<Version>,
+        version: Version,
+    ) -> Result<Saved, Error> {
+        // Before it is sent: a renewal that came after it would take the lease anew.
+        self.is_given_back.store(true, Ordering::Release);
+        let saved = self
+            .vault
+            .save_and_release(&self.key, kept, expected, version, &self.lease);
+        let saved = saved.await;
+        if !matches!(saved, Ok(Saved::Yes)) {
+            self.is_given_back.store(false, Ordering::Release);
+        }
+        saved
     }
 
     /// Does `work`, and renews the lease meanwhile.
@@ -86,6 +107,9 @@ impl Tenancy {
 
     /// Whether nobody else can have it. A process that was stopped may find that it has not.
     pub(crate) fn is_ours(&self) -> bool {
+        if self.is_given_back.load(Ordering::Acquire) {
+            return false;
+        }
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         self.vault.clock.now().since(renewed) < SAFE_FOR
     }

@@ -130,10 +130,21 @@ impl<'flight> Transaction<'flight> {
         }
     }
 
+    /// Writes that the answer to the refresh token is lost, if that is what this flight has found out by
+    /// watching the record: nobody has to watch it again.
+    pub(crate) async fn conclude_lost(&mut self) {
+        if self.kept.away_since.is_some() && !self.kept.answer_lost {
+            self.kept.answer_lost = true;
+            // If it is not written, another flight watches as long as this one has.
+            let _ = self.write().await;
+        }
+    }
+
     pub(crate) async fn keep(
         &mut self,
         response: &TokenResponse,
         asked: Moment,
+        is_last: bool,
     ) -> Result<(), Error> {
         self.take_in(response, asked);
         let version = Version::random()?;
@@ -149,10 +160,14 @@ impl<'flight> Transaction<'flight> {
                 tenancy: self.tenancy.clone(),
             });
         }
-        let saved = self
-            .vault
-            .save(&self.key, &mut self.kept, self.version, version);
-        match saved.await {
+        let (kept, expected) = (&mut self.kept, self.version);
+        let saved = if is_last {
+            let saving = self.tenancy.save_and_release(kept, expected, version);
+            saving.await
+        } else {
+            self.vault.save(&self.key, kept, expected, version).await
+        };
+        match saved {
             Ok(Saved::Yes) => {
                 record.take_unsaved();
                 self.wrote(version);

@@ -74,12 +74,38 @@ impl Vault {
         expected: Option<Version>,
         version: Version,
     ) -> Result<Saved, Error> {
+        let (record, keep_for) = self.record(kept, version);
+        let save = self.store.save(key, record, expected, keep_for);
+        let saved = self.bounded(save).await?;
+        self.saved(key, version, saved).await
+    }
+
+    /// The same, and gives the lease back if the record is written.
+    pub(crate) async fn save_and_release(
+        &self,
+        key: &StoreKey,
+        kept: &mut Kept,
+        expected: Option<Version>,
+        version: Version,
+        lease: &Lease,
+    ) -> Result<Saved, Error> {
+        let (record, keep_for) = self.record(kept, version);
+        let save = self
+            .store
+            .save_and_release(key, record, expected, keep_for, lease);
+        let saved = self.bounded(save).await?;
+        self.saved(key, version, saved).await
+    }
+
+    fn record(&self, kept: &mut Kept, version: Version) -> (StoredRecord, Duration) {
         let now = self.now();
         kept.saved_at = now;
         let record = StoredRecord::new(version, &**kept.to_bytes());
-        let keep_for = self.keep_for(kept, now);
-        let save = self.store.save(key, record, expected, keep_for);
-        if self.bounded(save).await? {
+        (record, self.keep_for(kept, now))
+    }
+
+    async fn saved(&self, key: &StoreKey, version: Version, saved: bool) -> Result<Saved, Error> {
+        if saved {
             return Ok(Saved::Yes);
         }
         let found = self.load(key).await?;
@@ -125,6 +151,16 @@ impl Vault {
 
     pub(crate) async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
         self.bounded(self.store.lease(key, lease)).await
+    }
+
+    /// Takes the lease, and reads the record under it; `None` if another owner has the lease.
+    pub(crate) async fn lease_and_load(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> Result<Option<Found>, Error> {
+        let leased = self.bounded(self.store.lease_and_load(key, lease)).await?;
+        Ok(leased.map(|record| self.understood(record)))
     }
 
     /// Gives the lease back. If the store does not hear of it, it ends by itself.

@@ -66,6 +66,19 @@ impl EncryptedStore {
     }
 }
 
+impl EncryptedStore {
+    fn seal(&self, key: &StoreKey, record: StoredRecord) -> Result<StoredRecord, Error> {
+        Ok(match record.data() {
+            Ok(data) => {
+                let sealed = sealing::seal(&self.keys, key, data)?;
+                StoredRecord::new(record.version(), sealed)
+            }
+            // There is nothing in it to encrypt; the store below knows what to do with it.
+            Err(_) => record,
+        })
+    }
+}
+
 impl TokenStore for EncryptedStore {
     async fn load(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
         let found = self.below.load(key).await?;
@@ -79,14 +92,7 @@ impl TokenStore for EncryptedStore {
         expected: Option<Version>,
         keep_for: Duration,
     ) -> Result<bool, Error> {
-        let record = match record.data() {
-            Ok(data) => {
-                let sealed = sealing::seal(&self.keys, key, data)?;
-                StoredRecord::new(record.version(), sealed)
-            }
-            // There is nothing in it to encrypt; the store below knows what to do with it.
-            Err(_) => record,
-        };
+        let record = self.seal(key, record)?;
         self.below.save(key, record, expected, keep_for).await
     }
 
@@ -101,6 +107,30 @@ impl TokenStore for EncryptedStore {
 
     async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
         self.below.release(key, lease).await
+    }
+
+    async fn lease_and_load(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> Result<Option<Option<StoredRecord>>, Error> {
+        let leased = self.below.lease_and_load(key, lease).await?;
+        Ok(leased.map(|found| found.map(|found| self.open(key, &found))))
+    }
+
+    async fn save_and_release(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+        lease: &Lease,
+    ) -> Result<bool, Error> {
+        let record = self.seal(key, record)?;
+        let saved = self
+            .below
+            .save_and_release(key, record, expected, keep_for, lease);
+        saved.await
     }
 }
 

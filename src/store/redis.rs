@@ -167,6 +167,25 @@ impl TokenStore for RedisStore {
     async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
         AnyStore::release(&*self.store, key, lease).await
     }
+
+    async fn lease_and_load(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> Result<Option<Option<StoredRecord>>, Error> {
+        AnyStore::lease_and_load(&*self.store, key, lease).await
+    }
+
+    async fn save_and_release(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+        lease: &Lease,
+    ) -> Result<bool, Error> {
+        AnyStore::save_and_release(&*self.store, key, record, expected, keep_for, lease).await
+    }
 }
 
 #[cfg(test)]

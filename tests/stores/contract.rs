@@ -125,6 +125,10 @@ fn promises<B: Bench>(bench: &Arc<B>) -> Vec<(&'static str, Check)> {
             Box::pin(leases::only_the_owner_releases_a_lease(bench())),
         ),
         (
+            "two steps in one do what the two do",
+            Box::pin(leases::two_steps_in_one_do_what_the_two_do(bench())),
+        ),
+        (
             "records and leases do not touch each other",
             Box::pin(leases::records_and_leases_are_apart(bench())),
         ),

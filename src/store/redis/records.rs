@@ -30,11 +30,30 @@ impl Records {
     }
 
     fn on_record(&self, script: &str, key: &StoreKey) -> Cmd {
-        eval(script, &self.key(key, "record"))
+        eval(script, &[self.key(key, "record")])
     }
 
     fn on_lease(&self, script: &str, key: &StoreKey) -> Cmd {
-        eval(script, &self.key(key, "lease"))
+        eval(script, &[self.key(key, "lease")])
+    }
+
+    /// What a save gives to its script.
+    fn saving(
+        mut command: Cmd,
+        record: &StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Result<Cmd, Error> {
+        let data = record.data().map_err(|_| {
+            Error::store("a record that could not be read was to be saved as it is")
+        })?;
+        let expected = expected.map(|version| version.to_string());
+        command
+            .arg(expected.unwrap_or_default())
+            .arg(record.version().to_string())
+            .arg(data)
+            .arg(milliseconds(keep_for));
+        Ok(command)
     }
 }
 
@@ -52,24 +71,9 @@ impl TokenStore for Records {
         expected: Option<Version>,
         keep_for: Duration,
     ) -> Result<bool, Error> {
-        let data = record.data().map_err(|_| {
-            Error::store("a record that could not be read was to be saved as it is")
-        })?;
-        let expected = expected.map(|version| version.to_string());
-        let mut command = self.on_record(scripts::SAVE, key);
-        command
-            .arg(expected.unwrap_or_default())
-            .arg(record.version().to_string())
-            .arg(data)
-            .arg(milliseconds(keep_for));
-        let answer: Answer<i64> = self.connection.ask(&command).await?;
-        match answer.value {
-            scripts::SAVED => Ok(true),
-            // Nobody else has this version, so the first sending had arrived after all.
-            scripts::THERE_ALREADY => Ok(answer.repeated),
-            scripts::CONFLICT => Ok(false),
-            other => Err(unknown_answer(other)),
-        }
+        let command = self.on_record(scripts::SAVE, key);
+        let command = Self::saving(command, &record, expected, keep_for)?;
+        saved(&self.connection.ask(&command).await?)
     }
 
     async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
@@ -100,15 +104,60 @@ impl TokenStore for Records {
         let _: Answer<i64> = self.connection.ask(&command).await?;
         Ok(())
     }
+
+    async fn lease_and_load(
+        &self,
+        key: &StoreKey,
+        lease: &Lease,
+    ) -> Result<Option<Option<StoredRecord>>, Error> {
+        let keys = [self.key(key, "lease"), self.key(key, "record")];
+        let mut command = eval(scripts::LEASE_AND_LOAD, &keys);
+        command
+            .arg(lease.owner())
+            .arg(milliseconds(lease.duration()));
+        let answer: Answer<Option<Vec<Vec<u8>>>> = self.connection.ask(&command).await?;
+        let Some(mut leased) = answer.value else {
+            return Ok(None);
+        };
+        let found = leased.split_off(1.min(leased.len()));
+        record((!found.is_empty()).then_some(found)).map(Some)
+    }
+
+    async fn save_and_release(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+        lease: &Lease,
+    ) -> Result<bool, Error> {
+        let keys = [self.key(key, "record"), self.key(key, "lease")];
+        let command = eval(scripts::SAVE_AND_RELEASE, &keys);
+        let mut command = Self::saving(command, &record, expected, keep_for)?;
+        command.arg(lease.owner());
+        saved(&self.connection.ask(&command).await?)
+    }
 }
 
-fn eval(script: &str, key: &str) -> Cmd {
+fn eval(script: &str, keys: &[String]) -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(script).arg(1).arg(key);
+    command.arg(script).arg(keys.len()).arg(keys);
     command
 }
 
-/// The answer of [`scripts::LOAD`] and [`scripts::REMOVE`].
+/// The answer of [`scripts::SAVE`] and [`scripts::SAVE_AND_RELEASE`].
+fn saved(answer: &Answer<i64>) -> Result<bool, Error> {
+    match answer.value {
+        scripts::SAVED => Ok(true),
+        // Nobody else has this version, so the first sending had arrived after all.
+        scripts::THERE_ALREADY => Ok(answer.repeated),
+        scripts::CONFLICT => Ok(false),
+        other => Err(unknown_answer(other)),
+    }
+}
+
+/// The answer of [`scripts::LOAD`] and [`scripts::REMOVE`], and the rest of
+/// [`scripts::LEASE_AND_LOAD`]'s.
 fn record(answer: Option<Vec<Vec<u8>>>) -> Result<Option<StoredRecord>, Error> {
     let Some(parts) = answer else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What Redis carries out in one step: Lua scripts, each with one key.
+//! What Redis carries out in one step: Lua scripts, each with the keys of one record.
 //!
 //! A record is one string: `1 `, the 32 digits of its version, a space, the data. One string, so
 //! that one `SET` replaces data, version and time to live together, whatever stood under the key
@@ -82,6 +82,34 @@ if redis.call('PTTL', KEYS[1]) >= 0 and redis.pcall('GET', KEYS[1]) ~= ARGV[1] t
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
+
+/// `KEYS`: the lease, the record. `ARGV`: the lease's owner, and how long it lasts in milliseconds.
+/// Answers nil if the lease is another owner's, otherwise a list: `leased`, and then what [`LOAD`]
+/// answers, if there is something.
+pub(super) const LEASE_AND_LOAD: &str = with_record!(
+    r"
+if redis.call('PTTL', KEYS[1]) >= 0 and redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return false end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local version, data = record(KEYS[2])
+if version == '' then return {'leased'} end
+return {'leased', version, data}
+"
+);
+
+/// `KEYS`: the record, the lease. `ARGV`: as of [`SAVE`], then the lease's owner. Answers as
+/// [`SAVE`] does; if the record is there now, the lease is given back.
+pub(super) const SAVE_AND_RELEASE: &str = with_record!(
+    r"
+local version = record(KEYS[1])
+if version ~= ARGV[1] then
+  if version == ARGV[2] then return 2 end
+  return 0
+end
+redis.call('SET', KEYS[1], '1 ' .. ARGV[2] .. ' ' .. ARGV[3], 'PX', ARGV[4])
+if redis.pcall('GET', KEYS[2]) == ARGV[5] then redis.call('DEL', KEYS[2]) end
+return 1
+"
+);
 
 /// `KEYS[1]`: the lease. `ARGV`: its owner. Answers 1.
 pub(super) const RELEASE: &str = r"

@@ -82,6 +82,36 @@ pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<impl Bench>) {
     assert!(store.lease(&key, &third).await.unwrap());
 }
 
+pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<impl Bench>) {
+    // F3
+    let (one, other) = (bench.handle().await, bench.handle().await);
+    let key = key("two in one");
+    let (mine, theirs) = (lease(LONG), lease(LONG));
+    assert_eq!(one.lease_and_load(&key, &mine).await.unwrap(), Some(None));
+    assert_eq!(other.lease_and_load(&key, &theirs).await.unwrap(), None);
+    let first = record("first");
+    let saved = one.save_and_release(&key, first.clone(), None, LONG, &mine);
+    assert!(saved.await.unwrap());
+    // The lease is free, and the record there.
+    let leased = other.lease_and_load(&key, &theirs).await.unwrap();
+    assert_eq!(leased, Some(Some(first.clone())));
+    assert!(!one.lease(&key, &mine).await.unwrap());
+    // What is not saved leaves the lease to its owner.
+    let second = record("second");
+    let saved = other.save_and_release(&key, second.clone(), None, LONG, &theirs);
+    assert!(!saved.await.unwrap());
+    assert!(!one.lease(&key, &mine).await.unwrap());
+    assert_eq!(one.load(&key).await.unwrap(), Some(first.clone()));
+    // Whoever has lost the lease gives nobody else's back.
+    let expected = Some(first.version());
+    let saved = one.save_and_release(&key, second.clone(), expected, LONG, &mine);
+    assert!(saved.await.unwrap());
+    assert!(!one.lease(&key, &mine).await.unwrap());
+    // An owner renews by it, too.
+    let leased = other.lease_and_load(&key, &theirs).await.unwrap();
+    assert_eq!(leased, Some(Some(second)));
+}
+
 pub(super) async fn records_and_leases_are_apart(bench: Arc<impl Bench>) {
     let store = bench.handle().await;
     let key = key("apart");
