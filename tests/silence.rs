@@ -239,7 +239,7 @@ const FAILURES: [(Gossip, ErrorKind); 12] = [
         |_| {
             Some(
                 Reply::new(200)
-                    .json(&json!({ "access_token": "canary-a", "token_type": "canary" })),
+                    .json(&json!({ "access_token": "canary-a", "token_type": "DPoP" })),
             )
         },
         ErrorKind::Protocol,
