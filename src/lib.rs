@@ -107,6 +107,7 @@ mod redirect;
 mod refuser;
 mod retry_after;
 mod schedule;
+mod scope;
 mod secret;
 mod source;
 mod store;

@@ -696,6 +696,40 @@ async fn fewer_scopes_than_asked_for_are_used_and_told() {
 }
 
 #[tokio::test]
+async fn scopes_that_were_granted_in_other_words_are_not_told_as_missing() {
+    // K7, E6
+    let userinfo = "openid https://www.googleapis.com/auth/userinfo.email";
+    for (asked, granted) in [
+        ("repo gist", json!("repo,gist")),
+        ("a b", json!(["a", "b"])),
+        ("a b", json!(["b,a"])),
+        ("email", json!(userinfo)),
+        (
+            "https://graph.microsoft.com/User.Read",
+            json!("user.read profile"),
+        ),
+        ("openid offline_access read", json!("READ")),
+        ("api://orders/.default", json!("api://orders/read")),
+    ] {
+        let server = AuthorizationServer::start().await;
+        let answer = json!({ "access_token": "a", "expires_in": 600, "scope": granted });
+        server.then(Answer::Reply(Reply::new(200).json(&answer)));
+        let told = Arc::new(Mutex::new(0));
+        let teller = told.clone();
+        let source = TokenSource::builder(server.client_credentials().scope(asked))
+            .on_event(move |event| {
+                if let Event::ScopeNarrowed { .. } = event {
+                    *teller.lock().unwrap() += 1;
+                }
+            })
+            .build()
+            .unwrap();
+        source.token().await.unwrap();
+        assert_eq!(*told.lock().unwrap(), 0, "{asked} {granted}");
+    }
+}
+
+#[tokio::test]
 async fn a_whole_token_set_is_used_while_it_lives() {
     // E6
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());

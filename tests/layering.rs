@@ -22,6 +22,7 @@ const LEVELS: [&[&str]; 9] = [
         "error",
         "clock",
         "parameters",
+        "scope",
         "jitter",
         "subject",
         "ambient",
