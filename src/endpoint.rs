@@ -22,12 +22,16 @@ mod builder;
 mod discovery;
 pub(crate) mod document;
 mod form;
+mod fragments;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
 mod issued;
+mod lifetime;
+mod media_type;
+mod members;
 mod secret_source;
 mod transport;
-mod verdict;
+pub(crate) mod verdict;
 
 pub use authentication::ClientAuthentication;
 pub use builder::TokenEndpointBuilder;
@@ -113,17 +117,23 @@ impl TokenEndpoint {
     /// Sends a token request, in one attempt, and reads the answer. For grants of your own.
     ///
     /// # Errors
-    /// Whatever is not a bearer token, see [`ErrorKind`](crate::ErrorKind). Neither the body nor
-    /// the `error_description` of the server is in the error.
+    /// Whatever is not a bearer token, see [`ErrorKind`](crate::ErrorKind). The error shows neither
+    /// the body nor the `error_description` of the server;
+    /// [`Error::error_response`] reads them. In the answer to a request whose `grant_type` is
+    /// `refresh_token`, codes that servers have for a dead refresh token (`bad_refresh_token`,
+    /// `invalid_code`, ...) mean what `invalid_grant` means.
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
         let url = match &self.0.place {
             Place::Fixed(url) => url.clone(),
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
-        let asked_scope = request.scope();
-        let answer = self.0.post(url, request.into_form()).await?;
-        let mut response =
-            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())?;
+        let (asked, asked_scope) = (request.asked(), request.scope());
+        let transport::Answer {
+            status,
+            headers,
+            body,
+        } = self.0.post(url, request.into_form()).await?;
+        let mut response = answer::parse_token_answer(asked, status, &headers, &body, self.now())?;
         response.asked_scope = asked_scope;
         Ok(response)
     }

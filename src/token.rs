@@ -24,6 +24,7 @@ pub struct TokenResponse {
     pub(crate) lifetime: Lifetime,
     pub(crate) refresh_in: Option<Duration>,
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) refresh_token_lifetime: Option<Duration>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
     /// What the request asked for, if the grant knows: a narrower `scope` is worth an event.
@@ -51,6 +52,7 @@ impl TokenResponse {
             lifetime: Lifetime::Unstated,
             refresh_in: None,
             refresh_token: None,
+            refresh_token_lifetime: None,
             id_token: None,
             scope: None,
             asked_scope: None,
@@ -84,6 +86,15 @@ impl TokenResponse {
         self
     }
 
+    /// How long the refresh token lives, counted from when it was asked for. Without it a session lasts
+    /// until nobody has used it for long
+    /// ([`session_timeout`](crate::TokenSourceBuilder::session_timeout)).
+    #[must_use]
+    pub fn refresh_token_expires_in(mut self, lifetime: Duration) -> Self {
+        self.refresh_token_lifetime = Some(lifetime);
+        self
+    }
+
     /// The scopes that were granted, separated by spaces.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
@@ -109,6 +120,7 @@ impl fmt::Debug for TokenResponse {
             .field("lifetime", &self.lifetime)
             .field("refresh_in", &self.refresh_in)
             .field("refresh_token", &self.refresh_token)
+            .field("refresh_token_lifetime", &self.refresh_token_lifetime)
             .field("id_token", &self.id_token)
             .finish_non_exhaustive()
     }

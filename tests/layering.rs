@@ -20,6 +20,7 @@ const LEVELS: [&[&str]; 9] = [
     &[
         "secret",
         "error",
+        "error_response",
         "clock",
         "parameters",
         "scope",

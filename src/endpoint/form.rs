@@ -4,6 +4,7 @@ use std::fmt;
 
 use form_urlencoded::Serializer;
 
+use crate::endpoint::verdict::Asked;
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 
@@ -55,6 +56,11 @@ impl TokenRequest {
     /// The scopes that are asked for, if any.
     pub(crate) fn scope(&self) -> Option<String> {
         self.0.value("scope").map(ToOwned::to_owned)
+    }
+
+    /// What the answer will be about.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked::by(self.0.value("grant_type"))
     }
 
     pub(crate) fn into_form(self) -> Form {

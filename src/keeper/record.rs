@@ -145,6 +145,7 @@ impl Record {
         }
         // `login_required` and its like want the user, but leave the refresh token alive.
         let ends = error.kind() == ErrorKind::SignInRequired
+            && !error.is_about_one_api()
             && matches!(error.oauth_code(), None | Some("invalid_grant"));
         state.unspecific_refusals = if error.is_unspecific_refusal() {
             state.unspecific_refusals + 1
