@@ -29,6 +29,7 @@ mod issued;
 mod lifetime;
 mod media_type;
 mod members;
+mod refresh_codes;
 mod secret_source;
 mod transport;
 pub(crate) mod verdict;
