@@ -24,15 +24,20 @@ mod builder;
 mod discovery;
 pub(crate) mod document;
 mod form;
+mod fragments;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
 mod issued;
+mod lifetime;
+mod media_type;
+mod members;
 pub(crate) mod queue;
+mod refresh_codes;
 mod secret_source;
 mod successes;
 mod transport;
 mod user_agent;
-mod verdict;
+pub(crate) mod verdict;
 
 pub use authentication::ClientAuthentication;
 pub use builder::TokenEndpointBuilder;
@@ -121,18 +126,24 @@ impl TokenEndpoint {
     /// # Errors
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings), before anything is sent, for an extra
     /// parameter that each request has anyway. Otherwise whatever is not a bearer token, see
-    /// [`ErrorKind`](crate::ErrorKind). Neither the body nor the `error_description` of the server is
-    /// in the error.
+    /// [`ErrorKind`](crate::ErrorKind). The error shows neither the body nor the `error_description` of
+    /// the server; [`Error::error_response`] reads them. In the answer to a request whose `grant_type`
+    /// is `refresh_token`, codes that servers have for a dead refresh token (`bad_refresh_token`,
+    /// `invalid_code`, ...) mean what `invalid_grant` means.
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
-        let asked_scope = request.scope();
+        let (asked, asked_scope) = (request.asked(), request.scope());
         let form = request.into_form()?;
         let url = match &self.0.place {
             Place::Fixed(url) => url.clone(),
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
         let answered = async {
-            let answer = self.0.post(url.clone(), form).await?;
-            answer::parse_token_answer(answer.status, &answer.headers, &answer.body, self.now())
+            let transport::Answer {
+                status,
+                headers,
+                body,
+            } = self.0.post(url.clone(), form).await?;
+            answer::parse_token_answer(asked, status, &headers, &body, self.now())
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::Url;
 
+use crate::error_response::ErrorResponse;
+
 /// The longest wait that is believed: a server with a wrong clock must not stop us for a day.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
@@ -45,6 +47,9 @@ struct Report {
     outdated: bool,
     token_source: Option<Arc<str>>,
     server: Option<Arc<str>>,
+    about_one_api: bool,
+    claims: Option<Arc<str>>,
+    response: Option<Arc<ErrorResponse>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -56,8 +61,9 @@ pub enum ErrorKind {
     /// `unauthorized_client`, ...): mend them. Attempts go on, since secrets get mended while
     /// processes run.
     Rejected,
-    /// The refresh token is dead or there is none: the user has to sign in again. A web back end
-    /// answers with a redirect to its sign-in.
+    /// The refresh token is dead or there is none, or the server wants to see the user before it issues
+    /// this token: the user has to sign in (again), where there are [`Error::claims`] with those. A web
+    /// back end answers with a redirect to its sign-in.
     SignInRequired,
     /// The request is for a user and says for which one in none of the three ways
     /// ([`Subject`](crate::Subject)): an extension, a handle, a scope.
@@ -213,6 +219,24 @@ impl Error {
         self.0.server.as_deref()
     }
 
+    /// What the authorization server itself said (RFC 6749 section 5.2), for a person who looks for a
+    /// fault; `Display` and `Debug` never show it. `None` if no answer came, or if the error is not
+    /// about an answer of a token or revocation endpoint.
+    #[must_use]
+    pub fn error_response(&self) -> Option<&ErrorResponse> {
+        self.0.response.as_deref()
+    }
+
+    /// The claims that the user's next sign-in has to ask for (OpenID Connect Core section 5.5), where
+    /// the authorization server names them: Entra does, where an API wants a second factor. A text of
+    /// JSON, 8 KiB at most, to be sent as the parameter `claims` of the authorization request.
+    ///
+    /// Not in `Display` or `Debug`.
+    #[must_use]
+    pub fn claims(&self) -> Option<&str> {
+        self.0.claims.as_deref()
+    }
+
     /// Our error inside one of reqwest-middleware, also below other middleware that wraps it.
     #[must_use]
     pub fn find_in(error: &reqwest_middleware::Error) -> Option<&Self> {
@@ -264,6 +288,9 @@ impl Error {
             outdated: false,
             token_source: None,
             server: None,
+            about_one_api: false,
+            claims: None,
+            response: None,
             source: None,
         }))
     }
@@ -299,8 +326,8 @@ impl Error {
         self.change(|report| report.doubtful = true)
     }
 
-    /// Whether this is a 400 that says `invalid_request` or nothing at all, which is how some
-    /// servers refuse a dead refresh token (F5).
+    /// Whether the server may mean that the refresh token is dead, or something else: a 400 that says
+    /// `invalid_request` or nothing at all, or an ambiguous code in an answer to a refresh (F5, K9).
     pub(crate) fn is_unspecific_refusal(&self) -> bool {
         self.0.unspecific
     }
@@ -336,6 +363,25 @@ impl Error {
 
     pub(crate) fn is_unanswered(&self) -> bool {
         self.0.unanswered
+    }
+
+    /// Marks a refusal that is about the token that was asked for, and not about the refresh token: the
+    /// user has to do something before this API can be called, and others go on (K12).
+    #[must_use]
+    pub(crate) fn about_one_api(self, claims: Option<&str>) -> Self {
+        self.change(|report| {
+            report.about_one_api = true;
+            report.claims = claims.map(Arc::from);
+        })
+    }
+
+    pub(crate) fn is_about_one_api(&self) -> bool {
+        self.0.about_one_api
+    }
+
+    #[must_use]
+    pub(crate) fn answered_with(self, response: ErrorResponse) -> Self {
+        self.change(|report| report.response = Some(Arc::new(response)))
     }
 
     /// Marks what is known without a token request: finding it out again costs nobody anything.

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::WWW_AUTHENTICATE;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::endpoint::address::PlainHttp;
+use crate::endpoint::verdict::Asked;
 
 /// Reads header lines, separated by line ends, as the challenges of a 401.
 pub fn challenge(data: &[u8]) {
@@ -39,7 +40,8 @@ pub fn path_join(text: &str) {
     assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
 }
 
-/// Reads an answer of a token endpoint: the first two bytes choose its status, the rest is its body.
+/// Reads an answer of a token endpoint: the first two bytes choose its status, its label and what was
+/// asked for, the rest is its body.
 pub fn token_answer(data: &[u8]) {
     let [high, low, body @ ..] = data else {
         return;
@@ -48,9 +50,18 @@ pub fn token_answer(data: &[u8]) {
     let Ok(status) = StatusCode::from_u16(number) else {
         return;
     };
-    let now = SystemTime::UNIX_EPOCH;
-    let headers = HeaderMap::new();
-    let answer = crate::endpoint::answer::parse_token_answer(status, &headers, body, now);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    let labels = ["application/x-www-form-urlencoded", "text/plain"];
+    let mut headers = HeaderMap::new();
+    if let Some(label) = labels.get(usize::from(*high) % 4) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(label));
+    }
+    let asked = if low % 2 == 0 {
+        Asked::Refresh
+    } else {
+        Asked::Other
+    };
+    let answer = crate::endpoint::answer::parse_token_answer(asked, status, &headers, body, now);
     if let Ok(response) = answer {
         assert!(status.is_success());
         assert!(crate::token::bearer_header(&response.access_token).is_ok());

@@ -87,6 +87,7 @@ mod clock;
 mod destinations;
 mod endpoint;
 mod error;
+mod error_response;
 mod flight;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -107,6 +108,7 @@ mod redirect;
 mod refuser;
 mod retry_after;
 mod schedule;
+mod scope;
 mod secret;
 mod source;
 mod store;
@@ -129,6 +131,7 @@ pub use endpoint::{
     TokenRequest,
 };
 pub use error::{Error, ErrorKind};
+pub use error_response::ErrorResponse;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
     RefreshTokenGrant, TokenFile,

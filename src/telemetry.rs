@@ -13,7 +13,7 @@ pub use crate::telemetry::event::{Event, RefreshReason};
 
 use crate::error::Error;
 #[cfg(feature = "tracing")]
-use crate::telemetry::event::missing_scopes;
+use crate::scope;
 
 pub(crate) type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -73,7 +73,7 @@ impl Telemetry {
         tracing::warn!(
             source = &*self.source,
             asked,
-            missing = missing_scopes(asked, granted),
+            missing = scope::missing(asked, granted).join(" "),
             "fewer scopes were granted than asked for"
         );
         self.tell(|| Event::ScopeNarrowed {

@@ -32,6 +32,7 @@ pub struct TokenSet {
     pub(crate) issued_at: Option<SystemTime>,
     pub(crate) expires_at: Option<SystemTime>,
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) refresh_token_expires_at: Option<SystemTime>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
     pub(crate) members: Map<String, Value>,
@@ -72,6 +73,9 @@ impl TokenSet {
             issued_at: Some(asked_at),
             expires_at,
             refresh_token: response.refresh_token,
+            refresh_token_expires_at: response
+                .refresh_token_lifetime
+                .and_then(|lifetime| asked_at.checked_add(lifetime)),
             id_token: response.id_token,
             scope: response.scope,
             members: response.members,
@@ -100,6 +104,17 @@ impl TokenSet {
     #[must_use]
     pub fn with_refresh_token(mut self, refresh_token: impl Into<Secret>) -> Self {
         self.refresh_token = Some(refresh_token.into());
+        self
+    }
+
+    /// Sets when the refresh token expires, where the server tells (`refresh_token_expires_in` and its
+    /// like; no RFC has a name for it). A store keeps the session until then: with 100 days it is there
+    /// on day 99, used or not.
+    /// Default: unknown; a store then keeps the session until nobody has used it for long
+    /// ([`session_timeout`](crate::TokenSourceBuilder::session_timeout)).
+    #[must_use]
+    pub fn with_refresh_token_expires_at(mut self, at: SystemTime) -> Self {
+        self.refresh_token_expires_at = Some(at);
         self
     }
 
@@ -143,6 +158,12 @@ impl TokenSet {
         self.refresh_token.as_ref()
     }
 
+    /// When the refresh token expires; `None` if the server did not say.
+    #[must_use]
+    pub fn refresh_token_expires_at(&self) -> Option<SystemTime> {
+        self.refresh_token_expires_at
+    }
+
     /// The id token, as it came. Its signature is not checked here.
     #[must_use]
     pub fn id_token(&self) -> Option<&Secret> {
@@ -168,6 +189,7 @@ impl TokenSet {
             issued_at: None,
             expires_at: None,
             refresh_token: None,
+            refresh_token_expires_at: None,
             id_token: None,
             scope: None,
             members: Map::new(),
@@ -184,6 +206,7 @@ impl fmt::Debug for TokenSet {
             .field("issued_at", &self.issued_at)
             .field("expires_at", &self.expires_at)
             .field("refresh_token", &self.refresh_token)
+            .field("refresh_token_expires_at", &self.refresh_token_expires_at)
             .field("id_token", &self.id_token)
             .finish_non_exhaustive()
     }

@@ -20,8 +20,10 @@ const LEVELS: [&[&str]; 9] = [
     &[
         "secret",
         "error",
+        "error_response",
         "clock",
         "parameters",
+        "scope",
         "jitter",
         "subject",
         "ambient",

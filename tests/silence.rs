@@ -92,8 +92,16 @@ impl Outputs {
         let Err(error) = outcome else {
             panic!("succeeded");
         };
-        self.show_error(&error);
+        self.show_words(&error);
         error.kind()
+    }
+
+    /// An error of ours, with what it says of the server's own words unless it is asked for them.
+    fn show_words(&self, error: &Error) {
+        self.show_error(error);
+        if let Some(response) = error.error_response() {
+            self.show(response);
+        }
     }
 
     fn say(&self, text: impl Display) {
@@ -181,7 +189,7 @@ fn echo(seen: &Seen) -> String {
 }
 
 /// All the ways in which a token request fails, and which kind of error that is.
-const FAILURES: [(Gossip, ErrorKind); 12] = [
+const FAILURES: [(Gossip, ErrorKind); 16] = [
     (
         |seen| {
             let answer = json!({ "error": "invalid_client", "error_description": echo(seen), "error_uri": "https://canary" });
@@ -217,6 +225,38 @@ const FAILURES: [(Gossip, ErrorKind); 12] = [
     ),
     (
         |seen| {
+            let answer = json!({
+                "error": "invalid_grant", "suberror": "basic_action", "claims": echo(seen),
+                "error_description": echo(seen),
+            });
+            Some(Reply::new(400).json(&answer))
+        },
+        ErrorKind::SignInRequired,
+    ),
+    (
+        |_| {
+            let answer = "error=invalid_client&error_description=canary&access_token=canary";
+            Some(
+                Reply::new(401)
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(answer),
+            )
+        },
+        ErrorKind::Rejected,
+    ),
+    (
+        |_| {
+            let broken = "{\"error\":\"canary\",\"x\":\"canary\n\",\"access_token\":\"canary\"}";
+            Some(Reply::new(400).body(broken))
+        },
+        ErrorKind::Rejected,
+    ),
+    (
+        |_| Some(Reply::new(400).json(&json!({ "error": "invalid_grant: canary" }))),
+        ErrorKind::SignInRequired,
+    ),
+    (
+        |seen| {
             Some(
                 Reply::new(403)
                     .header("content-type", "text/html")
@@ -237,10 +277,7 @@ const FAILURES: [(Gossip, ErrorKind); 12] = [
     ),
     (
         |_| {
-            Some(
-                Reply::new(200)
-                    .json(&json!({ "access_token": "canary-a", "token_type": "canary" })),
-            )
+            Some(Reply::new(200).json(&json!({ "access_token": "canary-a", "token_type": "DPoP" })))
         },
         ErrorKind::Protocol,
     ),
@@ -368,7 +405,7 @@ impl Program {
         for (failure, kind) in FAILURES {
             self.server.then(failure);
             if let Err(error) = revoke().await {
-                self.outputs.show_error(&error);
+                self.outputs.show_words(&error);
             } else {
                 // To a revocation any 200 is a success.
                 assert_eq!(kind, ErrorKind::Protocol);
@@ -389,7 +426,7 @@ impl Program {
             assert_eq!(refused.status(), 401);
             let reason = refused.extensions().get::<Error>().unwrap();
             assert_eq!(reason.kind(), kind, "{number}");
-            self.outputs.show_error(reason);
+            self.outputs.show_words(reason);
             self.outputs.show(&source.status());
             // Without one: an error of the request.
             let source = self.builder(expired.clone()).build().unwrap();
@@ -398,7 +435,7 @@ impl Program {
             self.outputs.show_error(&error);
             let own = Error::find_in(&error).unwrap();
             assert_eq!(own.kind(), kind, "{number}");
-            self.outputs.show_error(own);
+            self.outputs.show_words(own);
             self.outputs.show(&source);
         }
     }

@@ -8,31 +8,39 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::issued::read_token;
 use crate::endpoint::transport::status_says_all;
-use crate::endpoint::verdict::{self, ErrorMember};
+use crate::endpoint::verdict::{self, Asked, ErrorMember};
+use crate::endpoint::{fragments, lifetime, media_type, members};
 use crate::error::{Delivery, Error, ErrorKind};
+use crate::error_response::ErrorResponse;
 use crate::retry_after;
 use crate::token::TokenResponse;
 
 /// Reads an answer to a token request (RFC 6749 sections 5.1 and 5.2). `now` is for a
-/// `Retry-After` that is a date.
+/// `Retry-After` that is a date, and for lifetimes in an answer without a `Date`.
 ///
 /// # Errors
-/// Whatever is not a usable bearer token. No text of the body is in the error (D6).
+/// Whatever is not a usable bearer token. No text of the body is shown by the error (D6).
 pub(crate) fn parse_token_answer(
+    asked: Asked,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
     now: SystemTime,
 ) -> Result<TokenResponse, Error> {
-    let object = read_object(body);
-    let refused = object
-        .as_ref()
-        .is_some_and(|object| !matches!(verdict::error_member(object), ErrorMember::Absent));
-    match object {
+    match members::read(headers, body) {
         // Some servers say 200 and mean an error (Slack, older GitHub).
-        Some(object) if status.is_success() && !refused => read_token(object)
-            .map_err(|problem| unusable(&problem, status, headers).delivery(Delivery::Unusable)),
-        _ => Err(parse_refusal(status, headers, body, now)),
+        Some(mut members)
+            if status.is_success()
+                && verdict::error_member(&members, asked) == ErrorMember::Absent =>
+        {
+            let date = lifetime::answered_at(headers, now);
+            read_token(&mut members, date).map_err(|problem| {
+                unusable(&problem, status, headers)
+                    .delivery(Delivery::Unusable)
+                    .answered_with(ErrorResponse::new(status, &members, body.len()))
+            })
+        }
+        members => Err(parse_refusal(asked, status, headers, members, body, now)),
     }
 }
 
@@ -46,19 +54,41 @@ pub(crate) fn parse_revocation_answer(
     if status.is_success() {
         return Ok(());
     }
-    Err(parse_refusal(status, headers, body, now))
+    let members = members::read(headers, body);
+    let asked = Asked::Other;
+    Err(parse_refusal(asked, status, headers, members, body, now))
 }
 
 /// What an answer that brings no token means.
-fn parse_refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Error {
-    let object = read_object(body);
-    let member = object.as_ref().map(verdict::error_member);
+fn parse_refusal(
+    asked: Asked,
+    status: StatusCode,
+    headers: &HeaderMap,
+    members: Option<Map<String, Value>>,
+    body: &[u8],
+    now: SystemTime,
+) -> Error {
+    let is_object = members.is_some();
+    let members = members.unwrap_or_else(|| fragments::read(body));
+    let member = if status.is_success() {
+        verdict::error_member(&members, asked)
+    } else {
+        verdict::refusal_member(&members, asked)
+    };
+    let pause = pause(headers, now);
     let error = match member {
         _ if status_says_all(status) => failure(status),
-        Some(ErrorMember::Code(code)) => verdict::of_code(&code, status),
-        _ => without_code(status, headers, body, object.is_some()),
+        ErrorMember::Code(code) => verdict::of_code(&code, &members, status, asked),
+        // Google and Cloudflare limit the rate like this.
+        _ if status == StatusCode::FORBIDDEN && pause.is_some() => failure(status),
+        // Wrong client credentials, or a dead refresh token: it says something, but not what.
+        ErrorMember::NoText if status == StatusCode::UNAUTHORIZED && asked == Asked::Refresh => {
+            refused(status, headers).unspecific()
+        }
+        _ => without_code(status, headers, body, is_object),
     };
-    match pause(headers, now) {
+    let error = error.answered_with(ErrorResponse::new(status, &members, body.len()));
+    match pause {
         Some(pause) => error.with_retry_after(pause),
         None => error,
     }
@@ -72,7 +102,9 @@ pub(crate) fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// A failure that the status alone tells.
 pub(crate) fn failure(status: StatusCode) -> Error {
     let (delivery, what) = match status {
-        StatusCode::TOO_MANY_REQUESTS => (Delivery::TurnedAway, "wants fewer requests"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN => {
+            (Delivery::TurnedAway, "wants fewer requests")
+        }
         StatusCode::SERVICE_UNAVAILABLE => (Delivery::TurnedAway, "is not available"),
         StatusCode::INTERNAL_SERVER_ERROR => (Delivery::Failed, "failed"),
         // A proxy or a timer spoke; whether the server did its work nobody knows.
@@ -110,19 +142,17 @@ fn without_code(status: StatusCode, headers: &HeaderMap, body: &[u8], is_object:
             unusable("is a redirect, and those are not followed", status, headers)
         }
         _ if !status.is_success() => unusable("is no OAuth error", status, headers),
-        _ if is_object => unusable("has an `error` that is no text", status, headers),
-        _ if body.is_empty() => {
-            unusable("has no body", status, headers).delivery(Delivery::Unusable)
-        }
+        // Whatever a success looks like, the server may have done its part: a proxy's page, a
+        // compressed body and a notice of PHP's say nothing of what has become of a refresh token.
         _ => {
-            let error = unusable("is not a JSON object", status, headers);
-            // One that begins was cut off, where neither a length nor a chunk tells; a page begins
-            // otherwise, and is not the token endpoint's.
-            if without_mark(body).trim_ascii_start().starts_with(b"{") {
-                error.delivery(Delivery::Unusable)
+            let problem = if is_object {
+                "has an `error` that is no text"
+            } else if body.is_empty() {
+                "has no body"
             } else {
-                error
-            }
+                "is not a JSON object"
+            };
+            unusable(problem, status, headers).delivery(Delivery::Unusable)
         }
     }
 }
@@ -139,43 +169,14 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> Error {
     )
 }
 
-/// Type and subtype alone, and only if they look like that: the rest could hold anything.
 fn content_type(headers: &HeaderMap) -> String {
-    const LONGEST: usize = 80;
-    let Some(value) = headers.get(CONTENT_TYPE) else {
+    if !headers.contains_key(CONTENT_TYPE) {
         return "no content type".to_owned();
-    };
-    let essence = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split(';').next())
-        .map(|essence| essence.trim().to_ascii_lowercase())
-        .filter(|essence| {
-            let is_token = |part: &str| {
-                !part.is_empty()
-                    && part
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte))
-            };
-            essence.len() <= LONGEST
-                && essence
-                    .split_once('/')
-                    .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
-        });
-    match essence {
+    }
+    match media_type::of(headers) {
         Some(essence) => format!("content type {essence}"),
         None => "a content type that cannot be read".to_owned(),
     }
-}
-
-fn read_object(body: &[u8]) -> Option<Map<String, Value>> {
-    // Descriptions come in any encoding, and all that matters here is ASCII.
-    serde_json::from_str(&String::from_utf8_lossy(without_mark(body))).ok()
-}
-
-/// Servers on .NET have been seen to begin with a byte order mark.
-pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 #[cfg(test)]

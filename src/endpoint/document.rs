@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
-use crate::endpoint::answer;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
+use crate::endpoint::{answer, members};
 use crate::error::Error;
 
 /// A longer issuer is not shown: nobody would find in it what differs.
@@ -120,7 +120,7 @@ impl Issuer {
                 None => error,
             });
         }
-        let body = answer::without_mark(&answer.body);
+        let body = members::without_mark(&answer.body);
         // Single-page applications answer every path with 200 and their HTML.
         if !answer.status.is_success() || !is_object(body) {
             return Ok(Look::Nothing(answer.status));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use form_urlencoded::Serializer;
 
+use crate::endpoint::verdict::Asked;
 use crate::error::{Delivery, Error};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
@@ -67,6 +68,11 @@ impl TokenRequest {
     /// The scopes that are asked for, if any.
     pub(crate) fn scope(&self) -> Option<String> {
         self.form.value("scope").map(ToOwned::to_owned)
+    }
+
+    /// What the answer will be about.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked::by(self.form.value("grant_type"))
     }
 
     /// The form, if there is nothing wrong with it.

@@ -37,8 +37,8 @@ impl TokenSet {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if it brings no bearer token: another
-    /// type, such as DPoP, or characters that no header may have (RFC 6750 section 2.1).
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if it brings no bearer token: a type that
+    /// needs a proof, such as DPoP, or a character that no header can carry.
     pub fn from_oauth2(response: &impl TokenResponse, asked_at: SystemTime) -> Result<Self, Error> {
         // An id token and the server's own members hide behind type parameters of those crates, but
         // every answer can be written out again as the JSON that it was read from.
@@ -48,7 +48,8 @@ impl TokenSet {
             ));
         };
         put_what_has_a_name(response, &mut members);
-        let response = read_token(members)
+        // Those crates keep no header, so an end that stands in place of a lifetime is one by our clock.
+        let response = read_token(&mut members, asked_at)
             .map_err(|fault| Error::protocol(format!("the token response {fault}")))?;
         Ok(Self::from_response(response, asked_at))
     }

@@ -10,6 +10,7 @@ use reqwest::{RequestBuilder, Response, Url};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::form::Form;
 use crate::error::{Delivery, Error, ErrorKind};
+use crate::error_response::ErrorResponse;
 
 /// The largest answer that is read (E5). Tokens of real servers have a few kilobytes.
 pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -99,7 +100,8 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
                 let error = Error::protocol(format!(
                     "the answer of the authorization server is larger than 1 MiB (status {})",
                     status.as_u16()
-                ));
+                ))
+                .answered_with(ErrorResponse::of_status(status));
                 return Err(if status.is_success() {
                     error.delivery(Delivery::Unusable)
                 } else {

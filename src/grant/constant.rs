@@ -5,7 +5,7 @@ use crate::grant::{Grant, GrantRequest};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::store::StoreKey;
-use crate::token::{TokenResponse, bearer_header};
+use crate::token::{TokenResponse, UNSENDABLE, bearer_header};
 
 /// A token that never changes, such as a personal access token.
 ///
@@ -17,13 +17,14 @@ impl ConstantToken {
     /// This token, without the scheme.
     ///
     /// # Errors
-    /// If it has characters that no bearer token may have (RFC 6750 section 2.1).
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if it is empty, or has a character that no
+    /// header can carry: a control character, a blank, or one outside of ASCII.
     pub fn new(token: impl Into<Secret>) -> Result<Self, Error> {
         let token = token.into();
         if bearer_header(&token).is_err() {
-            return Err(Error::settings(
-                "the constant token is empty, or holds characters that no bearer token may have; give it without its scheme and without white space",
-            ));
+            return Err(Error::settings(format!(
+                "the constant token {UNSENDABLE}; give it without its scheme and without white space"
+            )));
         }
         Ok(Self(token))
     }

@@ -77,7 +77,7 @@ impl Grant for TokenFile {
             return Err(self.fault("is empty"));
         }
         if bearer_header(&token).is_err() {
-            return Err(self.fault("holds something that is no bearer token"));
+            return Err(self.fault("holds a blank, a control character or one outside of ASCII, which no header can carry"));
         }
         Ok(TokenResponse::bearer(token).refresh_in(self.reread_after))
     }

@@ -16,6 +16,7 @@ use crate::keeper::slot::{Ledger, Outcome, Slot};
 use crate::kept::KeptToken;
 use crate::parameters::TokenParameters;
 use crate::schedule::{Age, Plan};
+use crate::scope;
 use crate::telemetry::RefreshReason;
 use crate::token::{Lifetime, bearer_header};
 use crate::token_set::TokenSet;
@@ -268,8 +269,7 @@ impl Keeper {
         let (Some(asked), Some(granted)) = (asked, granted) else {
             return;
         };
-        let mut asked_each = asked.split_ascii_whitespace();
-        if asked_each.any(|scope| !granted.split_ascii_whitespace().any(|known| known == scope)) {
+        if !scope::missing(asked, granted).is_empty() {
             self.telemetry.scope_narrowed(asked, granted);
         }
     }

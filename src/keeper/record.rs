@@ -159,6 +159,7 @@ impl Record {
         }
         // `login_required` and its like want the user, but leave the refresh token alive.
         let ends = error.kind() == ErrorKind::SignInRequired
+            && !error.is_about_one_api()
             && matches!(error.oauth_code(), None | Some("invalid_grant"));
         if ends {
             state.dead = Some(error.clone().without_asking());

@@ -10,7 +10,6 @@ use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
-use crate::keeper::transaction::refresh_token_lifetime;
 use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken, Origin};
 use crate::key::{TokenKey, Wanted};
@@ -227,12 +226,11 @@ impl Keeper {
             members: set.members.clone(),
             id_token: None,
         });
-        let lifetime: Option<Duration> = refresh_token_lifetime(&set.members);
         Kept {
             refresh_token: set.refresh_token().cloned(),
             id_token: set.id_token().cloned(),
             tokens: token.into_iter().collect(),
-            ends_at: lifetime.and_then(|lifetime| issued_at.checked_add(lifetime)),
+            ends_at: set.refresh_token_expires_at().map(since_epoch),
             ..Kept::default()
         }
     }

@@ -2,9 +2,6 @@
 //! in the store before anybody sees the access token that came along (F2).
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde_json::{Map, Value};
 
 use crate::clock::Moment;
 use crate::error::Error;
@@ -227,7 +224,7 @@ impl<'flight> Transaction<'flight> {
             kept.refresh_token = Some(refresh_token.clone());
             kept.ends_at = None;
         }
-        if let Some(left) = refresh_token_lifetime(&response.members) {
+        if let Some(left) = response.refresh_token_lifetime {
             kept.ends_at = asked.wall.checked_add(left);
         }
         kept.id_token = response.id_token.clone();
@@ -254,19 +251,4 @@ impl<'flight> Transaction<'flight> {
         };
         kept.put(token, now);
     }
-}
-
-/// How long the refresh token lives, where the server tells: nobody has standardised it.
-/// `refresh_token_expires_in` is GitHub's, Microsoft's and Google's name, `refresh_expires_in` is
-/// Keycloak's, with 0 for one that does not end.
-pub(crate) fn refresh_token_lifetime(members: &Map<String, Value>) -> Option<Duration> {
-    let names = ["refresh_token_expires_in", "refresh_expires_in"];
-    let stated = names.iter().find_map(|name| members.get(*name))?;
-    let seconds = match stated {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    let lifetime = Duration::try_from_secs_f64(seconds).ok()?;
-    (!lifetime.is_zero()).then_some(lifetime)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::scope;
 
 /// Why a token was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,9 +149,10 @@ impl fmt::Debug for Event {
                 .field("reason", reason)
                 .field("outcome", outcome)
                 .field("duration", duration),
+            // What is missing is in our own words, and none of the server's.
             Self::ScopeNarrowed { asked, granted, .. } => shown
                 .field("asked", asked)
-                .field("missing", &missing_scopes(asked, granted)),
+                .field("missing", &scope::missing(asked, granted).join(" ")),
             Self::StoreFailed { error, .. } | Self::RevocationFailed { error, .. } => {
                 shown.field("error", error)
             }
@@ -161,15 +163,4 @@ impl fmt::Debug for Event {
         };
         shown.finish()
     }
-}
-
-/// Those that were asked for and not granted: our own words, and none of the server's.
-pub(crate) fn missing_scopes(asked: &str, granted: &str) -> String {
-    let is_missing = |scope: &&str| {
-        !granted
-            .split_ascii_whitespace()
-            .any(|known| known == *scope)
-    };
-    let missing: Vec<_> = asked.split_ascii_whitespace().filter(is_missing).collect();
-    missing.join(" ")
 }

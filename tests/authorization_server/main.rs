@@ -9,6 +9,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 mod answers;
 mod authentication;
+mod dialects;
 mod discovery;
 mod grants;
 mod revocation;

@@ -1,6 +1,9 @@
-//! D7: a token that is no `b64token` (RFC 6750 section 2.1) is an error, and is never sent.
+//! D7: a token that a header cannot carry is an error, and every other is sent byte for byte.
 
-use reqwest_bearer::{ErrorKind, RefreshTokenGrant, TokenResponse, TokenSet, TokenSource};
+use reqwest_bearer::{
+    ConstantToken, ErrorKind, RefreshTokenGrant, Subject, TokenFile, TokenResponse, TokenSet,
+    TokenSource,
+};
 use serde_json::json;
 
 use crate::refusal_of;
@@ -13,11 +16,21 @@ const BAD: [&str; 8] = [
     "a\r\nX-Evil: 1",
     "a\n",
     "a b",
-    "a,b",
+    "a\tb",
     "tök",
     "a\u{0}",
     "",
-    "a=b",
+    "a\u{7f}",
+];
+
+/// As Salesforce, Amazon, eBay, X and Facebook have them.
+const UNUSUAL: [&str; 6] = [
+    "00Dx0000000EXAM!AR8AQP0j_a.b",
+    "Atza|IwEBI-_x",
+    "v^1.1#i^1#f^0**",
+    "AAAA%2FAAA%3DAAAA",
+    "a,b=c\"d",
+    "\"a\"",
 ];
 
 #[tokio::test]
@@ -58,5 +71,41 @@ async fn the_token_that_a_grant_brings_along_is_held_to_the_same() {
         assert_eq!(built.unwrap_err().kind(), ErrorKind::Protocol, "{bad:?}");
         let token = TokenSource::from(grant).token().await.unwrap();
         assert!(token.expose().starts_with("access-"), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_sent_byte_for_byte_wherever_it_comes_from() {
+    // K1, D7
+    for (number, token) in UNUSUAL.into_iter().enumerate() {
+        let server = AuthorizationServer::start().await;
+        let answer = json!({ "access_token": token, "expires_in": 600 });
+        server.always(Answer::Reply(Reply::new(200).json(&answer)));
+        let issuer = Issuer::new();
+        issuer.then(TokenResponse::bearer(token));
+        let file = std::env::temp_dir().join(format!("d7-{}-{number}", std::process::id()));
+        std::fs::write(&file, format!("{token}\n")).unwrap();
+        let set = TokenSet::new(token).with_refresh_token("refresh");
+        let stored = RefreshTokenGrant::from_token_set(server.endpoint(), set.clone());
+        let users = TokenSource::from(RefreshTokenGrant::for_users(server.endpoint()));
+        let alice = Subject::new("alice").unwrap();
+        users.sign_in(&alice, set).await.unwrap();
+        let sources = [
+            TokenSource::from(server.client_credentials()),
+            TokenSource::from(issuer.grant()),
+            TokenSource::from(ConstantToken::new(token).unwrap()),
+            TokenSource::from(TokenFile::new(&file)),
+            TokenSource::from(stored),
+        ];
+        for source in sources {
+            let api = Api::that_takes(move |seen| seen == token).await;
+            let answer = api.client(&source).get("x").send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{token}");
+        }
+        let api = Api::that_takes(move |seen| seen == token).await;
+        let client = api.client(&users).for_subject(&alice);
+        let answer = client.get("x").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{token}");
+        std::fs::remove_file(&file).unwrap();
     }
 }

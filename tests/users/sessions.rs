@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest_bearer::{ErrorKind, Event, TokenSet};
+use serde_json::json;
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
@@ -737,6 +738,39 @@ async fn a_session_ends_when_the_server_ends_its_refresh_token() {
     token(&users, &bob).await.unwrap();
     world.advance(3600);
     assert!(users.status_of(&bob).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_session_lives_as_long_as_its_refresh_token_whatever_the_server_calls_that() {
+    // K8, F9
+    let hundred_days = 100 * DAY;
+    let end = 1_767_225_600 + 601 + hundred_days;
+    for (name, value) in [
+        ("x_refresh_token_expires_in", json!(hundred_days)),
+        ("refresh_token_expires_in", json!(hundred_days.to_string())),
+        ("refresh_expires_in", json!(hundred_days)),
+        ("refresh_token_expires_at", json!(end)),
+        ("refresh_token_expires_on", json!("2026-04-11T00:10:01Z")),
+    ] {
+        let world = World::new().await;
+        let users = world.process();
+        let answer = json!({
+            "access_token": "access", "refresh_token": "refresh", "expires_in": 600, name: value,
+        });
+        let reply = Reply::new(200).header("date", "Thu, 01 Jan 2026 00:10:01 GMT");
+        world.login.then(Answer::Reply(reply.json(&answer)));
+        let alice = world.sign_in(&users, "alice").await;
+        world.advance(601);
+        token(&users, &alice).await.unwrap();
+        world.advance(hundred_days - 1);
+        let status = users.status_of(&alice).await.unwrap();
+        assert!(
+            status.is_some_and(|status| status.has_refresh_token()),
+            "{name}"
+        );
+        world.advance(1);
+        assert!(users.status_of(&alice).await.unwrap().is_none(), "{name}");
+    }
 }
 
 #[tokio::test]

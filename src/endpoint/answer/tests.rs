@@ -8,8 +8,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::endpoint::answer::{parse_revocation_answer, parse_token_answer};
+use crate::endpoint::verdict::Asked;
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::token::{LONGEST_LIFETIME, Lifetime, TokenResponse};
+
+/// 1 January 2026: what is a lifetime, and what an end, depends on it.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+}
 
 fn headers(content_type: Option<&str>) -> HeaderMap {
     content_type
@@ -19,11 +25,21 @@ fn headers(content_type: Option<&str>) -> HeaderMap {
 }
 
 fn parse(status: u16, content_type: Option<&str>, body: &str) -> Result<TokenResponse, Error> {
+    parse_as(Asked::Other, status, content_type, body)
+}
+
+fn parse_as(
+    asked: Asked,
+    status: u16,
+    content_type: Option<&str>,
+    body: &str,
+) -> Result<TokenResponse, Error> {
     parse_token_answer(
+        asked,
         StatusCode::from_u16(status).unwrap(),
         &headers(content_type),
         body.as_bytes(),
-        SystemTime::UNIX_EPOCH,
+        now(),
     )
 }
 
@@ -115,7 +131,7 @@ fn a_refresh_in_is_read_like_a_lifetime() {
 }
 
 #[test]
-fn a_bearer_token_is_one_in_any_case_and_where_the_type_is_missing() {
+fn a_token_of_any_other_type_or_of_none_is_a_bearer_token() {
     // E5
     for member in [
         "",
@@ -124,24 +140,19 @@ fn a_bearer_token_is_one_in_any_case_and_where_the_type_is_missing() {
         r#","token_type":"BEARER""#,
         r#","token_type":null"#,
         r#","token_type":"""#,
+        r#","token_type":"User Access Token""#,
+        r#","token_type":1"#,
+        r#","token_type":{}"#,
     ] {
         ok(&format!(r#"{{"access_token":"a"{member}}}"#));
     }
 }
 
 #[test]
-fn a_token_of_another_type_is_an_error() {
-    // E5
-    for kind in [
-        r#""DPoP""#,
-        r#""dpop""#,
-        r#""N_A""#,
-        r#""mac""#,
-        r#""canary""#,
-        "1",
-        "{}",
-    ] {
-        let body = format!(r#"{{"access_token":"a","token_type":{kind}}}"#);
+fn a_token_whose_type_needs_a_proof_or_is_none_is_an_error() {
+    // K2, E5
+    for kind in ["DPoP", "dpop", " POP ", "N_A", "mac", "HMAC"] {
+        let body = format!(r#"{{"access_token":"canary","token_type":"{kind}"}}"#);
         let error = failed(
             json_answer(200, &body),
             ErrorKind::Protocol,
@@ -230,8 +241,12 @@ fn an_answer_without_a_usable_token_is_a_protocol_error_with_status_and_content_
             r#"{"access_token":{"canary":1}}"#,
             "a content type that cannot be read",
         ),
-        (None, r#"{"access_token":"canary\r\nX: y"}"#, "RFC 6750"),
-        (None, r#"{"access_token":"can ary"}"#, "RFC 6750"),
+        (
+            None,
+            r#"{"access_token":"canary\r\nX: y"}"#,
+            "no header can carry",
+        ),
+        (None, r#"{"access_token":"can ary"}"#, "no header can carry"),
         (None, r#"["canary"]"#, "is not a JSON object"),
         (None, r#"{"access_token":"canary""#, "is not a JSON object"),
         (
@@ -246,13 +261,8 @@ fn an_answer_without_a_usable_token_is_a_protocol_error_with_status_and_content_
         ),
     ] {
         let answer = parse(200, content_type, body);
-        // E3: only a page, or an error in other words, leaves what was spent as it was.
-        let delivery = if body.starts_with(['<', '[']) || body.contains("error") {
-            Delivery::Answered
-        } else {
-            Delivery::Unusable
-        };
-        let error = failed(answer, ErrorKind::Protocol, delivery, None);
+        // K4, E3: whatever it looks like, what was spent may be spent.
+        let error = failed(answer, ErrorKind::Protocol, Delivery::Unusable, None);
         assert!(error.to_string().contains(said), "{error}");
         assert!(
             !format!("{error} {error:?}").contains("canary"),
@@ -318,7 +328,7 @@ fn the_oauth_code_is_read_for_every_status_and_label() {
 #[test]
 fn a_code_that_no_rfc_names_is_a_refusal_and_is_not_printed() {
     // D6, IDPS: `scope_invalid`
-    for code in ["scope_invalid", "canary", "INVALID_GRANT", "invalid_grant "] {
+    for code in ["scope_invalid", "canary", "INVALID_GRANT", "invalid_grants"] {
         let answer = json_answer(400, &format!(r#"{{"error":"{code}"}}"#));
         let error = failed(answer, ErrorKind::Rejected, Delivery::Answered, None);
         assert!(!format!("{error} {error:?}").contains(code), "{error:?}");
@@ -454,6 +464,117 @@ fn only_a_400_that_says_invalid_request_or_nothing_is_unspecific() {
 }
 
 #[test]
+fn an_answer_to_a_refresh_that_may_mean_a_dead_refresh_token_is_unspecific() {
+    // K9, F5
+    let json = Some("application/json");
+    for (status, body, expected) in [
+        (400, "", true),
+        (400, r#"{"error":"invalid_request"}"#, true),
+        (403, r#"{"error":"unauthorized_client"}"#, true),
+        (401, r#"{"error":"invalid_token"}"#, true),
+        (401, r#"{"error":{"message":"x","code":"x"}}"#, true),
+        (401, r#"{"error":{"message":"x","code":401}}"#, true),
+        // Wrong client credentials.
+        (401, "", false),
+        (401, "{}", false),
+        (401, r#"{"message":"Unauthorized"}"#, false),
+        (401, r#"{"error":"invalid_client"}"#, false),
+        (401, r#"{"error":{"code":"invalid_client"}}"#, false),
+        (403, "", false),
+        (403, r#"{"error":{"message":"x"}}"#, false),
+    ] {
+        let error = parse_as(Asked::Refresh, status, json, body).expect_err("no token");
+        assert_eq!(error.kind(), ErrorKind::Rejected, "{status} {body}");
+        assert_eq!(error.is_unspecific_refusal(), expected, "{status} {body}");
+        let other = json_answer(status, body).expect_err("no token");
+        assert_eq!(
+            other.is_unspecific_refusal(),
+            expected && status == 400,
+            "{status} {body}"
+        );
+    }
+}
+
+#[test]
+fn a_403_that_asks_for_a_pause_and_gives_no_code_has_turned_the_request_away() {
+    // K17, E3
+    for (body, kind, delivery, code) in [
+        ("<html>", ErrorKind::Unavailable, Delivery::TurnedAway, None),
+        ("", ErrorKind::Unavailable, Delivery::TurnedAway, None),
+        (
+            r#"{"error":{"code":403}}"#,
+            ErrorKind::Unavailable,
+            Delivery::TurnedAway,
+            None,
+        ),
+        (
+            r#"{"error":"invalid_client"}"#,
+            ErrorKind::Rejected,
+            Delivery::Answered,
+            Some("invalid_client"),
+        ),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", HeaderValue::from_static("30"));
+        let status = StatusCode::FORBIDDEN;
+        for asked in [Asked::Refresh, Asked::Other] {
+            let answer = parse_token_answer(asked, status, &headers, body.as_bytes(), now());
+            let error = failed(answer, kind, delivery, code);
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(30)), "{body}");
+        }
+    }
+}
+
+#[test]
+fn an_error_has_the_words_of_the_server_and_does_not_show_them() {
+    // K14, D6
+    let words = |status: u16, content_type, body: &str| {
+        let error = parse(status, content_type, body).expect_err("no token");
+        let shown = format!("{error} {error:?} {error:#?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        let response = error.error_response().expect("an answer came").clone();
+        assert_eq!(response.status().as_u16(), status);
+        response
+    };
+    let response = words(
+        401,
+        Some("application/json"),
+        r#"{"error":"invalid_client","error_description":"canary","error_uri":"https://canary","trace_id":"canary"}"#,
+    );
+    assert_eq!(response.error(), Some("invalid_client"));
+    assert_eq!(response.error_description(), Some("canary"));
+    assert_eq!(response.error_uri(), Some("https://canary"));
+    assert_eq!(response.member("trace_id"), Some(&json!("canary")));
+    let own = words(400, None, r#"{"error":"canary-7"}"#);
+    assert_eq!(own.error(), Some("canary-7"));
+    let form = "application/x-www-form-urlencoded";
+    let form = words(200, Some(form), "error=canary&error_description=a+canary");
+    assert_eq!(form.error_description(), Some("a canary"));
+    let in_trouble = words(503, None, r#"{"error":"canary"}"#);
+    assert_eq!(in_trouble.error(), Some("canary"));
+    let unusable = words(
+        200,
+        None,
+        r#"{"message":"canary","data":{"access_token":"canary"}}"#,
+    );
+    assert_eq!(unusable.member("message"), Some(&json!("canary")));
+    assert_eq!(unusable.member("data"), Some(&json!({})));
+    let broken = words(400, None, "{\"error\":\"invalid_grant\",\"x\":\"a\nb\"}");
+    assert_eq!(broken.error(), Some("invalid_grant"));
+    let page = words(404, Some("text/html"), "<html>canary");
+    assert_eq!((page.error(), page.error_description()), (None, None));
+    let large = format!(
+        r#"{{"error":"invalid_grant","error_description":"{}"}}"#,
+        "x".repeat(16_384)
+    );
+    let large = words(400, None, &large);
+    assert_eq!(
+        (large.error(), large.error_description()),
+        (Some("invalid_grant"), None)
+    );
+}
+
+#[test]
 fn a_retry_after_is_kept_for_every_status() {
     // B5
     for (status, body) in [
@@ -467,9 +588,8 @@ fn a_retry_after_is_kept_for_every_status() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("7"));
         let status = StatusCode::from_u16(status).unwrap();
-        let now = SystemTime::UNIX_EPOCH;
-        let error =
-            parse_token_answer(status, &headers, body.as_bytes(), now).expect_err("no token");
+        let error = parse_token_answer(Asked::Other, status, &headers, body.as_bytes(), now())
+            .expect_err("no token");
         assert_eq!(
             error.retry_after(),
             Some(Duration::from_secs(7)),
@@ -483,14 +603,16 @@ fn a_revocation_succeeds_with_a_200_whatever_the_body() {
     // F10
     let answer = |status: u16, body: &str| {
         let status = StatusCode::from_u16(status).unwrap();
-        let now = SystemTime::UNIX_EPOCH;
-        parse_revocation_answer(status, &HeaderMap::new(), body.as_bytes(), now)
+        parse_revocation_answer(status, &HeaderMap::new(), body.as_bytes(), now())
     };
     for body in ["", "<html>", r#"{"error":"invalid_request"}"#, "{}"] {
         assert!(answer(200, body).is_ok(), "{body}");
     }
     let error = answer(400, r#"{"error":"unsupported_token_type"}"#).expect_err("refused");
     assert_eq!(error.oauth_code(), Some("unsupported_token_type"));
+    // K14
+    let response = error.error_response().expect("an answer came");
+    assert_eq!(response.error(), Some("unsupported_token_type"));
     assert!(answer(503, "").is_err() && answer(302, "").is_err());
 }
 
@@ -524,7 +646,9 @@ proptest! {
             headers.insert(http::header::CONTENT_TYPE, value);
         }
         let status = StatusCode::from_u16(status).unwrap();
-        let _ = parse_token_answer(status, &headers, &body, SystemTime::UNIX_EPOCH);
+        for asked in [Asked::Refresh, Asked::Other] {
+            let _ = parse_token_answer(asked, status, &headers, &body, now());
+        }
     }
 
     #[test]
