@@ -320,6 +320,17 @@ impl Error {
         self.change(|report| report.unspecific = true)
     }
 
+    /// The same error with what is known of the answer that led to it.
+    #[must_use]
+    pub(crate) fn because_of(self, cause: &Self) -> Self {
+        self.change(|report| {
+            report.oauth_code = cause.0.oauth_code;
+            report.response.clone_from(&cause.0.response);
+            report.server.clone_from(&cause.0.server);
+            report.token_source.clone_from(&cause.0.token_source);
+        })
+    }
+
     /// Marks a conclusion that may be wrong, see [`Error::is_doubtful`].
     #[must_use]
     pub(crate) fn doubtful(self) -> Self {

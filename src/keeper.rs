@@ -22,6 +22,8 @@ mod tenancy;
 mod transaction;
 pub(crate) mod vault;
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +32,8 @@ use tokio::sync::watch;
 use crate::access_token::Issued;
 use crate::ambient::SourceId;
 use crate::clock::{Clock, Moment};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::keeper::cache::Cache;
@@ -55,6 +58,8 @@ pub(crate) struct Keeper {
     pub(crate) jitter: Jitter,
     pub(crate) settings: Settings,
     pub(crate) telemetry: Telemetry,
+    /// What of the authorization server's answers refuses a refresh token, besides what RFC 6749 says.
+    pub(crate) refused_refresh: Option<RefusedRefresh>,
     /// Where the tokens outlive the process, if they do.
     pub(crate) vault: Option<Arc<Vault>>,
     /// The slot of the requests that ask for nothing in particular: found without a look-up.
@@ -62,6 +67,16 @@ pub(crate) struct Keeper {
     pub(crate) cache: Cache,
     pub(crate) flights: watch::Sender<usize>,
     pub(crate) closing: watch::Sender<bool>,
+}
+
+/// A rule of the user's: whether an answer to a refresh says that the refresh token is dead.
+#[derive(Clone)]
+pub(crate) struct RefusedRefresh(pub(crate) Arc<dyn Fn(&ErrorResponse) -> bool + Send + Sync>);
+
+impl fmt::Debug for RefusedRefresh {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RefusedRefresh")
+    }
 }
 
 /// What a user can set about refreshing.
@@ -210,6 +225,16 @@ impl Keeper {
                 "the runtime that should get the token is being shut down",
             )
         }))
+    }
+
+    /// Whether a rule of the user's takes this answer for the end of a refresh token. A rule that panics
+    /// decides nothing, and a server that fails has not judged.
+    pub(crate) fn is_refused_refresh(&self, error: &Error) -> bool {
+        let (Some(rule), Some(response)) = (&self.refused_refresh, error.error_response()) else {
+            return false;
+        };
+        let is_judged = error.how_far() == Delivery::Answered;
+        is_judged && catch_unwind(AssertUnwindSafe(|| (rule.0)(response))).unwrap_or(false)
     }
 
     /// Starts no more flights; returns when those under way have landed and the newest refresh

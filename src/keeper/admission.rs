@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use http::StatusCode;
+
 use crate::clock::Moment;
 use crate::endpoint::breaker::{Outcome, Risk};
 use crate::endpoint::queue::{Applicant, Place};
@@ -153,13 +155,16 @@ impl Keeper {
 
 /// What an error of an answer says of the server; `None` if it is of no answer.
 fn outcome_of(error: &Error) -> Option<Outcome> {
+    let status = error.error_response()?.status();
     let retry_after = error.retry_after();
+    let turned_away = status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || (status == StatusCode::FORBIDDEN && retry_after.is_some());
     Some(match error.kind() {
-        ErrorKind::Unavailable => Outcome::TurnedAway {
+        _ if turned_away => Outcome::TurnedAway {
             retry_after: retry_after.unwrap_or_default(),
         },
         ErrorKind::Rejected | ErrorKind::SignInRequired => Outcome::Answered,
-        ErrorKind::Protocol => Outcome::SomeAnswer,
-        _ => return None,
+        _ => Outcome::SomeAnswer,
     })
 }

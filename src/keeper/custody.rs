@@ -62,6 +62,7 @@ impl<'flight> Custody<'flight> {
             let circumstances = Circumstances {
                 now: keeper.clock.now(),
                 is_plain: slot.key.parameters.is_empty(),
+                is_refused_by_rule: keeper.is_refused_refresh(&error),
                 others_succeed: &|since| keeper.others_are_renewed(slot, since),
             };
             let record = &slot.account.record;

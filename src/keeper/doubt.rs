@@ -92,11 +92,12 @@ impl Meaning {
     pub(crate) fn as_error(self, error: Error, now: Moment) -> Error {
         match self {
             Self::Unclear => error,
-            Self::InDoubt => in_doubt(TRIED_EVERY, now),
+            Self::InDoubt => in_doubt(TRIED_EVERY, now).because_of(&error),
             Self::Dead => Error::sign_in_required(
                 "the authorization server refuses the refresh token without saying why, and renews \
                  those of other users; the user has to sign in again",
-            ),
+            )
+            .because_of(&error),
         }
     }
 }

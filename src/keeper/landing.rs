@@ -24,6 +24,9 @@ use crate::token_set::TokenSet;
 /// How long a store that could not be asked is not asked whether a failure still stands (B6).
 const BLIND_FOR: Duration = Duration::from_secs(5);
 
+/// What one API wants of the user is not asked again for so long, unless somebody signs in (K12).
+const ONE_API_RESTS: Duration = Duration::from_secs(10 * 60);
+
 impl Keeper {
     /// Publishes what arrived, or notes the failure. The flight is over when this returns. What was
     /// asked for in another `epoch` is nobody's any more.
@@ -286,6 +289,14 @@ impl Keeper {
         if error.asked_nobody() && self.vault.is_some() {
             return error;
         }
+        // `interaction_required` and its like may be over as soon as the user has been there; what Entra
+        // says of one API stands until the next sign-in.
+        let stands = error.is_about_one_api() && error.oauth_code() == Some("invalid_grant");
+        let error = if stands {
+            error.with_retry_after(ONE_API_RESTS)
+        } else {
+            error
+        };
         let floor = error.retry_after().map(|pause| now.later(pause));
         let error = match present {
             Some(_) => ledger.urgent.fail(now, error),

@@ -33,6 +33,8 @@ pub(crate) struct Circumstances<'flight> {
     pub(crate) now: Moment,
     /// Whether the request asked for nothing besides what the settings ask for.
     pub(crate) is_plain: bool,
+    /// Whether a rule of the user's says that this answer refuses the refresh token.
+    pub(crate) is_refused_by_rule: bool,
     /// Whether the server has renewed another owner's tokens since a moment.
     pub(crate) others_succeed: &'flight dyn Fn(Moment) -> bool,
 }
@@ -156,6 +158,14 @@ impl Record {
         // sign in for, say.
         if error.how_far().is_loss() || error.how_far() == Delivery::NotSent {
             return error;
+        }
+        if circumstances.is_refused_by_rule {
+            let dead = Error::sign_in_required(
+                "the authorization server refused the refresh token, as the rule of this source has it",
+            )
+            .because_of(&error);
+            state.dead = Some(dead.clone().without_asking());
+            return dead;
         }
         // `login_required` and its like want the user, but leave the refresh token alive.
         let ends = error.kind() == ErrorKind::SignInRequired

@@ -93,8 +93,12 @@ impl Vault {
         let save = self
             .store
             .save_and_release(key, record, expected, keep_for, lease);
-        let saved = self.bounded(save).await?;
-        self.saved(key, version, saved).await
+        let is_told = self.bounded(save).await?;
+        let saved = self.saved(key, version, is_told).await?;
+        if !is_told && matches!(saved, Saved::Yes) {
+            self.release(key, lease).await;
+        }
+        Ok(saved)
     }
 
     fn record(&self, kept: &mut Kept, version: Version) -> (StoredRecord, Duration) {

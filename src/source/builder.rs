@@ -13,6 +13,7 @@ use crate::clock::Clock;
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
 use crate::error::Error;
+use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::keeper::account::Account;
@@ -21,7 +22,7 @@ use crate::keeper::record::Record;
 use crate::keeper::saver::RotationHook;
 use crate::keeper::slot::Slot;
 use crate::keeper::vault::Vault;
-use crate::keeper::{Keeper, Settings};
+use crate::keeper::{Keeper, RefusedRefresh, Settings};
 use crate::key::TokenKey;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
@@ -52,6 +53,7 @@ struct Hooks {
     on_event: Option<Hook>,
     on_new_refresh_token: Option<RotationHook>,
     refuses: Option<Refuses>,
+    refused_refresh: Option<RefusedRefresh>,
 }
 
 impl TokenSourceBuilder {
@@ -173,6 +175,33 @@ impl TokenSourceBuilder {
         rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.hooks.refuses = Some(Arc::new(rule));
+        self
+    }
+
+    /// What of the authorization server's answers to a refresh says that the refresh token is dead, so
+    /// that the user has to sign in again. For a server that says so in words of its own.
+    /// Default: `invalid_grant`, and the codes that are known to mean the same
+    /// (`bad_refresh_token`, `invalid_code`, ...); an answer that does not say why is doubted for
+    /// minutes ([`Error::is_doubtful`](crate::Error::is_doubtful)). Never asked about a 5xx or a 429.
+    ///
+    /// ```
+    /// # fn build(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::TokenSource;
+    ///
+    /// // Atlassian: 403 `unauthorized_client`, and only the description tells why.
+    /// let source = TokenSource::builder(grant)
+    ///     .refused_refresh_when(|response| {
+    ///         response.error_description() == Some("refresh_token is invalid")
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refused_refresh_when(
+        mut self,
+        rule: impl Fn(&ErrorResponse) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.refused_refresh = Some(RefusedRefresh(Arc::new(rule)));
         self
     }
 
@@ -341,6 +370,7 @@ impl TokenSourceBuilder {
             jitter: self.jitter,
             settings: self.settings,
             telemetry,
+            refused_refresh: self.hooks.refused_refresh,
             vault,
             primary: Arc::new(Slot::new(TokenKey::own(), Account::new(record))),
             cache: Cache::new(self.cache_capacity),
@@ -358,6 +388,7 @@ impl std::fmt::Debug for Hooks {
             .field("on_event", &self.on_event.is_some())
             .field("on_new_refresh_token", &self.on_new_refresh_token)
             .field("refuses", &self.refuses.is_some())
+            .field("refused_refresh", &self.refused_refresh)
             .finish()
     }
 }

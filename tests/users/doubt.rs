@@ -229,3 +229,44 @@ async fn a_new_sign_in_ends_the_doubt() {
     world.advance(601);
     token(&users, &alice).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_rule_of_one_s_own_decides_at_once_what_refuses_a_refresh_token() {
+    // F5
+    let says = |description: &str| {
+        let error = json!({ "error": "unauthorized_client", "error_description": description });
+        Reply::new(403).json(&error)
+    };
+    let world = World::new().await;
+    let builder = world.builder().refused_refresh_when(|response| {
+        assert_ne!(response.error_description(), Some("panic"), "on purpose");
+        response.error_description() == Some("refresh_token is invalid")
+    });
+    let users = builder.build().unwrap();
+    let alice = expired(&world, &users, "alice").await;
+    let bob = world.sign_in(&users, "bob").await;
+    world.advance(601);
+    for (description, expected) in [
+        ("something else", ErrorKind::Rejected),
+        ("panic", ErrorKind::Rejected),
+        ("refresh_token is invalid", ErrorKind::SignInRequired),
+    ] {
+        world.login.then(Answer::Reply(says(description)));
+        let error = token(&users, &alice).await.unwrap_err();
+        assert_eq!(error.kind(), expected, "{description}");
+        assert!(!error.is_doubtful());
+        let words = error.error_response().unwrap().error_description();
+        assert_eq!(words, Some(description));
+        world.advance(30);
+    }
+    let status = users.status_of(&alice).await.unwrap().unwrap();
+    assert!(status.is_sign_in_required());
+    // A server in trouble may say anything.
+    let trouble = Reply {
+        status: 500,
+        ..says("refresh_token is invalid")
+    };
+    world.login.then(Answer::Reply(trouble));
+    let error = token(&users, &bob).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}

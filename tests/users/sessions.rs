@@ -634,6 +634,48 @@ async fn a_dead_refresh_token_is_a_redirect_to_the_sign_in_and_asks_the_server_o
 }
 
 #[tokio::test]
+async fn what_one_api_wants_of_the_user_ends_its_token_alone_until_a_sign_in_or_for_ten_minutes() {
+    // K12, F5: one sign-in, two APIs, and the second wants a second factor.
+    let claims = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+    let wants = serde_json::json!({
+        "error": "invalid_grant", "suberror": "basic_action", "claims": claims,
+    });
+    for signs_in_here in [true, false] {
+        let world = World::new().await;
+        let users = world.process();
+        let alice = world.sign_in(&users, "alice").await;
+        let handle = users.for_subject(&alice);
+        let second_api = reqwest_bearer::TokenOptions::new().resource("https://second.test");
+        let refused = || Answer::Reply(Reply::new(400).json(&wants));
+        world.login.then(refused());
+        for _ in 0..10 {
+            let error = soon(handle.token_with(&second_api)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SignInRequired);
+            assert_eq!(error.claims(), Some(claims));
+            world.advance(59);
+        }
+        assert_eq!(world.login.token_requests(), 1);
+        // The first one goes on, and is refreshed.
+        world.advance(9);
+        let status = users.status_of(&alice).await.unwrap().unwrap();
+        assert!(!status.is_sign_in_required());
+        world.advance(1);
+        world.login.then(refused());
+        let error = soon(handle.token_with(&second_api)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SignInRequired);
+        assert_eq!(world.login.token_requests(), 2);
+        world.advance(1);
+        token(&users, &alice).await.unwrap();
+        assert_eq!(world.login.token_requests(), 3);
+        // The user signs in again, with what the claims asked for.
+        let other = world.process();
+        let process = if signs_in_here { &users } else { &other };
+        world.sign_in(process, "alice").await;
+        soon(handle.token_with(&second_api)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn invalidated_tokens_are_replaced_at_the_next_call() {
     // F10
     let world = World::new().await;
