@@ -56,7 +56,7 @@ fn ids_are_read_from_line_comments_that_start_with_them() {
         ("// A123", &[]),
         ("// A0", &[]),
         ("// AB", &[]),
-        ("// H1", &[]),
+        ("// L1", &[]),
         ("let x = 1; // A1", &[]),
         ("", &[]),
     ] {
@@ -143,7 +143,7 @@ fn ids_in_comment(line: &str) -> Vec<String> {
 
 /// An id at the start of `text`, a letter of the document's parts and a number, and what follows.
 fn split_id(text: &str) -> Option<(&str, &str)> {
-    let digits = text.strip_prefix(|letter| ('A'..='G').contains(&letter))?;
+    let digits = text.strip_prefix(|letter| ('A'..='K').contains(&letter))?;
     let after = digits.trim_start_matches(|digit: char| digit.is_ascii_digit());
     let number = &digits[..digits.len() - after.len()];
     let plausible = matches!(number.len(), 1 | 2) && !number.starts_with('0');
