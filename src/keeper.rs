@@ -10,6 +10,7 @@ mod findings;
 mod fleet;
 pub(crate) mod guard;
 pub(crate) mod landing;
+pub(crate) mod looks;
 pub(crate) mod record;
 pub(crate) mod refresh;
 pub(crate) mod refusal;

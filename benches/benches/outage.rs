@@ -1,25 +1,19 @@
 //! Ten thousand users with expired tokens, an authorization server that hangs, and its mending.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest_bearer::{
     ClientAuthentication, RefreshTokenGrant, Subject, TokenEndpoint, TokenSet, TokenSource,
 };
+use reqwest_bearer_benches::token_server::{ANSWERS_AFTER, TokenServer};
 use reqwest_bearer_benches::users::session;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 const USERS: usize = 10_000;
 const AT_ONCE: usize = 16;
 const ATTEMPT: Duration = Duration::from_secs(2);
 const OUTAGE: Duration = Duration::from_secs(20);
-const ANSWERS_AFTER: Duration = Duration::from_millis(50);
 
 fn main() {
     // A8
@@ -42,10 +36,10 @@ struct Met {
 }
 
 async fn outage() {
-    let server = Server::start().await;
+    let server = TokenServer::start(false).await;
     let client = ClientAuthentication::client_secret_basic("client", "secret");
     let endpoint = TokenEndpoint::builder(client)
-        .token_url(format!("http://{}/token", server.address))
+        .token_url(server.url())
         .requests_at_once(AT_ONCE)
         .attempt_timeout(ATTEMPT)
         .build()
@@ -127,64 +121,4 @@ async fn until_served(users: TokenSource, subject: Subject) -> Met {
         };
         tokio::time::sleep(pause).await;
     }
-}
-
-/// A token endpoint that takes requests and answers none of them until it is mended.
-struct Server {
-    address: SocketAddr,
-    requests: Arc<AtomicUsize>,
-    mended: watch::Sender<bool>,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let requests = Arc::new(AtomicUsize::new(0));
-        let mended = watch::Sender::new(false);
-        let (counted, mending) = (requests.clone(), mended.subscribe());
-        tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(answer(connection, mending.clone()));
-            }
-        });
-        Self {
-            address,
-            requests,
-            mended,
-        }
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    fn mend(&self) {
-        self.mended.send_replace(true);
-    }
-}
-
-/// Each request has a connection of its own.
-async fn answer(mut connection: TcpStream, mut mended: watch::Receiver<bool>) {
-    let is_mended = *mended.borrow();
-    let mut request = Vec::with_capacity(4096);
-    while !request.windows(13).any(|part| part == b"refresh_token") {
-        match connection.read_buf(&mut request).await {
-            Ok(1..) => {}
-            _ => return,
-        }
-    }
-    if !is_mended {
-        // What came during the outage is never answered.
-        let _ = mended.wait_for(|_| false).await;
-        return;
-    }
-    tokio::time::sleep(ANSWERS_AFTER).await;
-    let body = r#"{"access_token":"new","token_type":"Bearer","expires_in":3600}"#;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let _ = connection.write_all(answer.as_bytes()).await;
 }

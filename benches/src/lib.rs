@@ -5,6 +5,7 @@ mod contender;
 mod middlewares;
 mod rounds;
 pub mod server;
+pub mod token_server;
 pub mod users;
 
 pub use call::{Call, client, grant};

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::keeper::looks::Looks;
 use crate::kept::Kept;
 use crate::store::{Lease, SharedStore, StoreKey, StoredRecord, Version};
 use crate::telemetry::Telemetry;
@@ -21,6 +22,7 @@ const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where the tokens of one source outlive the process.
 pub(crate) struct Vault {
     pub(crate) store: SharedStore,
+    pub(crate) looks: Looks,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
     /// A session that is not used that long leaves (F9).
@@ -62,7 +64,10 @@ pub(crate) enum Saved {
 
 impl Vault {
     pub(crate) async fn load(&self, key: &StoreKey) -> Result<Found, Error> {
+        let entered = self.looks.enter(&self.clock).await;
+        let _look = entered.inspect_err(|error| self.telemetry.store_failed(error))?;
         let record = self.bounded(self.store.load(key)).await?;
+        self.looks.answered(self.clock.now());
         Ok(self.understood(record))
     }
 

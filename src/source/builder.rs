@@ -18,6 +18,7 @@ use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::keeper::account::Account;
 use crate::keeper::cache::Cache;
+use crate::keeper::looks::Looks;
 use crate::keeper::record::Record;
 use crate::keeper::saver::RotationHook;
 use crate::keeper::slot::Slot;
@@ -351,6 +352,7 @@ impl TokenSourceBuilder {
         let vault = store.map(|store| {
             Arc::new(Vault {
                 store,
+                looks: Looks::new(),
                 clock: self.clock.clone(),
                 telemetry: telemetry.clone(),
                 session_timeout: self.session_timeout,
