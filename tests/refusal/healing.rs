@@ -35,7 +35,7 @@ async fn two_hundred_refused(parts: &Parts) -> JoinSet<u16> {
 
 /// Returns when the present token has been refused: the refused call waits for the next one then.
 async fn is_refused(source: &TokenSource) {
-    crate::support::until(|| source.status().is_refused()).await;
+    crate::support::until(async || source.status().is_refused()).await;
 }
 
 async fn all_healed_by_one_refresh(parts: &Parts, calls: JoinSet<u16>) {

@@ -39,9 +39,9 @@ pub(crate) async fn under_way<T: Send + 'static>(
 }
 
 /// Returns when what can be seen from outside is so.
-pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     soon(async {
-        while !is_so() {
+        while !is_so().await {
             tokio::task::yield_now().await;
         }
     })
@@ -50,7 +50,7 @@ pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
 
 /// Returns when the flight under way has landed.
 pub(crate) async fn landed(source: &TokenSource) {
-    until(|| !source.status().is_refreshing()).await;
+    until(async || !source.status().is_refreshing()).await;
 }
 
 /// Awaits what happens only as time passes by the clock that the test sets: not what a socket
