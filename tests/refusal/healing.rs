@@ -15,7 +15,7 @@ use crate::support::http_server::Reply;
 use crate::support::issuer::Issuer;
 use crate::support::unfinished_api::{Body, UnfinishedApi};
 use crate::support::witness::Witness;
-use crate::support::{time_passes, under_way};
+use crate::support::{soon, time_passes, under_way};
 use crate::{Parts, call, secs, source, until};
 
 /// Two hundred calls that the API has seen with the token that it no longer takes.
@@ -148,7 +148,7 @@ async fn what_was_asked_for_before_a_refusal_is_never_used() {
         });
         until(is_refused(&source), &mut refused).await;
         issuer.release();
-        assert_eq!(refused.await.unwrap(), 200);
+        assert_eq!(soon(refused).await.unwrap(), 200);
         assert_eq!(issuer.requests(), 3, "{brought}");
         let tokens = ["token-1", "token-1", "token-1", "token-3"];
         assert_eq!(api.tokens(), tokens, "{brought}");
@@ -178,7 +178,7 @@ async fn what_was_asked_for_before_a_refusal_is_used_if_nothing_later_comes() {
     })
     .await;
     issuer.release();
-    assert_eq!(waiting.await.unwrap(), "token-2");
+    assert_eq!(soon(waiting).await.unwrap(), "token-2");
     assert_eq!(issuer.requests(), 3);
     // The server's pause holds all the same.
     clock.advance(secs(59.0));
@@ -221,8 +221,8 @@ async fn a_flight_that_asks_after_the_refusal_asks_once() {
     });
     until(is_refused(&source), &mut refused).await;
     issuer.release();
-    assert_eq!(refused.await.unwrap(), 200);
-    assert!(other.await.unwrap().is_ok());
+    assert_eq!(soon(refused).await.unwrap(), 200);
+    assert!(soon(other).await.unwrap().is_ok());
     assert_eq!(issuer.requests(), 3);
     assert_eq!(api.tokens().pop().unwrap(), "token-3");
 }
@@ -308,7 +308,7 @@ async fn a_refusal_whose_body_does_not_come_holds_the_resend_up_for_a_quarter_of
     assert!(!source.status().is_refreshing());
     assert_eq!(api.tokens(), ["access-1"]);
     clock.advance(Duration::from_millis(1));
-    assert_eq!(answer.await.unwrap(), 200);
+    assert_eq!(soon(answer).await.unwrap(), 200);
     assert_eq!(api.tokens(), ["access-1", "access-2"]);
 }
 
