@@ -307,7 +307,7 @@ async fn a_refusal_whose_body_does_not_come_holds_the_resend_up_for_a_quarter_of
     time_passes(&clock, Duration::from_millis(249)).await;
     assert!(!source.status().is_refreshing());
     assert_eq!(api.tokens(), ["access-1"]);
-    clock.advance(Duration::from_millis(1));
+    time_passes(&clock, Duration::from_millis(50)).await;
     assert_eq!(soon(answer).await.unwrap(), 200);
     assert_eq!(api.tokens(), ["access-1", "access-2"]);
 }
