@@ -198,7 +198,6 @@ impl Clock {
 #[derive(Clone, Debug)]
 pub struct TestClock {
     hands: Arc<watch::Sender<Moment>>,
-    timers: Arc<watch::Sender<usize>>,
 }
 
 #[cfg(any(test, feature = "test-util"))]
@@ -212,7 +211,6 @@ impl TestClock {
         };
         Self {
             hands: Arc::new(watch::Sender::new(start)),
-            timers: Arc::new(watch::Sender::new(0)),
         }
     }
 
@@ -242,31 +240,14 @@ impl TestClock {
         self.now().system_time()
     }
 
-    /// How many timers are running on this clock.
-    #[must_use]
-    pub fn timers(&self) -> usize {
-        *self.timers.borrow()
-    }
-
-    /// Returns when at least `count` timers are running on this clock: the way to advance it only
-    /// after something has begun to wait.
-    pub async fn until_timers(&self, count: usize) {
-        // The sender is ours, so the channel cannot be closed.
-        let _ = self
-            .timers
-            .subscribe()
-            .wait_for(|running| *running >= count)
-            .await;
-    }
-
     fn now(&self) -> Moment {
         *self.hands.borrow()
     }
 
     async fn sleep(&self, pause: Duration) {
-        let _running = RunningTimer::start(&self.timers);
         let mut hands = self.hands.subscribe();
         let until = hands.borrow().monotonic.saturating_add(pause);
+        // The sender is ours, so the channel cannot be closed.
         let _ = hands.wait_for(|now| now.monotonic >= until).await;
     }
 }
@@ -275,24 +256,6 @@ impl TestClock {
 impl Default for TestClock {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-#[cfg(any(test, feature = "test-util"))]
-struct RunningTimer<'clock>(&'clock watch::Sender<usize>);
-
-#[cfg(any(test, feature = "test-util"))]
-impl<'clock> RunningTimer<'clock> {
-    fn start(timers: &'clock watch::Sender<usize>) -> Self {
-        timers.send_modify(|running| *running += 1);
-        Self(timers)
-    }
-}
-
-#[cfg(any(test, feature = "test-util"))]
-impl Drop for RunningTimer<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|running| *running -= 1);
     }
 }
 

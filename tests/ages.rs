@@ -4,12 +4,13 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest_bearer::{
     Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
 };
 use support::issuer::{Answer, Issuer, failure};
-use support::soon;
-use tokio::task::{JoinHandle, JoinSet};
+use support::{landed, soon, time_passes, under_way, while_time_passes};
+use tokio::task::JoinHandle;
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -27,19 +28,17 @@ async fn token_with(source: &TokenSource, options: TokenOptions) -> Result<Strin
     }
 }
 
-fn asking(source: &TokenSource) -> JoinHandle<Result<String, ErrorKind>> {
-    let source = source.clone();
-    tokio::spawn(async move { token(&source).await })
+/// A call that has begun to wait for its token.
+async fn asking(source: &TokenSource) -> JoinHandle<Result<String, ErrorKind>> {
+    asking_with(source, TokenOptions::new()).await
 }
 
-/// Returns when the flight under way has landed.
-async fn landed(source: &TokenSource) {
-    soon(async {
-        while source.status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+async fn asking_with(
+    source: &TokenSource,
+    options: TokenOptions,
+) -> JoinHandle<Result<String, ErrorKind>> {
+    let source = source.clone();
+    under_way(async move { token_with(&source, options).await }).await
 }
 
 /// A clock, an issuer of tokens of 600 s, and a source that has the first one.
@@ -119,13 +118,10 @@ async fn in_the_hard_window_callers_wait_two_hundred_milliseconds_at_most() {
     let (clock, issuer, source) = warm().await;
     issuer.hold();
     clock.advance(secs(570.0));
-    let waiting = asking(&source);
+    let waiting = asking(&source).await;
     issuer.until_requests(2).await;
-    // The attempt, and the wait.
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(0.199));
-    let joins = asking(&source);
-    soon(clock.until_timers(3)).await;
+    time_passes(&clock, secs(0.199)).await;
+    let joins = asking(&source).await;
     assert!(!waiting.is_finished());
     clock.advance(secs(0.001));
     assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-1"));
@@ -140,9 +136,8 @@ async fn a_caller_in_the_hard_window_leaves_twenty_milliseconds_before_the_expir
     let (clock, issuer, source) = warm().await;
     issuer.hold();
     clock.advance(secs(599.9));
-    let waiting = asking(&source);
+    let waiting = asking(&source).await;
     issuer.until_requests(2).await;
-    soon(clock.until_timers(2)).await;
     clock.advance(secs(0.08));
     assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-1"));
     // Closer than that nobody waits at all.
@@ -155,13 +150,13 @@ async fn a_caller_that_misses_its_exit_waits_on_as_after_the_expiry() {
     let (clock, issuer, source) = warm().await;
     issuer.hold();
     clock.advance(secs(599.9));
-    let waiting = asking(&source);
+    let waiting = asking(&source).await;
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
     clock.advance(secs(0.2));
-    tokio::task::yield_now().await;
+    time_passes(&clock, secs(1.0)).await;
+    assert!(!waiting.is_finished());
     issuer.release();
-    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-2"));
+    assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-2"));
     assert_eq!(issuer.requests(), 2);
 }
 
@@ -190,10 +185,9 @@ async fn an_expired_token_is_waited_for_and_its_error_is_the_caller_s() {
     let (clock, issuer, source) = warm().await;
     issuer.hold();
     clock.advance(secs(600.0));
-    let waiting = asking(&source);
+    let waiting = asking(&source).await;
     issuer.until_requests(2).await;
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(5.0));
+    time_passes(&clock, secs(5.0)).await;
     assert!(!waiting.is_finished());
     issuer.release();
     assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-2"));
@@ -370,9 +364,8 @@ async fn a_lifetime_counts_from_before_the_request() {
     // B8
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.hold().source(&clock);
-    let first = asking(&source);
+    let first = asking(&source).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(2)).await;
     clock.advance(secs(9.0));
     issuer.release();
     soon(first).await.unwrap().unwrap();
@@ -444,19 +437,15 @@ async fn calls_that_come_while_a_token_is_asked_for_do_not_ask_for_a_longer_one_
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.lifetime(60.0).hold().source(&clock);
     let longer = TokenOptions::new().minimum_lifetime(secs(120.0));
-    let mut calls = JoinSet::new();
-    for number in 0..100 {
-        let (source, longer) = (source.clone(), longer.clone());
-        calls.spawn(async move { token_with(&source, longer).await });
-        if number == 0 {
-            issuer.until_requests(1).await;
-            clock.advance(secs(1.0));
-        }
+    let mut calls = vec![asking_with(&source, longer.clone()).await];
+    issuer.until_requests(1).await;
+    clock.advance(secs(1.0));
+    for _ in 1..100 {
+        calls.push(asking_with(&source, longer.clone()).await);
     }
-    clock.until_timers(101).await;
     issuer.release();
-    for token in calls.join_all().await {
-        assert_eq!(token.as_deref(), Ok("token-1"));
+    for call in calls {
+        assert_eq!(soon(call).await.unwrap().as_deref(), Ok("token-1"));
     }
     assert_eq!(issuer.requests(), 1);
 }
@@ -468,11 +457,10 @@ async fn the_wait_for_a_longer_lifetime_ends_while_the_present_token_is_good() {
     issuer.hold();
     clock.advance(secs(40.0));
     let longer = TokenOptions::new().minimum_lifetime(secs(30.0));
-    let waiting = tokio::spawn(async move { token_with(&source, longer).await });
+    let waiting = asking_with(&source, longer).await;
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
     clock.advance(secs(19.98));
-    assert_eq!(waiting.await.unwrap().as_deref(), Ok("token-1"));
+    assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-1"));
 }
 
 #[tokio::test]
@@ -516,9 +504,8 @@ async fn a_spent_token_serves_all_who_wait_for_it_and_the_calls_of_the_next_seco
     // B11
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.lifetime(0.0).hold().source(&clock);
-    let calls: Vec<_> = (0..100).map(|_| asking(&source)).collect();
+    let calls = join_all((0..100).map(|_| asking(&source))).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(101)).await;
     clock.advance(secs(3.0));
     issuer.release();
     for call in calls {
@@ -568,13 +555,11 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
         .refresh_timeout(secs(1000.0))
         .build()
         .unwrap();
-    let waiting = asking(&source);
+    let waiting = asking(&source).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(29.9));
+    time_passes(&clock, secs(29.9)).await;
     // One that begins now has to wait as long again.
-    let late = asking(&source);
-    soon(clock.until_timers(3)).await;
+    let late = asking(&source).await;
     assert!(!waiting.is_finished());
     clock.advance(secs(0.1));
     assert_eq!(soon(waiting).await.unwrap(), Err(ErrorKind::Timeout));
@@ -612,19 +597,12 @@ async fn a_clock_that_is_set_forward_ends_no_wait_and_no_flight() {
         .then(Error::unavailable("down"))
         .hold()
         .source(&clock);
-    let waiting = asking(&source);
+    let waiting = asking(&source).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(2)).await;
     clock.suspend(secs(86_400.0));
     issuer.release();
     // The pause before the second attempt, which there is time for.
-    soon(async {
-        while issuer.requests() < 2 {
-            tokio::task::yield_now().await;
-            clock.advance(secs(0.01));
-        }
-    })
-    .await;
+    while_time_passes(&clock, issuer.until_requests(2)).await;
     assert_eq!(soon(waiting).await.unwrap().as_deref(), Ok("token-2"));
 }
 

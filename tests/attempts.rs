@@ -20,7 +20,7 @@ use support::api::Api;
 use support::authorization_server::{Answer, AuthorizationServer};
 use support::http_server::Reply;
 use support::issuer::Issuer;
-use support::soon;
+use support::{landed, soon, time_passes, time_until, under_way, while_time_passes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -149,24 +149,20 @@ async fn an_attempt_takes_ten_seconds_and_a_flight_thirty() {
     // The caller would wait longer.
     let builder = issuer.hold().builder(&clock).wait_at_most(secs(100.0));
     let (source, mut ended) = told(builder);
-    let waiting = tokio::spawn(async move { source.token().await.map(drop) });
-    let began = clock.system_time();
+    let waiting = under_way(async move { source.token().await.map(drop) }).await;
     for (attempt, pause) in [(1, 0.16), (2, 0.32)] {
         issuer.until_requests(attempt).await;
-        soon(clock.until_timers(2)).await;
-        clock.advance(secs(9.999));
+        time_passes(&clock, secs(9.999)).await;
         assert!(ended.is_empty());
         clock.advance(secs(0.001));
         soon(ended.recv()).await.unwrap();
-        // The caller's wait goes on while the flight pauses.
-        soon(clock.until_timers(2)).await;
-        clock.advance(secs(pause));
+        let paused = time_until(&clock, issuer.until_requests(attempt + 1)).await;
+        assert!((secs(pause)..secs(pause + 0.15)).contains(&paused));
     }
-    issuer.until_requests(3).await;
-    soon(clock.until_timers(2)).await;
-    let left = secs(30.0) - clock.system_time().duration_since(began).unwrap();
-    assert_eq!(left, secs(9.52));
-    clock.advance(left);
+    // 9.52 s are left.
+    time_passes(&clock, secs(9.51)).await;
+    assert!(ended.is_empty() && !waiting.is_finished());
+    clock.advance(secs(0.01));
     let error = soon(waiting).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(issuer.requests(), 3);
@@ -248,13 +244,8 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_ends_the_flight() {
     let (source, mut ended) = told(issuer.builder(&clock));
     let waiting = tokio::spawn(async move { source.token().await.map(drop) });
     soon(ended.recv()).await.unwrap();
-    // The caller's wait, and the pause that the server asked for.
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(0.999));
-    // Whoever was woken by that has had its turn when this one comes.
-    tokio::task::yield_now().await;
-    assert_eq!(issuer.requests(), 1);
-    clock.advance(secs(0.001));
+    let paused = time_until(&clock, issuer.until_requests(2)).await;
+    assert!((secs(1.0)..secs(1.15)).contains(&paused));
     let error = soon(waiting).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_at(), Some(clock.system_time() + secs(1.1)));
@@ -312,11 +303,12 @@ async fn a_refresh_token_whose_answer_was_lost_is_not_sent_for_another_scope_eit
     server.until_held(1).await;
     // One call waits for its turn while the answer gets lost, and another one comes after that.
     let read = TokenOptions::new().scope("read");
-    let waiting = tokio::spawn({
+    let waiting = under_way({
         let (source, read) = (source.clone(), read.clone());
         async move { source.token_with(&read).await.map(drop) }
-    });
-    soon(clock.until_timers(2)).await;
+    })
+    .await;
+    time_passes(&clock, secs(0.5)).await;
     server.release();
     let error = soon(waiting).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -493,10 +485,10 @@ async fn a_lost_answer_is_not_found_by_a_repetition_that_is_turned_away() {
     clock.advance(secs(480.0));
     source.token().await.unwrap();
     soon(ended.recv()).await.unwrap();
-    soon(clock.until_timers(1)).await;
-    clock.advance(secs(0.16));
+    // The pause before the repetition is 0.16 s.
+    time_passes(&clock, secs(0.2)).await;
     landed(&source).await;
-    for age in [60.0, 35.0, 24.8] {
+    for age in [60.0, 35.0, 24.7] {
         clock.advance(secs(age));
         assert_eq!(source.token().await.unwrap().expose(), "access-1");
         landed(&source).await;
@@ -520,10 +512,10 @@ async fn a_grace_period_that_passes_while_the_server_is_busy_ends_the_repetition
     server.until_held(1).await;
     clock.advance(secs(9.0));
     server.release();
-    for pause in [0.16, 1.0] {
+    // The pauses before the repetitions are 0.16 s and 1 s.
+    for pause in [0.2, 1.1] {
         soon(ended.recv()).await.unwrap();
-        soon(clock.until_timers(1)).await;
-        clock.advance(secs(pause));
+        time_passes(&clock, secs(pause)).await;
     }
     landed(&source).await;
     assert_eq!(server.token_requests(), 3);
@@ -852,16 +844,16 @@ async fn a_refresh_token_that_cannot_be_saved_is_used_told_and_saved_later() {
     let forced = TokenOptions::new().force_refresh();
     source.token_with(&forced).await.unwrap();
     assert_eq!(soon(events.recv()).await, Some("unsaved"));
-    let stopping = tokio::spawn({
+    let stopping = under_way({
         let source = source.clone();
         async move { source.shutdown().await }
-    });
-    // The saver's pause, and the patience of the shutdown.
-    soon(clock.until_timers(2)).await;
+    })
+    .await;
+    time_passes(&clock, secs(3.0)).await;
     assert!(!stopping.is_finished());
     *works.lock().unwrap() = true;
-    clock.advance(secs(1.0));
-    soon(stopping).await.unwrap().unwrap();
+    let stopped = while_time_passes(&clock, stopping).await;
+    stopped.unwrap().unwrap();
     assert_eq!(soon(events.recv()).await, Some("saved"));
     assert_eq!(*saved.lock().unwrap(), ["refresh-2"], "the newest, once");
 }
@@ -908,11 +900,12 @@ async fn a_shutdown_waits_for_the_flight_and_starts_no_other() {
         async move { source.token().await.map(drop) }
     });
     issuer.until_requests(1).await;
-    let stopping = tokio::spawn({
+    let stopping = under_way({
         let source = source.clone();
         async move { source.shutdown().await }
-    });
-    soon(clock.until_timers(3)).await;
+    })
+    .await;
+    time_passes(&clock, secs(1.0)).await;
     assert!(!stopping.is_finished());
     issuer.release();
     soon(stopping).await.unwrap().unwrap();
@@ -964,22 +957,13 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
         async move { source.token().await.map(drop) }
     });
     issuer.until_requests(1).await;
-    let stopping = tokio::spawn(async move { source.shutdown().await });
-    soon(clock.until_timers(3)).await;
-    clock.advance(secs(10.0));
+    let stopping = under_way(async move { source.shutdown().await }).await;
+    time_passes(&clock, secs(9.99)).await;
+    assert!(!stopping.is_finished());
+    clock.advance(secs(0.01));
     assert_eq!(
         soon(stopping).await.unwrap().unwrap_err().kind(),
         ErrorKind::Timeout
     );
     waiting.abort();
-}
-
-/// Returns when the flight under way has landed.
-async fn landed(source: &TokenSource) {
-    soon(async {
-        while source.status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }

@@ -1,6 +1,10 @@
 //! B9 and B13: requests that can be sent once only, and requests that cannot wait for ever.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail it"
+)]
 
 mod support;
 
@@ -9,12 +13,13 @@ use std::time::Duration;
 
 use http::Extensions;
 use reqwest::{Body, Request, Response};
-use reqwest_bearer::{Error, ErrorKind, NamedClient, TestClock, TokenSource};
+use reqwest_bearer::{Error, ErrorKind, NamedClient, TestClock};
 use reqwest_middleware::{Middleware, Next};
 use support::api::{Api, refusal};
 use support::issuer::{Issuer, failure};
-use support::soon;
 use support::unfinished_api::{self, UnfinishedApi};
+use support::witness::Witness;
+use support::{landed, soon, time_passes, under_way, while_time_passes};
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -24,15 +29,6 @@ fn secs(seconds: f64) -> Duration {
 fn stream() -> Body {
     let parts: [Result<&str, std::io::Error>; 1] = [Ok("once")];
     Body::wrap_stream(futures_util::stream::iter(parts))
-}
-
-async fn landed(source: &TokenSource) {
-    soon(async {
-        while source.status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -47,10 +43,8 @@ async fn a_body_that_cannot_be_sent_twice_waits_for_the_new_token_in_the_soft_wi
     // Any other call goes on with the present token, and has started the flight.
     client.post("x").body("again").send().await.unwrap();
     issuer.until_requests(2).await;
-    let once = tokio::spawn(client.post("x").body(stream()).send());
-    // The attempt, and the wait.
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(1.0));
+    let once = under_way(client.post("x").body(stream()).send()).await;
+    time_passes(&clock, secs(1.0)).await;
     assert!(!once.is_finished());
     issuer.release();
     soon(once).await.unwrap().unwrap();
@@ -66,11 +60,10 @@ async fn such_a_body_leaves_with_the_present_token_when_the_hard_window_begins()
     client.post("x").body("warm").send().await.unwrap();
     clock.advance(secs(48.0));
     issuer.hold();
-    let once = tokio::spawn(client.post("x").body(stream()).send());
+    let once = under_way(client.post("x").body(stream()).send()).await;
     issuer.until_requests(2).await;
-    clock.until_timers(2).await;
     clock.advance(secs(9.0));
-    once.await.unwrap().unwrap();
+    soon(once).await.unwrap().unwrap();
     assert_eq!(api.tokens(), ["token-1", "token-1"]);
 }
 
@@ -103,11 +96,9 @@ async fn such_a_body_leaves_with_the_present_token_before_that_one_expires() {
     client.get("x").send().await.unwrap();
     clock.advance(secs(570.0));
     issuer.hold();
-    let once = tokio::spawn(client.post("x").body(stream()).send());
+    let once = under_way(client.post("x").body(stream()).send()).await;
     issuer.until_requests(2).await;
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(9.0));
-    tokio::task::yield_now().await;
+    time_passes(&clock, secs(9.0)).await;
     assert!(!once.is_finished());
     clock.advance(secs(20.98));
     soon(once).await.unwrap().unwrap();
@@ -117,6 +108,16 @@ async fn such_a_body_leaves_with_the_present_token_before_that_one_expires() {
 /// Keeps the time-outs of all sendings.
 #[derive(Clone, Default)]
 struct Timeouts(Arc<Mutex<Vec<Option<Duration>>>>);
+
+impl Timeouts {
+    /// Those of a sending and of its resend, which both have one.
+    fn of_both(&self) -> (Duration, Duration) {
+        match self.0.lock().unwrap()[..] {
+            [Some(first), Some(resend)] => (first, resend),
+            ref others => panic!("{others:?}"),
+        }
+    }
+}
 
 #[async_trait::async_trait]
 impl Middleware for Timeouts {
@@ -137,10 +138,11 @@ async fn a_time_out_of_the_request_bounds_the_wait_for_its_token() {
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let api = Api::that_takes(|_| true).await;
     let client = api.client(issuer.hold().source(&clock));
-    let call = tokio::spawn(client.get("x").timeout(secs(5.0)).send());
+    let call = under_way(client.get("x").timeout(secs(5.0)).send()).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(5.0));
+    time_passes(&clock, secs(4.99)).await;
+    assert!(!call.is_finished());
+    clock.advance(secs(0.01));
     let error = soon(call).await.unwrap().unwrap_err();
     assert_eq!(Error::find_in(&error).unwrap().kind(), ErrorKind::Timeout);
     assert!(api.seen().is_empty());
@@ -157,9 +159,8 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
         .build()
         .unwrap();
     api.then(refusal());
-    let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
+    let call = under_way(client.get("x").timeout(secs(100.0)).send()).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(2)).await;
     clock.advance(secs(3.0));
     api.hold();
     issuer.release();
@@ -167,7 +168,6 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
     issuer.hold();
     api.release();
     issuer.until_requests(2).await;
-    soon(clock.until_timers(2)).await;
     clock.advance(secs(4.0));
     issuer.release();
     assert_eq!(soon(call).await.unwrap().unwrap().status(), 200);
@@ -180,13 +180,14 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
 
 #[tokio::test]
 async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend() {
-    // B13, C9. The newer token is there already, so the only timer is that of the draining.
+    // B13, C9. The newer token is there already, so the only wait is that for the draining.
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.source(&clock);
     let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
-    let timeouts = Timeouts::default();
+    let (timeouts, witness) = (Timeouts::default(), Witness::new());
     let client = NamedClient::builder("api", api.url(), &source)
         .after(timeouts.clone())
+        .after(witness.clone())
         .build()
         .unwrap();
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
@@ -194,11 +195,12 @@ async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend()
     source.refuse(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
-    soon(clock.until_timers(1)).await;
-    clock.advance(secs(0.25));
-    assert_eq!(soon(call).await.unwrap().unwrap().status(), 200);
-    let seen = timeouts.0.lock().unwrap().clone();
-    assert_eq!(seen, [Some(secs(100.0)), Some(secs(99.75))]);
+    witness.until_answers(1).await;
+    let answer = while_time_passes(&clock, call).await;
+    assert_eq!(answer.unwrap().unwrap().status(), 200);
+    let (first, resend) = timeouts.of_both();
+    assert_eq!(first, secs(100.0));
+    assert!((secs(99.65)..=secs(99.75)).contains(&resend), "{resend:?}");
 }
 
 #[tokio::test]
@@ -207,9 +209,10 @@ async fn draining_takes_half_of_the_time_that_is_left_at_most() {
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.builder(&clock).build().unwrap();
     let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
-    let timeouts = Timeouts::default();
+    let (timeouts, witness) = (Timeouts::default(), Witness::new());
     let client = NamedClient::builder("api", api.url(), &source)
         .after(timeouts.clone())
+        .after(witness.clone())
         .build()
         .unwrap();
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
@@ -218,12 +221,12 @@ async fn draining_takes_half_of_the_time_that_is_left_at_most() {
     source.warm_up().await.unwrap();
     clock.advance(secs(99.6));
     api.answer();
-    soon(clock.until_timers(1)).await;
-    clock.advance(secs(0.2));
+    witness.until_answers(1).await;
     // What is left is real time for the resend, and whether that is enough is not the question.
-    let _ = soon(call).await.unwrap();
-    let seen = timeouts.0.lock().unwrap().clone();
-    assert_eq!(seen, [Some(secs(100.0)), Some(secs(0.2))]);
+    let _ = while_time_passes(&clock, call).await.unwrap();
+    let (first, resend) = timeouts.of_both();
+    assert_eq!(first, secs(100.0));
+    assert!((secs(0.16)..=secs(0.2)).contains(&resend), "{resend:?}");
 }
 
 #[tokio::test]
@@ -237,7 +240,6 @@ async fn a_refusal_whose_time_is_up_is_passed_on_without_a_resend() {
     issuer.hold();
     let call = tokio::spawn(client.get("x").timeout(secs(5.0)).send());
     issuer.until_requests(2).await;
-    soon(clock.until_timers(2)).await;
     clock.advance(secs(5.0));
     let response = soon(call).await.unwrap().unwrap();
     assert_eq!(response.status(), 401);

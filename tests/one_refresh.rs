@@ -5,14 +5,17 @@ mod support;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use reqwest_bearer::{
     Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
 };
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
 use support::issuer::{Answer, Issuer, failure};
-use support::soon;
+use support::{soon, time_passes, under_way};
 use tokio::task::JoinSet;
+
+type Asking = tokio::task::JoinHandle<Result<String, ErrorKind>>;
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -23,21 +26,19 @@ fn scope(scope: &str) -> TokenOptions {
 }
 
 /// A task that asks for a token, and has begun to wait for it.
-fn asking(source: &TokenSource) -> tokio::task::JoinHandle<Result<String, ErrorKind>> {
-    asking_with(source, TokenOptions::new())
+async fn asking(source: &TokenSource) -> Asking {
+    asking_with(source, TokenOptions::new()).await
 }
 
-fn asking_with(
-    source: &TokenSource,
-    options: TokenOptions,
-) -> tokio::task::JoinHandle<Result<String, ErrorKind>> {
+async fn asking_with(source: &TokenSource, options: TokenOptions) -> Asking {
     let source = source.clone();
-    tokio::spawn(async move {
+    under_way(async move {
         match source.token_with(&options).await {
             Ok(token) => Ok(token.expose().to_owned()),
             Err(error) => Err(error.kind()),
         }
     })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +65,7 @@ async fn a_refresh_outlives_the_callers_that_wait_for_it() {
     // A2
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.hold().source(&clock);
-    let calls: Vec<_> = (0..10).map(|_| asking(&source)).collect();
+    let calls = join_all((0..10).map(|_| asking(&source))).await;
     issuer.until_requests(1).await;
     for call in calls {
         call.abort();
@@ -81,13 +82,10 @@ async fn a_caller_s_time_out_ends_only_its_own_wait() {
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let builder = issuer.hold().builder(&clock);
     let source = builder.wait_at_most(secs(5.0)).build().unwrap();
-    let early = asking(&source);
+    let early = asking(&source).await;
     issuer.until_requests(1).await;
-    // The wait, and the attempt.
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(3.0));
-    let late = asking(&source);
-    soon(clock.until_timers(3)).await;
+    time_passes(&clock, secs(3.0)).await;
+    let late = asking(&source).await;
     clock.advance(secs(2.0));
     assert_eq!(soon(early).await.unwrap(), Err(ErrorKind::Timeout));
     issuer.release();
@@ -100,9 +98,8 @@ async fn a_thousand_waiters_share_one_failure() {
     // A3
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.hold().always(failure()).source(&clock);
-    let calls: Vec<_> = (0..1000).map(|_| asking(&source)).collect();
+    let calls = join_all((0..1000).map(|_| asking(&source))).await;
     issuer.until_requests(1).await;
-    soon(clock.until_timers(1001)).await;
     issuer.release();
     for call in calls {
         assert_eq!(soon(call).await.unwrap(), Err(ErrorKind::Protocol));
@@ -115,15 +112,21 @@ async fn a_panic_in_a_grant_is_an_error_and_locks_nothing() {
     // A4
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.then(Answer::Panic).source(&clock);
-    let calls = [asking(&source), asking(&source)];
+    let calls = [asking(&source).await, asking(&source).await];
     for call in calls {
         assert_eq!(soon(call).await.unwrap(), Err(ErrorKind::Panicked));
     }
     // B6: remembered like any failure.
-    assert_eq!(asking(&source).await.unwrap(), Err(ErrorKind::Panicked));
+    assert_eq!(
+        soon(asking(&source).await).await.unwrap(),
+        Err(ErrorKind::Panicked)
+    );
     assert_eq!(issuer.requests(), 1);
     clock.advance(secs(1.0));
-    assert_eq!(asking(&source).await.unwrap().as_deref(), Ok("token-2"));
+    assert_eq!(
+        soon(asking(&source).await).await.unwrap().as_deref(),
+        Ok("token-2")
+    );
 }
 
 #[test]
@@ -138,16 +141,11 @@ fn a_waiter_on_another_runtime_starts_anew_when_the_flight_s_runtime_is_gone() {
         async move { source.token().await.map(drop) }
     });
     first.block_on(issuer.until_requests(1));
-    let waiter = second.spawn({
-        let source = source.clone();
-        async move { source.token().await.map(|token| token.expose().to_owned()) }
-    });
-    // The attempt, and two waits.
-    second.block_on(clock.until_timers(3));
+    let waiter = second.block_on(asking(&source));
     drop(early);
     first.shutdown_background();
-    let token = second.block_on(waiter).unwrap().unwrap();
-    assert_eq!(token, "token-2");
+    let token = second.block_on(waiter).unwrap();
+    assert_eq!(token.as_deref(), Ok("token-2"));
 }
 
 #[test]
@@ -168,9 +166,9 @@ async fn a_hanging_flight_delays_no_other_key() {
     // A5
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.then(Answer::Hang).source(&clock);
-    let hanging = asking_with(&source, scope("a"));
+    let hanging = asking_with(&source, scope("a")).await;
     issuer.until_requests(1).await;
-    let other = asking_with(&source, scope("b")).await.unwrap();
+    let other = soon(asking_with(&source, scope("b")).await).await.unwrap();
     assert_eq!(other.as_deref(), Ok("token-2"));
     hanging.abort();
 }
@@ -182,10 +180,8 @@ async fn flights_with_one_refresh_token_run_in_turn_each_with_what_the_one_befor
     server.rotate(true);
     let source = TokenSource::from(server.refresh_token_grant());
     let scopes: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
-    let calls: Vec<_> = scopes
-        .iter()
-        .map(|name| asking_with(&source, scope(name)))
-        .collect();
+    let calls = scopes.iter().map(|name| asking_with(&source, scope(name)));
+    let calls = join_all(calls).await;
     for (name, call) in scopes.iter().zip(calls) {
         let token = soon(call).await.unwrap().unwrap();
         assert_eq!(server.scope_of(&token).as_deref(), Some(name.as_str()));
@@ -201,17 +197,14 @@ async fn a_repetition_takes_its_turn_for_a_refresh_token_that_came_meanwhile() {
     let first = TokenResponse::bearer("b").refresh_token("r-1");
     issuer.then(Error::unavailable("down")).then(first);
     let source = issuer.source(&clock);
-    let repeated = asking_with(&source, scope("a"));
-    // Its wait, and the pause before its second attempt.
-    soon(clock.until_timers(2)).await;
+    let repeated = asking_with(&source, scope("a")).await;
+    // Its second attempt would come after 0.16 s.
+    issuer.until_requests(1).await;
     source.token_with(&scope("b")).await.unwrap();
     issuer.hold();
-    let other = asking_with(&source, scope("c"));
+    let other = asking_with(&source, scope("c")).await;
     issuer.until_requests(3).await;
-    soon(clock.until_timers(4)).await;
-    clock.advance(secs(0.16));
-    // Whoever was woken by that has had its turn when this one comes.
-    tokio::task::yield_now().await;
+    time_passes(&clock, secs(1.0)).await;
     assert_eq!(issuer.requests(), 3);
     issuer.release();
     for call in [other, repeated] {
@@ -292,9 +285,8 @@ async fn sixteen_token_requests_run_at_once_and_no_more() {
     let server = AuthorizationServer::start().await;
     server.hold();
     let source = TokenSource::from(server.client_credentials());
-    let calls: Vec<_> = (0..100)
-        .map(|number| asking_with(&source, scope(&format!("s{number}"))))
-        .collect();
+    let calls = (0..100).map(|number| asking_with(&source, scope(&format!("s{number}"))));
+    let calls = join_all(calls).await;
     server.until_held(16).await;
     server.release_one_by_one(100).await;
     for call in calls {
@@ -321,20 +313,14 @@ async fn time_in_the_queue_is_not_counted_as_time_of_the_attempt() {
         .unwrap();
     source.token().await.unwrap();
     issuer.hold();
-    let first = asking_with(&source, scope("a"));
+    let first = asking_with(&source, scope("a")).await;
     issuer.until_requests(2).await;
-    let second = asking_with(&source, scope("b"));
-    // Two waits and one attempt; the second flight has no timer while it queues.
-    soon(clock.until_timers(3)).await;
-    clock.advance(secs(90.0));
+    let second = asking_with(&source, scope("b")).await;
+    time_passes(&clock, secs(90.0)).await;
     issuer.release_one();
     assert!(soon(first).await.unwrap().is_ok());
     issuer.until_requests(3).await;
-    // Its wait, and its attempt.
-    soon(clock.until_timers(2)).await;
-    clock.advance(secs(90.0));
-    // Whoever was woken by that has had its turn when this one comes.
-    tokio::task::yield_now().await;
+    time_passes(&clock, secs(90.0)).await;
     issuer.release_one();
     assert_eq!(soon(second).await.unwrap().as_deref(), Ok("token-3"));
 }

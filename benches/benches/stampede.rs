@@ -1,17 +1,19 @@
 //! Ten thousand callers that find the token expired.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use reqwest_bearer::{BearerTokenMiddleware, GrantFn, TestClock, TokenResponse, TokenSource};
 use reqwest_bearer_benches::{Canned, ORIGIN, client, median, token_text};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 
-const CALLERS: usize = 10_000;
+const CALLERS: u32 = 10_000;
 const ROUNDS: usize = 21;
 const LIFETIME: Duration = Duration::from_secs(60);
 
@@ -61,12 +63,20 @@ async fn stampede() -> Round {
         .with(chain)
         .with(Canned)
         .build();
+    let begun = Arc::new(Semaphore::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        callers.spawn(start(client.clone()));
+        let (client, begun) = (client.clone(), begun.clone());
+        callers.spawn(async move {
+            let mut call = pin!(start(client));
+            // From its first poll on it waits for the token.
+            assert!(unconstrained(call.as_mut()).now_or_never().is_none());
+            begun.add_permits(1);
+            call.await
+        });
     }
-    // Each caller that waits for the token has a timer for its patience; the flight has one more.
-    clock.until_timers(CALLERS + 1).await;
+    let all = begun.acquire_many(CALLERS).await;
+    all.expect("it is never closed").forget();
     gate.add_permits(1);
     let mut last = Instant::now();
     while let Some(started) = callers.join_next().await {

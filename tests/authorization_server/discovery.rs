@@ -11,9 +11,11 @@ use reqwest_bearer::{
     Subject, TestClock, TokenEndpoint, TokenKind, TokenOptions, TokenSet, TokenSource,
 };
 use serde_json::json;
+use tokio::sync::Notify;
 use wiremock::matchers::{method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+use crate::support::{soon, under_way};
 use crate::{count_at, received, request, token};
 
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -39,6 +41,22 @@ async fn mount(server: &MockServer, place: &str, answer: ResponseTemplate) {
         .respond_with(answer)
         .mount(server)
         .await;
+}
+
+/// The same for the first request; what is returned tells when that has come.
+async fn mount_and_tell(server: &MockServer, place: &str, answer: ResponseTemplate) -> Arc<Notify> {
+    let asked = Arc::new(Notify::new());
+    let tell = asked.clone();
+    Mock::given(method("GET"))
+        .and(path(place))
+        .respond_with(move |_: &Request| {
+            tell.notify_one();
+            answer.clone()
+        })
+        .up_to_n_times(1)
+        .mount(server)
+        .await;
+    asked
 }
 
 async fn tokens_at(server: &MockServer, place: &str) {
@@ -335,14 +353,12 @@ async fn a_caller_who_goes_away_does_not_take_the_discovery_along() {
     let slow = ResponseTemplate::new(200)
         .set_body_json(document)
         .set_delay(Duration::from_millis(200));
-    mount(&server, OPENID, slow).await;
+    let asked = mount_and_tell(&server, OPENID, slow).await;
     tokens_at(&server, "/token").await;
     let endpoint = discovering(&server.uri(), &TestClock::new());
     let first = endpoint.clone();
     let first = tokio::spawn(async move { first.request_token(request()).await });
-    while received(&server).await.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    soon(asked.notified()).await;
     first.abort();
     endpoint.request_token(request()).await.expect("a token");
     assert_eq!(count_at(&server, OPENID).await, 1);
@@ -352,11 +368,8 @@ async fn a_caller_who_goes_away_does_not_take_the_discovery_along() {
 async fn a_runtime_that_is_shut_down_does_not_wedge_the_discovery() {
     // E7, A4
     let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(503).set_delay(Duration::from_secs(60)))
-        .up_to_n_times(1)
-        .mount(&server)
-        .await;
+    let dead = ResponseTemplate::new(503).set_delay(Duration::from_secs(60));
+    let asked = mount_and_tell(&server, OPENID, dead).await;
     document_at(&server, OPENID, &server.uri(), "/token").await;
     tokens_at(&server, "/token").await;
     let endpoint = discovering(&server.uri(), &TestClock::new());
@@ -367,14 +380,11 @@ async fn a_runtime_that_is_shut_down_does_not_wedge_the_discovery() {
         .build()
         .expect("a runtime");
     other_runtime.spawn(async move { first.request_token(request()).await });
-    while received(&server).await.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    soon(asked.notified()).await;
     let waiter = endpoint.clone();
-    let waiter = tokio::spawn(async move { waiter.request_token(request()).await });
-    tokio::task::yield_now().await;
+    let waiter = under_way(async move { waiter.request_token(request()).await }).await;
     other_runtime.shutdown_background();
-    waiter.await.expect("a task").expect("a token");
+    soon(waiter).await.expect("a task").expect("a token");
     assert_eq!(count_at(&server, OPENID).await, 2);
 }
 

@@ -319,9 +319,7 @@ async fn a_token_file_without_an_interval_is_read_again_behind_each_request() {
     clock.advance(Duration::from_secs(1));
     let present = source.token().await.expect("a token");
     assert_eq!(present.expose(), "one");
-    while source.status().is_refreshing() {
-        tokio::task::yield_now().await;
-    }
+    crate::support::landed(&source).await;
     let next = source.token().await.expect("a token");
     assert_eq!(next.expose(), "two");
     std::fs::remove_file(&path).expect("a file");

@@ -7,6 +7,9 @@ use reqwest_bearer::{ClientAuthentication, TokenEndpoint, TokenRequest};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod answers;
 mod authentication;
 mod dialects;

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod contract;
 mod encrypted;
 mod file;

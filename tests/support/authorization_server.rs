@@ -22,6 +22,7 @@ struct State {
     doors: Mutex<Option<Arc<Semaphore>>>,
     at_once: watch::Sender<(usize, usize)>,
     arrived: watch::Sender<usize>,
+    let_in: watch::Sender<usize>,
 }
 
 struct Book {
@@ -67,6 +68,7 @@ impl AuthorizationServer {
             doors: Mutex::new(None),
             at_once: watch::Sender::new((0, 0)),
             arrived: watch::Sender::new(0),
+            let_in: watch::Sender::new(0),
         });
         let answering = state.clone();
         let http = HttpServer::start(move |seen| answering.clone().answer(seen)).await;
@@ -170,10 +172,13 @@ impl AuthorizationServer {
     /// Opens the door for one after the other, each as soon as there is one waiting.
     pub(crate) async fn release_one_by_one(&self, count: usize) {
         let doors = self.state.doors.lock().unwrap().clone().unwrap();
-        for _ in 0..count {
+        let mut let_in = self.state.let_in.subscribe();
+        let before = *let_in.borrow();
+        for number in 1..=count {
             self.until_held(1).await;
             doors.add_permits(1);
-            tokio::task::yield_now().await;
+            let is_in = |now: &usize| *now >= before + number;
+            soon(let_in.wait_for(is_in)).await.unwrap();
         }
     }
 
@@ -227,6 +232,7 @@ impl State {
             doors.acquire().await.unwrap().forget();
         }
         self.at_once.send_modify(|(now, _)| *now -= 1);
+        self.let_in.send_modify(|let_in| *let_in += 1);
         match answer {
             None | Some(Answer::Token) => Some(self.issue(&seen)),
             Some(Answer::Reply(reply)) => Some(reply),

@@ -9,7 +9,12 @@
 )]
 
 use std::future::Future;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use futures_util::poll;
+use reqwest_bearer::{TestClock, TokenSource};
+use tokio::task::{JoinHandle, unconstrained};
 
 pub(crate) mod api;
 pub(crate) mod authorization_server;
@@ -18,12 +23,39 @@ pub(crate) mod issuer;
 pub(crate) mod login;
 pub(crate) mod store;
 pub(crate) mod unfinished_api;
+pub(crate) mod witness;
 
-/// Awaits what happens only as time passes by the clock that the test sets.
-pub(crate) async fn while_time_passes<T>(
-    clock: &reqwest_bearer::TestClock,
-    happens: impl Future<Output = T>,
-) -> T {
+/// A call that has begun when this returns: it has joined a flight or started one, and its wait
+/// counts from now.
+pub(crate) async fn under_way<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    let mut call = Box::pin(call);
+    // However many calls a test begins, none is put off because the runtime has had enough of it.
+    match poll!(unconstrained(call.as_mut())) {
+        Poll::Ready(at_once) => tokio::spawn(std::future::ready(at_once)),
+        Poll::Pending => tokio::spawn(call),
+    }
+}
+
+/// Returns when what can be seen from outside is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    soon(async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Returns when the flight under way has landed.
+pub(crate) async fn landed(source: &TokenSource) {
+    until(async || !source.status().is_refreshing()).await;
+}
+
+/// Awaits what happens only as time passes by the clock that the test sets: not what a socket
+/// brings, for which the time would pass too fast.
+pub(crate) async fn while_time_passes<T>(clock: &TestClock, happens: impl Future<Output = T>) -> T {
     soon(async {
         let mut happens = std::pin::pin!(happens);
         loop {
@@ -35,6 +67,29 @@ pub(crate) async fn while_time_passes<T>(
         }
     })
     .await
+}
+
+/// How long it takes by the clock that the test sets, to a hundredth of a second or a few.
+pub(crate) async fn time_until<T>(clock: &TestClock, happens: impl Future<Output = T>) -> Duration {
+    let began = clock.system_time();
+    while_time_passes(clock, happens).await;
+    since(began, clock)
+}
+
+/// So much time passes, and whoever waits for a moment in it is woken at that moment: for what
+/// should not happen meanwhile, and to get past a pause before a socket is waited for.
+pub(crate) async fn time_passes(clock: &TestClock, by: Duration) {
+    let (began, step) = (clock.system_time(), by / 100);
+    while since(began, clock) + step < by {
+        clock.advance(step);
+        tokio::task::yield_now().await;
+    }
+    clock.advance(by - since(began, clock));
+    tokio::task::yield_now().await;
+}
+
+fn since(began: SystemTime, clock: &TestClock) -> Duration {
+    clock.system_time().duration_since(began).unwrap()
 }
 
 /// What should happen at once, or fails the test: not by the clock that a test sets, and far longer

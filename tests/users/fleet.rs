@@ -10,29 +10,20 @@ use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
-use crate::support::soon;
 use crate::support::store::{Call, Mode};
+use crate::support::{soon, time_passes, time_until, until, while_time_passes};
 use crate::{World, kind, token, until_token};
 
 async fn all(world: &World, processes: &[TokenSource], user: &str) -> Vec<String> {
+    let ended = world.reasons().len();
     let mut calls = JoinSet::new();
     for process in processes {
         let (process, subject) = (process.clone(), crate::subject(user));
         calls.spawn(async move { token(&process, &subject).await.unwrap() });
     }
+    world.until_ended(ended + 1).await;
     // Whoever has not got the lease looks again after some moments.
-    let mut tokens = Vec::new();
-    while tokens.len() < processes.len() {
-        tokio::select! {
-            biased;
-            Some(token) = calls.join_next() => tokens.push(token.unwrap()),
-            () = world.clock.until_timers(1) => {
-                world.clock.advance(Duration::from_millis(10));
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-    tokens
+    while_time_passes(&world.clock, calls.join_all()).await
 }
 
 #[tokio::test]
@@ -107,10 +98,9 @@ async fn a_forced_refresh_takes_what_another_process_asked_for_later() {
     let second = forced(&other);
     // It waits for the lease.
     world.store.until_calls(Call::Lease, 2).await;
-    world.clock.until_timers(2).await;
     world.login.release();
     assert_eq!(soon(first).await.unwrap(), "access-alice-2");
-    world.clock.advance(Duration::from_millis(250));
+    time_passes(&world.clock, Duration::from_millis(500)).await;
     let second = soon(second).await.unwrap();
     assert!(
         ["access-alice-2", "access-alice-3"].contains(&&*second),
@@ -126,10 +116,12 @@ async fn an_application_s_token_is_shared_by_all_replicas() {
     let server = crate::support::authorization_server::AuthorizationServer::start().await;
     let replicas: Vec<_> = (0..100)
         .map(|_| {
+            let events = world.events.clone();
             TokenSource::builder(server.client_credentials())
                 .store(world.store.clone())
                 .clock(&world.clock)
                 .jitter(0.0)
+                .on_event(move |event| events.lock().unwrap().push(event.clone()))
                 .build()
                 .unwrap()
         })
@@ -139,20 +131,8 @@ async fn an_application_s_token_is_shared_by_all_replicas() {
         let replica = replica.clone();
         calls.spawn(async move { replica.token().await.unwrap().expose().to_owned() });
     }
-    let mut tokens = Vec::new();
-    soon(async {
-        while tokens.len() < 100 {
-            tokio::select! {
-                biased;
-                Some(token) = calls.join_next() => tokens.push(token.unwrap()),
-                () = world.clock.until_timers(1) => {
-                    world.clock.advance(Duration::from_millis(10));
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-    })
-    .await;
+    world.until_ended(1).await;
+    let tokens = while_time_passes(&world.clock, calls.join_all()).await;
     assert_eq!(tokens, vec!["access-1"; 100]);
     assert_eq!(server.token_requests(), 1);
 }
@@ -261,17 +241,11 @@ async fn a_holder_that_died_is_waited_for_until_its_lease_has_ended() {
                 .to_owned()
         }
     });
-    let mut waited = Duration::ZERO;
-    let step = Duration::from_millis(50);
-    while !waiting.is_finished() {
-        if world.login.token_requests() == 0 {
-            world.clock.until_timers(1).await;
-            world.clock.advance(step);
-            waited += step;
-        }
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(waiting.await.unwrap(), "access-alice-2");
+    // It sends the refresh token when it has marked it as away.
+    let marks = world.store.calls(Call::Save) + 1;
+    let marked = world.store.until_calls(Call::Save, marks);
+    let waited = time_until(&world.clock, marked).await;
+    assert_eq!(soon(waiting).await.unwrap(), "access-alice-2");
     assert!(
         waited >= Duration::from_secs(10) && waited < Duration::from_secs(12),
         "{waited:?}"
@@ -375,12 +349,6 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
         let (source, user) = (source.clone(), user.clone());
         tokio::spawn(async move { token(&source, &user).await })
     };
-    let step = async |millis: u64| {
-        world.clock.advance(Duration::from_millis(millis));
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-    };
     // Alice's flight is turned away, and queues behind bob's before its next attempt.
     world.login.then(Answer::Reply(Reply::new(503)));
     let waiting = asking(&cut_off, &alice);
@@ -390,28 +358,18 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
     world.login.until_held(1).await;
     world.login.hold();
     world.login.release();
-    step(200).await;
+    time_passes(&world.clock, Duration::from_millis(200)).await;
     // Its lease runs out while it cannot reach the store, and the other process goes on.
     way.be(Mode::Down);
-    for _ in 0..12 {
-        step(1_000).await;
-    }
+    time_passes(&world.clock, Duration::from_secs(12)).await;
+    let marks = world.store.calls(Call::Save) + 1;
     let theirs = asking(&other, &alice);
-    soon(async {
-        while !theirs.is_finished() {
-            if world.login.token_requests() == 2 {
-                step(50).await;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let theirs = theirs.await.unwrap().unwrap();
+    let marked = world.store.until_calls(Call::Save, marks);
+    while_time_passes(&world.clock, marked).await;
+    let theirs = soon(theirs).await.unwrap().unwrap();
     // The store is back and gives it the lease, before bob's attempt is over and it is its turn.
     way.be(Mode::Well);
-    for _ in 0..9 {
-        step(1_000).await;
-    }
+    time_passes(&world.clock, Duration::from_secs(9)).await;
     assert_eq!(soon(waiting).await.unwrap().unwrap(), theirs);
     assert!(!world.login.is_dead("alice"));
 }
@@ -433,11 +391,10 @@ async fn a_source_without_limits_waits_for_another_process_too() {
         async move { token(&other, &alice).await }
     });
     world.store.until_calls(Call::Lease, 2).await;
-    soon(world.clock.until_timers(5)).await;
     world.login.release();
     assert_eq!(soon(first).await.unwrap().unwrap(), "access-alice-2");
-    world.clock.advance(Duration::from_millis(250));
-    assert_eq!(soon(second).await.unwrap().unwrap(), "access-alice-2");
+    let second = while_time_passes(&world.clock, second).await;
+    assert_eq!(second.unwrap().unwrap(), "access-alice-2");
 }
 
 #[tokio::test]
@@ -454,12 +411,7 @@ async fn a_sign_out_by_another_process_is_noticed_within_a_minute() {
     let loads = world.store.calls(Call::Load);
     world.advance(1);
     assert!(token(&other, &alice).await.is_ok());
-    soon(async {
-        while token(&other, &alice).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(async || token(&other, &alice).await.is_err()).await;
     assert!(world.store.calls(Call::Load) > loads);
     assert_eq!(kind(&other, &alice).await, ErrorKind::SignInRequired);
     assert_eq!(world.login.token_requests(), 0);
@@ -680,12 +632,8 @@ async fn who_wants_a_new_token_is_not_content_with_a_look_into_the_store() {
     world.login.end("access-alice-1");
     let call = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
     // It has been refused, and waits for the look that is under way.
-    soon(async {
-        while !users.for_subject(&alice).status().is_refused() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let handle = users.for_subject(&alice);
+    until(async || handle.status().is_refused()).await;
     world.store.release();
     assert_eq!(soon(call).await.unwrap(), 200);
     assert_eq!(world.login.token_requests(), 1);
@@ -826,22 +774,11 @@ async fn what_a_dead_process_had_sent_is_sent_again_when_nobody_can_write_the_an
         world.advance(idle);
         let users = world.process();
         let waiting = tokio::spawn(async move { token(&users, &alice).await });
-        let step = Duration::from_millis(50);
-        let mut waited = Duration::ZERO;
-        soon(async {
-            while !waiting.is_finished() {
-                if world.login.token_requests() == 1 {
-                    world.clock.until_timers(1).await;
-                    world.clock.advance(step);
-                    waited += step;
-                }
-                for _ in 0..20 {
-                    tokio::task::yield_now().await;
-                }
-            }
-        })
-        .await;
-        let token = waiting.await.unwrap().unwrap();
+        // It sends the refresh token when it has marked it as away.
+        let marks = world.store.calls(Call::Save) + 1;
+        let marked = world.store.until_calls(Call::Save, marks);
+        let waited = time_until(&world.clock, marked).await;
+        let token = soon(waiting).await.unwrap().unwrap();
         assert_eq!(token, "access-alice-2");
         let bounds = Duration::from_secs(least)..Duration::from_secs(most);
         assert!(bounds.contains(&waited), "{idle}: {waited:?}");

@@ -109,6 +109,29 @@ impl World {
         reasons.collect()
     }
 
+    /// Returns when so many token requests have ended, answered or not: until then sockets are at
+    /// work, for which the time must stand still.
+    async fn until_ended(&self, token_requests: usize) {
+        support::until(async || self.reasons().len() >= token_requests).await;
+    }
+
+    /// What becomes of a call whose attempts fail: time passes between them only, since a socket is
+    /// at work in each.
+    async fn repeated(&self, source: &TokenSource, subject: &Subject) -> Result<String, Error> {
+        let call = tokio::spawn({
+            let (source, subject) = (source.clone(), subject.clone());
+            async move { token(&source, &subject).await }
+        });
+        let mut ended = self.reasons().len();
+        while !call.is_finished() {
+            ended += 1;
+            support::until(async || self.reasons().len() >= ended || call.is_finished()).await;
+            // The pauses are 0.16 s and 0.32 s.
+            support::time_passes(&self.clock, Duration::from_millis(400)).await;
+        }
+        call.await.unwrap()
+    }
+
     fn count_events(&self, counts: impl Fn(&Event) -> bool) -> usize {
         let events = self.events.lock().unwrap();
         events.iter().filter(|event| counts(event)).count()
@@ -132,20 +155,11 @@ async fn kind(source: &TokenSource, subject: &Subject) -> ErrorKind {
 
 /// Returns when no token request of this user is under way.
 async fn until_landed(source: &TokenSource, subject: &Subject) {
-    support::soon(async {
-        while source.for_subject(subject).status().is_refreshing() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let handle = source.for_subject(subject);
+    support::until(async || !handle.status().is_refreshing()).await;
 }
 
 /// Calls until this is the token.
 async fn until_token(source: &TokenSource, subject: &Subject, expected: &str) {
-    support::soon(async {
-        while token(source, subject).await.unwrap() != expected {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    support::until(async || token(source, subject).await.unwrap() == expected).await;
 }

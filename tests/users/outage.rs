@@ -10,8 +10,8 @@ use reqwest_bearer::{
 };
 
 use crate::support::authorization_server::AuthorizationServer;
-use crate::support::soon;
 use crate::support::store::{Call, Mode};
+use crate::support::{soon, time_passes, until, while_time_passes};
 use crate::{World, kind, token};
 
 fn store_failed(event: &Event) -> bool {
@@ -94,10 +94,7 @@ async fn a_store_that_hangs_has_two_seconds() {
     world.store.be(Mode::Hanging);
     let waiting = tokio::spawn(async move { source.token().await });
     world.store.until_calls(Call::Load, 1).await;
-    // The wait of the caller, and that of the flight for the store.
-    world.clock.until_timers(2).await;
-    world.clock.advance(Duration::from_millis(1_999));
-    tokio::task::yield_now().await;
+    time_passes(&world.clock, Duration::from_millis(1_999)).await;
     assert_eq!(server.token_requests(), 0);
     world.clock.advance(Duration::from_millis(1));
     assert!(soon(waiting).await.unwrap().is_ok());
@@ -243,12 +240,7 @@ async fn a_store_that_is_down_when_others_are_looked_for_takes_no_good_token_awa
     world.store.be(Mode::Well);
     world.process().sign_out(&alice).await.unwrap();
     world.advance(5);
-    soon(async {
-        while token(&users, &alice).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(async || token(&users, &alice).await.is_err()).await;
 }
 
 #[tokio::test]
@@ -334,27 +326,12 @@ async fn what_the_store_could_not_take_is_not_spent_by_another_process_when_the_
         world.login.release();
         assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
         for _ in 0..outage {
-            world.clock.until_timers(2).await;
-            world.advance(1);
-            tokio::task::yield_now().await;
+            time_passes(&world.clock, Duration::from_secs(1)).await;
         }
         world.store.be(Mode::Well);
         // The first one to come is not the one that has the new refresh token.
-        let coming = tokio::spawn({
-            let (other, alice) = (other.clone(), alice.clone());
-            async move { token(&other, &alice).await }
-        });
-        soon(async {
-            while !coming.is_finished() {
-                world.clock.until_timers(1).await;
-                world.clock.advance(Duration::from_millis(50));
-                for _ in 0..20 {
-                    tokio::task::yield_now().await;
-                }
-            }
-        })
-        .await;
-        assert_eq!(coming.await.unwrap().unwrap(), "access-alice-2", "{outage}");
+        let coming = while_time_passes(&world.clock, token(&other, &alice)).await;
+        assert_eq!(coming.unwrap(), "access-alice-2", "{outage}");
         assert!(!world.login.is_dead("alice"), "{outage}");
         assert_eq!(world.login.token_requests(), 1, "{outage}");
     }

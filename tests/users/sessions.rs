@@ -339,6 +339,7 @@ async fn what_a_late_writer_of_the_same_session_brings_is_not_revoked() {
         reqwest_bearer::TokenStore::save(memory, &key, again, Some(record.version()), keep_for);
     assert!(saved.await.unwrap());
     world.login.release();
+    world.until_ended(1).await;
     let next = while_time_passes(&world.clock, waiting).await;
     assert!(next.unwrap().is_ok());
     soon(users.shutdown()).await.unwrap();
@@ -440,17 +441,10 @@ async fn a_second_sign_in_counts_for_a_flight_that_pauses_before_its_next_attemp
         let (users, subject) = (users.clone(), subject.clone());
         async move { token(&users, &subject).await }
     });
-    soon(async {
-        while world.reasons().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    // The call's, the lease's, and the pause.
-    soon(world.clock.until_timers(3)).await;
+    world.until_ended(1).await;
     sign_in().await;
-    world.advance(1);
-    let token = soon(waiting).await.unwrap().unwrap();
+    let waited = while_time_passes(&world.clock, waiting).await;
+    let token = waited.unwrap().unwrap();
     assert_eq!(token, "access-alice-2");
     assert_eq!(world.login.token_requests(), 1);
 }

@@ -1,13 +1,14 @@
 //! F2, F5: a new refresh token is safe before anybody sees the access token that came along.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use reqwest_bearer::{ErrorKind, Event, TestClock, TokenOptions};
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
-use crate::support::soon;
 use crate::support::store::{Call, Mode};
+use crate::support::{soon, time_passes, time_until, while_time_passes};
 use crate::{World, kind, token, until_landed};
 
 fn unsaved(event: &Event) -> bool {
@@ -16,6 +17,12 @@ fn unsaved(event: &Event) -> bool {
 
 fn saved(event: &Event) -> bool {
     matches!(event, Event::RefreshTokenSaved { .. })
+}
+
+/// So many seconds, as [`time_until`] tells them.
+fn about(seconds: u64) -> Range<Duration> {
+    let least = Duration::from_secs(seconds);
+    least..least + Duration::from_millis(100)
 }
 
 #[tokio::test]
@@ -58,24 +65,17 @@ async fn a_store_that_does_not_take_the_new_token_is_tried_until_it_does() {
     assert_eq!(world.store.calls(Call::Release), 0);
     let saves = world.store.calls(Call::Save);
     for attempt in 1..=3 {
-        // 1 s, 2 s, 4 s: the timers are the pause of the saver and that of the lease. One second at
-        // a time, or the lease would not be renewed.
-        for _ in 0..1 << (attempt - 1) {
-            world.clock.until_timers(2).await;
-            world.clock.advance(Duration::from_secs(1));
-            tokio::task::yield_now().await;
-        }
-        world.store.until_calls(Call::Save, saves + attempt).await;
+        let tried = world.store.until_calls(Call::Save, saves + attempt);
+        let pause = time_until(&world.clock, tried).await;
+        // 1 s, 2 s, 4 s.
+        assert!(about(1 << (attempt - 1)).contains(&pause), "{pause:?}");
     }
     world.store.be(Mode::Well);
     // The next pause is 8 s, and the lease has been renewed in each of them.
     let leases = world.store.calls(Call::Lease);
-    for _ in 0..8 {
-        world.clock.until_timers(2).await;
-        world.clock.advance(Duration::from_secs(1));
-        tokio::task::yield_now().await;
-    }
-    world.store.until_calls(Call::Release, 1).await;
+    let given_back = world.store.until_calls(Call::Release, 1);
+    let pause = time_until(&world.clock, given_back).await;
+    assert!(about(8).contains(&pause), "{pause:?}");
     assert!(
         world.store.calls(Call::Lease) > leases,
         "the lease is renewed meanwhile"
@@ -145,23 +145,12 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
     world
         .refresh_while_store_is(Mode::Failing(Call::Save), &users, &alice)
         .await;
-    let closing = tokio::spawn({
-        let users = users.clone();
-        async move { users.shutdown().await }
-    });
-    let mut seconds = 0;
-    while !closing.is_finished() {
-        world.clock.until_timers(2).await;
-        world.clock.advance(Duration::from_secs(1));
-        seconds += 1;
-        tokio::task::yield_now().await;
-        assert!(seconds < 60, "it does not give up");
-    }
-    assert_eq!(
-        closing.await.unwrap().unwrap_err().kind(),
-        ErrorKind::Timeout
-    );
-    assert!(seconds >= 10, "{seconds}");
+    let closing = async {
+        let error = users.shutdown().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+    };
+    let patience = time_until(&world.clock, closing).await;
+    assert!(about(10).contains(&patience), "{patience:?}");
 }
 
 #[tokio::test]
@@ -270,15 +259,9 @@ async fn a_refusal_that_the_store_could_not_be_told_of_is_no_lost_answer() {
         world.store.be(Mode::Failing(Call::Save));
         world.login.release();
         if status == 503 {
-            soon(async {
-                while world.reasons().is_empty() {
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
-            // The pause before the next attempt, besides the timer of the lease.
-            world.clock.until_timers(2).await;
-            world.clock.advance(Duration::from_millis(160));
+            world.until_ended(1).await;
+            // The pause before the next attempt is 160 ms.
+            time_passes(&world.clock, Duration::from_millis(200)).await;
         }
         until_landed(&users, &alice).await;
         world.store.be(Mode::Well);
@@ -490,23 +473,9 @@ async fn a_mark_that_was_to_be_sent_under_again_still_says_that_the_answer_was_l
     world.store.be(Mode::Well);
     // Longer than the server forgives.
     world.advance(40);
-    let mut waiting = tokio::spawn({
-        let of_alice = second.for_subject(&alice);
-        async move { of_alice.token_with(&narrowed).await.map(drop) }
-    });
-    let outcome = soon(async {
-        loop {
-            // The wait of the call, the timer of the lease, and the pause before the next look for
-            // what somebody might still write.
-            tokio::select! {
-                biased;
-                outcome = &mut waiting => return outcome.unwrap(),
-                () = world.clock.until_timers(3) => world.advance(1),
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    // It looks for what somebody might still write.
+    let of_alice = second.for_subject(&alice);
+    let outcome = while_time_passes(&world.clock, of_alice.token_with(&narrowed)).await;
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(world.login.token_requests(), 1);
     assert!(!world.login.is_dead("alice"));
@@ -578,34 +547,32 @@ async fn a_new_refresh_token_outlives_the_runtime_that_was_saving_it() {
     assert!(!world.login.is_dead("alice"));
 }
 
-#[tokio::test]
-async fn a_new_refresh_token_outlives_the_runtime_that_tries_to_save_it_again() {
+#[test]
+fn a_new_refresh_token_outlives_the_runtime_that_tries_to_save_it_again() {
     // F2, A4
-    let world = World::new().await;
+    let here = elsewhere();
+    let world = here.block_on(World::new());
     let users = world.process();
-    let alice = world.sign_in(&users, "alice").await;
-    world.advance(601);
-    world.login.hold();
-    let runtime = elsewhere();
-    let waiting = runtime.spawn({
-        let (users, alice) = (users.clone(), alice.clone());
-        async move { token(&users, &alice).await }
+    let alice = here.block_on(world.sign_in(&users, "alice"));
+    // One that runs only while it is waited for, or its tasks would miss the time that passes.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let ends = builder.enable_all().build().unwrap();
+    ends.block_on(async {
+        let waiting = world.refresh_under_way(&users, &alice).await;
+        world.store.be(Mode::Failing(Call::Save));
+        world.login.release();
+        assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
+        world.store.be(Mode::Well);
+        world.store.hold(Call::Save);
+        while_time_passes(&world.clock, world.store.until_held(1)).await;
     });
-    world.login.until_held(1).await;
-    world.store.be(Mode::Failing(Call::Save));
-    world.login.release();
-    assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
-    // The pause of the saver, and that of the lease.
-    world.clock.until_timers(2).await;
-    world.store.be(Mode::Well);
-    world.store.hold(Call::Save);
-    world.clock.advance(Duration::from_secs(1));
-    world.store.until_held(1).await;
-    end(runtime).await;
-    world.store.release();
-    world.advance(601);
-    assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
-    assert!(!world.login.is_dead("alice"));
+    drop(ends);
+    here.block_on(async {
+        world.store.release();
+        world.advance(601);
+        assert_eq!(token(&users, &alice).await.unwrap(), "access-alice-3");
+        assert!(!world.login.is_dead("alice"));
+    });
 }
 
 #[tokio::test]
@@ -618,25 +585,16 @@ async fn a_lease_that_was_given_back_is_not_taken_again_by_who_had_kept_it() {
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
-    let saves = world.store.calls(Call::Save);
-    for attempt in 1..=3 {
-        world.clock.until_timers(2).await;
-        world.clock.advance(Duration::from_secs(1 << (attempt - 1)));
-        world.store.until_calls(Call::Save, saves + attempt).await;
-    }
+    let tries = world.store.calls(Call::Save) + 3;
+    while_time_passes(&world.clock, world.store.until_calls(Call::Save, tries)).await;
     // The next try is 8 s away. A flight is sooner, and is done with it.
     world.store.be(Mode::Well);
     let narrowed = TokenOptions::new().scope("more");
     let handle = users.for_subject(&alice);
     assert!(soon(handle.token_with(&narrowed)).await.is_ok());
     let key = world.store.last_key();
-    for _ in 0..4 {
-        world.clock.until_timers(2).await;
-        world.clock.advance(Duration::from_secs(1));
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-    }
+    // Longer than who keeps a lease takes to renew it.
+    time_passes(&world.clock, Duration::from_secs(4)).await;
     let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
     let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
     assert!(taken.await.unwrap());
@@ -655,7 +613,7 @@ async fn nobody_touches_a_record_whose_refresh_token_is_away() {
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
     // A look at the session in use, half of its time later, just before the next try to save it.
     let saves = world.store.calls(Call::Save);
-    world.clock.until_timers(2).await;
+    time_passes(&world.clock, Duration::from_millis(500)).await;
     world.advance(360);
     world.store.until_calls(Call::Save, saves + 1).await;
     world.store.be(Mode::Well);
@@ -675,8 +633,7 @@ async fn what_the_store_has_not_taken_is_served_however_many_other_users_come() 
     world.store.be(Mode::Failing(Call::Save));
     world.login.release();
     assert_eq!(waiting.await.unwrap().unwrap(), "access-alice-2");
-    world.clock.until_timers(2).await;
-    world.advance(1);
+    time_passes(&world.clock, Duration::from_secs(1)).await;
     for user in 0..100 {
         let nobody = crate::subject(&format!("user{user}"));
         assert_eq!(kind(&users, &nobody).await, ErrorKind::SignInRequired);
@@ -743,8 +700,7 @@ async fn a_flight_that_saves_at_its_second_try_leaves_no_lease_behind() {
     world.store.release();
     assert!(soon(forced).await.unwrap().is_ok());
     let key = world.store.last_key();
-    world.clock.until_timers(2).await;
-    world.clock.advance(Duration::from_secs(1));
+    time_passes(&world.clock, Duration::from_secs(1)).await;
     soon(users.shutdown()).await.unwrap();
     let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
     let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);

@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::{LONG, folder};
 use crate::contract::record;
+use crate::support::until;
 
 const PATH: &str = "REQWEST_BEARER_TEST_FILE";
 
@@ -171,9 +172,7 @@ async fn a_process_that_is_killed_leaves_the_file_whole_and_nothing_locked() {
         seen.push(found.version());
         // Its lease ends by itself, and its lock has gone with it.
         let lease = Lease::new(LEASE).unwrap();
-        while !store.lease(&key(), &lease).await.unwrap() {
-            tokio::task::yield_now().await;
-        }
+        until(async || store.lease(&key(), &lease).await.unwrap()).await;
         store.release(&key(), &lease).await.unwrap();
         let key = key();
         let saved = store.save(&key, found.clone(), Some(found.version()), LONG);
@@ -191,9 +190,7 @@ async fn a_process_that_is_killed_leaves_the_file_whole_and_nothing_locked() {
 async fn until_written(path: &Path) {
     let length = || fs::metadata(path).map(|file| file.len()).ok();
     let at_rest = length();
-    while length() == at_rest && !new_of(path).exists() {
-        tokio::task::yield_now().await;
-    }
+    until(async || length() != at_rest || new_of(path).exists()).await;
 }
 
 /// Where the file is written before it is renamed.
