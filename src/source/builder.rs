@@ -195,7 +195,8 @@ impl TokenSourceBuilder {
     /// although the token that it has is still good. Halfway the store is asked behind the calls;
     /// a call that comes later than this waits for the answer, at most 2 s. Default: 60 s.
     /// (A user whose last call was at 8:00:00 is looked up behind the call of 8:00:40; one who
-    /// comes at 9:00:00, before that call goes out.)
+    /// comes at 9:00:00, before that call goes out.) Without a [`store`](Self::store) of the user's own
+    /// there is no other process, and nothing to notice.
     pub fn notice_within(mut self, time: Duration) -> Self {
         self.notice_within = time;
         self
@@ -311,6 +312,8 @@ impl TokenSourceBuilder {
             grant,
             hook: self.hooks.on_event,
         };
+        // What nobody else can change need not be looked at.
+        let notice_within = self.store.is_some().then_some(self.notice_within);
         let store = match self.store {
             Some(store) => Some(store),
             None if self.grant.is_for_users() => {
@@ -325,7 +328,7 @@ impl TokenSourceBuilder {
                 clock: self.clock.clone(),
                 telemetry: telemetry.clone(),
                 session_timeout: self.session_timeout,
-                notice_within: self.notice_within,
+                notice_within,
             })
         });
         let record = match &vault {
