@@ -34,7 +34,8 @@ impl Telemetry {
     ) {
         #[cfg(feature = "tracing")]
         match &outcome {
-            Ok(()) => tracing::info!(
+            // With a hundred thousand users they would be the log.
+            Ok(()) => tracing::debug!(
                 source = &*self.source,
                 grant = &*self.grant,
                 reason = reason.as_str(),
