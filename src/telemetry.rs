@@ -84,14 +84,18 @@ impl Telemetry {
         });
     }
 
-    pub(crate) fn refresh_token_unsaved(&self) {
+    /// `error` is the hook's; a store's has been told already.
+    pub(crate) fn refresh_token_unsaved(&self, error: Option<&Error>) {
+        // Without the hook's own text, which is in the event: it may be a database's, with values in it.
         #[cfg(feature = "tracing")]
         tracing::error!(
             source = &*self.source,
+            error = error.map(tracing::field::display),
             "the new refresh token could not be saved; trying again"
         );
         self.tell(|| Event::RefreshTokenUnsaved {
             source: self.source.clone(),
+            error: error.cloned(),
         });
     }
 

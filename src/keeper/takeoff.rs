@@ -80,6 +80,12 @@ impl Keeper {
         })
     }
 
+    /// Whether all who had the token source have dropped it, and only its own tasks are left: each piece
+    /// of work in the air holds the keeper once.
+    pub(crate) fn is_abandoned(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) <= *self.flights.borrow()
+    }
+
     /// What the task of a flight carries: nothing of the caller who happened to start it but the
     /// flights that are waiting for this one.
     fn marks(&self, slot: &Slot) -> Ambient {

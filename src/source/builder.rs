@@ -1,5 +1,6 @@
 //! The settings of a token source.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,7 +137,10 @@ impl TokenSourceBuilder {
 
     /// Called with each new refresh token, and awaited before anybody sees the access token that
     /// came with it. If it fails, or takes longer than 10 s, the tokens are used all the same, an
-    /// event says so, and the hook is called again, 1 s to 60 s apart, until it succeeds.
+    /// event says so and why, and the hook is called again, 1 s to 60 s apart, until it succeeds; once
+    /// the source has been dropped by all who had it, ten times more. What it fails with can be any
+    /// error type, `anyhow::Error` or a text; it is the source of the error in
+    /// [`Event::RefreshTokenUnsaved`], and in no log line of this crate.
     /// Default: refresh tokens are kept in memory only.
     ///
     /// ```
@@ -154,6 +158,7 @@ impl TokenSourceBuilder {
     where
         F: Fn(Secret) -> S + Send + Sync + 'static,
         S: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
     {
         self.hooks.on_new_refresh_token = Some(RotationHook::new(hook));
         self

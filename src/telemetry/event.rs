@@ -47,7 +47,8 @@ impl fmt::Display for RefreshReason {
 
 /// Something that a service may want to count or to alarm on.
 ///
-/// `Debug` leaves out which scopes the server granted: they are a text of its own.
+/// `Debug` leaves out what is a text of others: which scopes the server granted, and what the hook for
+/// new refresh tokens failed with.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -87,6 +88,9 @@ pub enum Event {
     RefreshTokenUnsaved {
         /// The name of the token source.
         source: Arc<str>,
+        /// What went wrong with the hook; its own error is the [`source`](std::error::Error::source).
+        /// `None` if it was the store, whose error a [`StoreFailed`](Event::StoreFailed) has told.
+        error: Option<Error>,
     },
     /// The store, or the hook for new refresh tokens, has taken the newest one after it had failed.
     #[non_exhaustive]
@@ -128,7 +132,7 @@ impl fmt::Debug for Event {
             Self::TokenRequest { source, .. } => ("TokenRequest", source),
             Self::TokenRefused { source } => ("TokenRefused", source),
             Self::ScopeNarrowed { source, .. } => ("ScopeNarrowed", source),
-            Self::RefreshTokenUnsaved { source } => ("RefreshTokenUnsaved", source),
+            Self::RefreshTokenUnsaved { source, .. } => ("RefreshTokenUnsaved", source),
             Self::RefreshTokenSaved { source } => ("RefreshTokenSaved", source),
             Self::StoreFailed { source, .. } => ("StoreFailed", source),
             Self::RecordUnreadable { source, .. } => ("RecordUnreadable", source),
@@ -155,8 +159,11 @@ impl fmt::Debug for Event {
                 shown.field("error", error)
             }
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
+            // Without the hook's own text, which may be a database's, with values in it.
+            Self::RefreshTokenUnsaved { error, .. } => {
+                shown.field("error", &error.as_ref().map(ToString::to_string))
+            }
             Self::TokenRefused { .. }
-            | Self::RefreshTokenUnsaved { .. }
             | Self::RefreshTokenSaved { .. } => &mut shown,
         };
         shown.finish()

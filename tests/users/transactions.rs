@@ -6,8 +6,8 @@ use reqwest_bearer::{ErrorKind, Event, TestClock, TokenOptions};
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
-use crate::support::soon;
 use crate::support::store::{Call, Mode};
+use crate::support::{soon, while_time_passes};
 use crate::{World, kind, token, until_landed};
 
 fn unsaved(event: &Event) -> bool {
@@ -749,4 +749,32 @@ async fn a_flight_that_saves_at_its_second_try_leaves_no_lease_behind() {
     let of_another = reqwest_bearer::Lease::new(Duration::from_secs(10)).unwrap();
     let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
     assert!(taken.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_store_that_never_comes_back_keeps_no_dropped_source_alive() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world
+        .refresh_while_store_is(Mode::Down, &users, &alice)
+        .await;
+    let saves = world.store.calls(Call::Save);
+    // Longer than it is tried without a source.
+    while_time_passes(
+        &world.clock,
+        world.store.until_calls(Call::Save, saves + 15),
+    )
+    .await;
+    drop(users);
+    let saves = world.store.calls(Call::Save);
+    // The hook for events goes with all else that the source had.
+    while_time_passes(&world.clock, async {
+        while std::sync::Arc::strong_count(&world.events) > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.store.calls(Call::Save), saves + 10);
 }
