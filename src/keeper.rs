@@ -40,8 +40,9 @@ use crate::keeper::vault::Vault;
 use crate::schedule::Margins;
 use crate::telemetry::Telemetry;
 
-/// A runtime that is being shut down drops each flight that is started on it.
-const MOST_ABORTED_FLIGHTS: u32 = 3;
+/// How often a call looks anew: a runtime that is being shut down drops each flight that is started on
+/// it, and what a flight brings may not be for every call that joined it.
+const MOST_ROUNDS: u32 = 3;
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Keeps the tokens of one source.
@@ -145,7 +146,8 @@ impl Keeper {
         let began_at_look = slot.account.looks();
         let mut superseded = None;
         let mut asked_for_longer = false;
-        for _ in 0..MOST_ABORTED_FLIGHTS {
+        let mut aborted = false;
+        for _ in 0..MOST_ROUNDS {
             let waited = self.clock.now().waited_since(began);
             let left = demand.within.saturating_sub(waited);
             let (flight, fallback, patience, ask_again) = match self.decide(slot, demand) {
@@ -201,15 +203,10 @@ impl Keeper {
                 (Some(Err(_)), Some(_)) if patience < left => {}
                 (Some(Err(error)), _) => return Err(error),
                 // Its runtime is gone: start another one on ours (A4).
-                (None, _) => {}
+                (None, _) => aborted = true,
             }
         }
-        Err(superseded.unwrap_or_else(|| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "the runtime that should get the token is being shut down",
-            )
-        }))
+        Err(superseded.unwrap_or_else(|| nothing_after_all(aborted)))
     }
 
     /// Starts no more flights; returns when those under way have landed and the newest refresh
@@ -253,6 +250,16 @@ impl Keeper {
     }
 }
 
+/// Why a call that has looked [`MOST_ROUNDS`] times has no token, where no flight has said so.
+fn nothing_after_all(aborted: bool) -> Error {
+    let message = if aborted {
+        "the runtime that should get the token is being shut down"
+    } else {
+        "the token changed each time that this call waited for one; call again"
+    };
+    Error::new(ErrorKind::Unavailable, message)
+}
+
 fn is_too_short(token: &Issued, demand: &Demand, now: Moment) -> bool {
     let remaining = token.plan.remaining(now);
     let (Some(minimum), Some(remaining)) = (demand.minimum, remaining) else {
@@ -272,5 +279,20 @@ fn lasted_once(token: &Issued, demand: &Demand) -> bool {
 fn note_too_short(token: &Issued, demand: &Demand) {
     if let Some(minimum) = demand.minimum {
         token.standing.cannot_last(minimum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nothing_after_all;
+
+    #[test]
+    fn a_call_that_has_looked_too_often_speaks_of_a_runtime_only_if_one_was_shut_down() {
+        // A4, E8
+        for (aborted, speaks_of_it) in [(true, true), (false, false)] {
+            let error = nothing_after_all(aborted);
+            assert_eq!(error.to_string().contains("runtime"), speaks_of_it);
+            assert!(error.is_transient());
+        }
     }
 }
