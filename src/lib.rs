@@ -76,7 +76,8 @@
 //!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)).
 //! - A client-wide timeout of reqwest cannot be read by a middleware, and counts for each sending
 //!   alone; the timeout of a request bounds waiting, sending and sending again together.
-//! - Secrets are zeroised when they go, but for the copies in header values and request bodies.
+//! - Secrets are zeroised when they go, but for the copies in header values and request bodies, and in
+//!   the buffers of the HTTP, TLS and Redis clients.
 //! - A tokio runtime with I/O and time is needed; there is no version for wasm.
 
 mod access_token;
@@ -114,6 +115,7 @@ mod subject;
 mod telemetry;
 mod token;
 mod token_set;
+mod wiping;
 
 // Their types are in our signatures, so a program can name exactly the versions that we were built
 // with, and needs no dependency of its own for `reqwest::Client::builder()`.

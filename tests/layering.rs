@@ -26,6 +26,7 @@ const LEVELS: [&[&str]; 9] = [
         "subject",
         "ambient",
         "flight",
+        "wiping",
     ],
     &[
         "key",

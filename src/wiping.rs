@@ -1,0 +1,151 @@
+//! Bytes with secrets in them that are gathered bit by bit: no copy of them stays behind in freed memory.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::ops::Deref;
+
+use zeroize::Zeroizing;
+
+/// Room for a token answer or a record of usual size, so that most never have to grow.
+const USUAL: usize = 4096;
+
+/// A growing buffer that is wiped when it goes, and so is each block that it has outgrown. (A vector
+/// frees those as they are.)
+#[derive(Default)]
+pub(crate) struct WipingBuffer(Zeroizing<Vec<u8>>);
+
+impl WipingBuffer {
+    /// With room for so many bytes.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            drop(self.grow(needed));
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn into_inner(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+
+    /// Moves to a block of at least this size; the old one is returned, and is wiped when it goes.
+    fn grow(&mut self, needed: usize) -> Zeroizing<Vec<u8>> {
+        let capacity = needed.max(2 * self.0.capacity()).max(USUAL);
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(&self.0);
+        std::mem::replace(&mut self.0, larger)
+    }
+}
+
+impl Write for WipingBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Deref for WipingBuffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for WipingBuffer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WipingBuffer")
+    }
+}
+
+/// Looks for what a program leaves behind in its memory.
+#[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+pub(crate) mod search {
+    use std::fs::{File, read_to_string};
+    use std::os::unix::fs::FileExt as _;
+
+    const PAGE: usize = 64 * 1024;
+
+    /// A text that the program has nowhere yet, not even in its code.
+    pub(crate) fn unheard_of() -> String {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(64);
+        for _ in 0..4 {
+            write!(text, "{:016x}", fastrand::u64(..)).unwrap();
+        }
+        text
+    }
+
+    /// How often `text` is found in the memory that this process writes to: once for the text itself.
+    pub(crate) fn copies_of(text: &str) -> usize {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let maps = read_to_string("/proc/self/maps").unwrap();
+        let mut page = vec![0; PAGE];
+        let mut found = 0;
+        for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            let number = |text| u64::from_str_radix(text, 16).unwrap();
+            let (mut at, end) = (number(start), number(end));
+            while at < end {
+                // What was read before must not be found once more, in this very page.
+                page.fill(0);
+                let Ok(read @ 1..) = memory.read_at(&mut page, at) else {
+                    break;
+                };
+                let bytes = text.as_bytes();
+                found += page[..read]
+                    .windows(bytes.len())
+                    .filter(|window| *window == bytes)
+                    .count();
+                at += read as u64;
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::{USUAL, WipingBuffer};
+
+    #[test]
+    fn bytes_are_gathered_in_order_whatever_their_number() {
+        for parts in [[0, 0, 1], [1, USUAL - 1, 1], [USUAL, 3 * USUAL, 100_000]] {
+            let mut buffer = WipingBuffer::default();
+            let mut expected = Vec::new();
+            for (number, length) in (1..).zip(parts) {
+                buffer.write_all(&vec![number; length]).unwrap();
+                expected.extend(vec![number; length]);
+            }
+            assert_eq!(*buffer, *expected);
+            assert_eq!(*buffer.into_inner(), expected);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_buffer_that_has_grown_leaves_nothing_of_itself_behind() {
+        // D6
+        use super::search::{copies_of, unheard_of};
+        let text = unheard_of();
+        let mut buffer = WipingBuffer::with_capacity(64);
+        for _ in 0..200 {
+            buffer.push(text.as_bytes());
+        }
+        assert!(copies_of(&text) >= 200);
+        drop(buffer);
+        assert_eq!(copies_of(&text), 1);
+    }
+}
