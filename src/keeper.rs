@@ -14,6 +14,7 @@ pub(crate) mod record;
 pub(crate) mod refresh;
 pub(crate) mod refusal;
 mod rescue;
+pub(crate) mod revocation;
 pub(crate) mod saver;
 pub(crate) mod session;
 pub(crate) mod slot;
@@ -209,8 +210,9 @@ impl Keeper {
         Err(superseded.unwrap_or_else(|| nothing_after_all(aborted)))
     }
 
-    /// Starts no more flights; returns when those under way have landed and the newest refresh
-    /// token is safe, or after 10 s.
+    /// Starts no more flights; returns when those under way have landed, the tokens of those who have
+    /// signed out are revoked, and the newest refresh token is safe, or after 10 s. Looks into the
+    /// store, which calls with good tokens begin all the time, are not waited for.
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
         self.closing.send_replace(true);
         let landed = async {
@@ -223,7 +225,8 @@ impl Keeper {
             () = landed => Ok(()),
             () = self.clock.sleep(SHUTDOWN_PATIENCE) => Err(Error::new(
                 ErrorKind::Timeout,
-                "a token request or the saving of a refresh token was still under way after 10 s",
+                "a token request, a revocation or the saving of a refresh token was still under way \
+                 after 10 s",
             )),
         }
     }

@@ -141,7 +141,9 @@ pub use options::TokenOptions;
 pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
-pub use source::{TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus};
+pub use source::{
+    Revocation, SignOut, TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus,
+};
 #[cfg(feature = "file")]
 pub use store::FileStore;
 #[cfg(feature = "encryption")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
+pub use crate::keeper::revocation::{Revocation, SignOut};
 pub use crate::source::builder::TokenSourceBuilder;
 pub use crate::source::status::TokenStatus;
 pub use crate::source::users::{TokenDates, UserStatus};

@@ -133,7 +133,6 @@ impl Telemetry {
     }
 
     pub(crate) fn revocation_failed(&self, error: &Error) {
-        let error = error.clone().of_token_source(&self.source);
         #[cfg(feature = "tracing")]
         tracing::warn!(
             source = &*self.source,
@@ -143,7 +142,18 @@ impl Telemetry {
         );
         self.tell(|| Event::RevocationFailed {
             source: self.source.clone(),
-            error,
+            error: error.clone(),
+        });
+    }
+
+    pub(crate) fn no_revocation_endpoint(&self) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            "tokens were forgotten and not revoked: no revocation endpoint is known"
+        );
+        self.tell(|| Event::NoRevocationEndpoint {
+            source: self.source.clone(),
         });
     }
 

@@ -35,6 +35,11 @@ impl Transport {
         Self { http, timeout }
     }
 
+    /// How long one exchange may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Sends a form with our client authentication.
     pub(crate) async fn post(
         &self,

@@ -124,6 +124,13 @@ pub enum Event {
         /// What went wrong.
         error: Error,
     },
+    /// Somebody signed out, and no revocation endpoint is known: the tokens are forgotten, and good
+    /// until they expire.
+    #[non_exhaustive]
+    NoRevocationEndpoint {
+        /// The name of the token source.
+        source: Arc<str>,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -137,6 +144,7 @@ impl fmt::Debug for Event {
             Self::StoreFailed { source, .. } => ("StoreFailed", source),
             Self::RecordUnreadable { source, .. } => ("RecordUnreadable", source),
             Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
+            Self::NoRevocationEndpoint { source } => ("NoRevocationEndpoint", source),
         };
         let mut shown = formatter.debug_struct(name);
         shown.field("source", source);
@@ -164,6 +172,7 @@ impl fmt::Debug for Event {
                 shown.field("error", &error.as_ref().map(ToString::to_string))
             }
             Self::TokenRefused { .. }
+            | Self::NoRevocationEndpoint { .. }
             | Self::RefreshTokenSaved { .. } => &mut shown,
         };
         shown.finish()
