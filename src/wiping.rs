@@ -1,5 +1,8 @@
 //! Bytes with secrets in them that are gathered bit by bit: no copy of them stays behind in freed memory.
 
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod search;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Deref;
@@ -63,54 +66,6 @@ impl Deref for WipingBuffer {
 impl fmt::Debug for WipingBuffer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("WipingBuffer")
-    }
-}
-
-/// Looks for what a program leaves behind in its memory.
-#[cfg(all(test, target_os = "linux"))]
-#[expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
-pub(crate) mod search {
-    use std::fs::{File, read_to_string};
-    use std::os::unix::fs::FileExt as _;
-
-    const PAGE: usize = 64 * 1024;
-
-    /// A text that the program has nowhere yet, not even in its code.
-    pub(crate) fn unheard_of() -> String {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for _ in 0..4 {
-            write!(text, "{:016x}", fastrand::u64(..)).unwrap();
-        }
-        text
-    }
-
-    /// How often `text` is found in the memory that this process writes to: once for the text itself.
-    pub(crate) fn copies_of(text: &str) -> usize {
-        let memory = File::open("/proc/self/mem").unwrap();
-        let maps = read_to_string("/proc/self/maps").unwrap();
-        let mut page = vec![0; PAGE];
-        let mut found = 0;
-        for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
-            let (range, _) = line.split_once(' ').unwrap();
-            let (start, end) = range.split_once('-').unwrap();
-            let number = |text| u64::from_str_radix(text, 16).unwrap();
-            let (mut at, end) = (number(start), number(end));
-            while at < end {
-                // What was read before must not be found once more, in this very page.
-                page.fill(0);
-                let Ok(read @ 1..) = memory.read_at(&mut page, at) else {
-                    break;
-                };
-                let bytes = text.as_bytes();
-                found += page[..read]
-                    .windows(bytes.len())
-                    .filter(|window| *window == bytes)
-                    .count();
-                at += read as u64;
-            }
-        }
-        found
     }
 }
 
