@@ -172,6 +172,7 @@ impl Keeper {
             if slot.account.has_passed_since(began_at_look) {
                 return Err(Error::outdated());
             }
+            aborted = outcome.is_none();
             let now = self.clock.now();
             let fallback = fallback.filter(|token| !token.standing.is_withdrawn());
             match (outcome, fallback) {
@@ -204,7 +205,7 @@ impl Keeper {
                 (Some(Err(_)), Some(_)) if patience < left => {}
                 (Some(Err(error)), _) => return Err(error),
                 // Its runtime is gone: start another one on ours (A4).
-                (None, _) => aborted = true,
+                (None, _) => {}
             }
         }
         Err(superseded.unwrap_or_else(|| nothing_after_all(aborted)))
@@ -253,12 +254,13 @@ impl Keeper {
     }
 }
 
-/// Why a call that has looked [`MOST_ROUNDS`] times has no token, where no flight has said so.
+/// Why a call that has looked [`MOST_ROUNDS`] times has no token, where no flight has said so; `aborted`
+/// if the last one was dropped with its runtime.
 fn nothing_after_all(aborted: bool) -> Error {
     let message = if aborted {
         "the runtime that should get the token is being shut down"
     } else {
-        "the token changed each time that this call waited for one; call again"
+        "this call waited for a token three times, and each time things had changed meanwhile; call again"
     };
     Error::new(ErrorKind::Unavailable, message)
 }
