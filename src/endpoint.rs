@@ -12,7 +12,7 @@ use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
-use crate::error::Error;
+use crate::error::{Delivery, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::TokenResponse;
 
@@ -157,8 +157,22 @@ impl TokenEndpoint {
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if no revocation endpoint is known,
     /// otherwise as for [`request_token`](Self::request_token).
     pub async fn revoke(&self, token: impl Into<Secret>, kind: TokenKind) -> Result<(), Error> {
-        let token = token.into();
-        let url = self.revocation_url().await?;
+        let Some(url) = self.revocation_url().await? else {
+            return Err(Error::settings(
+                "no revocation endpoint is known; give `revocation_url` when building the token \
+                 endpoint",
+            ));
+        };
+        self.revoke_at(&url, token.into(), kind).await
+    }
+
+    /// The same at this place.
+    pub(crate) async fn revoke_at(
+        &self,
+        url: &Url,
+        token: Secret,
+        kind: TokenKind,
+    ) -> Result<(), Error> {
         let _place = self.0.queue.enter_to_revoke().await;
         let mut form = Form::default();
         form.push("token", token);
@@ -172,7 +186,7 @@ impl TokenEndpoint {
                 self.now(),
             )
         };
-        answered.await.map_err(|error| error.at_server(&url))
+        answered.await.map_err(|error| error.at_server(url))
     }
 
     /// Makes sure that the place of the token endpoint is known, so that the time which a token's
@@ -182,6 +196,31 @@ impl TokenEndpoint {
             Place::Fixed(_) => Ok(()),
             Place::Discovered(discovery) => discovery.document().await.map(drop),
         }
+    }
+
+    /// Where tokens are revoked; `None` if neither the settings nor the server's document say. Takes as
+    /// long as one attempt at most: discovery looks at two places.
+    ///
+    /// # Errors
+    /// If the document cannot be had.
+    pub(crate) async fn revocation_url(&self) -> Result<Option<Url>, Error> {
+        let discovery = match (&self.0.revocation_url, &self.0.place) {
+            (Some(url), _) => return Ok(Some(url.clone())),
+            (None, Place::Fixed(_)) => return Ok(None),
+            (None, Place::Discovered(discovery)) => discovery,
+        };
+        let too_late = self.0.clock.sleep(self.0.transport.timeout());
+        let document = tokio::select! {
+            biased;
+            document = discovery.document() => document?,
+            () = too_late => return Err(Error::new(
+                ErrorKind::Timeout,
+                "the discovery document did not come in time",
+            )
+            .delivery(Delivery::NotSent)
+            .at_server(discovery.issuer().place())),
+        };
+        Ok(document.revocation_endpoint)
     }
 
     /// The queue of its requests.
@@ -216,21 +255,6 @@ impl TokenEndpoint {
     /// What the endpoint's clock says.
     pub(crate) fn now(&self) -> SystemTime {
         self.0.clock.now().system_time()
-    }
-
-    async fn revocation_url(&self) -> Result<Url, Error> {
-        if let Some(url) = &self.0.revocation_url {
-            return Ok(url.clone());
-        }
-        if let Place::Discovered(discovery) = &self.0.place
-            && let Some(url) = discovery.document().await?.revocation_endpoint
-        {
-            return Ok(url);
-        }
-        Err(Error::settings(
-            "no revocation endpoint is known; give `revocation_url` when building the token \
-             endpoint",
-        ))
     }
 }
 

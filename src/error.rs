@@ -167,6 +167,11 @@ impl Error {
         self.change(|report| report.source = Some(Arc::new(source)))
     }
 
+    #[must_use]
+    pub(crate) fn with_boxed_source(self, source: Box<dyn StdError + Send + Sync>) -> Self {
+        self.change(|report| report.source = Some(source.into()))
+    }
+
     /// What the caller can do.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

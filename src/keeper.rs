@@ -15,6 +15,7 @@ pub(crate) mod record;
 pub(crate) mod refresh;
 pub(crate) mod refusal;
 mod rescue;
+pub(crate) mod revocation;
 pub(crate) mod saver;
 pub(crate) mod session;
 pub(crate) mod slot;
@@ -44,8 +45,9 @@ use crate::keeper::vault::Vault;
 use crate::schedule::Margins;
 use crate::telemetry::Telemetry;
 
-/// A runtime that is being shut down drops each flight that is started on it.
-const MOST_ABORTED_FLIGHTS: u32 = 3;
+/// How often a call looks anew: a runtime that is being shut down drops each flight that is started on
+/// it, and what a flight brings may not be for every call that joined it.
+const MOST_ROUNDS: u32 = 3;
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Keeps the tokens of one source.
@@ -161,7 +163,8 @@ impl Keeper {
         let began_at_look = slot.account.looks();
         let mut superseded = None;
         let mut asked_for_longer = false;
-        for _ in 0..MOST_ABORTED_FLIGHTS {
+        let mut aborted = false;
+        for _ in 0..MOST_ROUNDS {
             let waited = self.clock.now().waited_since(began);
             let left = demand.within.saturating_sub(waited);
             let (flight, fallback, patience, ask_again) = match self.decide(slot, demand) {
@@ -185,6 +188,7 @@ impl Keeper {
             if slot.account.has_passed_since(began_at_look) {
                 return Err(Error::outdated());
             }
+            aborted = outcome.is_none();
             let now = self.clock.now();
             let fallback = fallback.filter(|token| !token.standing.is_withdrawn());
             match (outcome, fallback) {
@@ -220,12 +224,7 @@ impl Keeper {
                 (None, _) => {}
             }
         }
-        Err(superseded.unwrap_or_else(|| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "the runtime that should get the token is being shut down",
-            )
-        }))
+        Err(superseded.unwrap_or_else(|| nothing_after_all(aborted)))
     }
 
     /// Whether a rule of the user's takes this answer for the end of a refresh token. A rule that panics
@@ -238,8 +237,9 @@ impl Keeper {
         is_judged && catch_unwind(AssertUnwindSafe(|| (rule.0)(response))).unwrap_or(false)
     }
 
-    /// Starts no more flights; returns when those under way have landed and the newest refresh
-    /// token is safe, or after 10 s.
+    /// Starts no more flights; returns when those under way have landed, the tokens of those who have
+    /// signed out are revoked, and the newest refresh token is safe, or after 10 s. Looks into the
+    /// store, which calls with good tokens begin all the time, are not waited for.
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
         self.closing.send_replace(true);
         let landed = async {
@@ -252,7 +252,8 @@ impl Keeper {
             () = landed => Ok(()),
             () = self.clock.sleep(SHUTDOWN_PATIENCE) => Err(Error::new(
                 ErrorKind::Timeout,
-                "a token request or the saving of a refresh token was still under way after 10 s",
+                "a token request, a revocation or the saving of a refresh token was still under way \
+                 after 10 s",
             )),
         }
     }
@@ -279,6 +280,17 @@ impl Keeper {
     }
 }
 
+/// Why a call that has looked [`MOST_ROUNDS`] times has no token, where no flight has said so; `aborted`
+/// if the last one was dropped with its runtime.
+fn nothing_after_all(aborted: bool) -> Error {
+    let message = if aborted {
+        "the runtime that should get the token is being shut down"
+    } else {
+        "this call waited for a token three times, and each time things had changed meanwhile; call again"
+    };
+    Error::new(ErrorKind::Unavailable, message)
+}
+
 fn is_too_short(token: &Issued, demand: &Demand, now: Moment) -> bool {
     let remaining = token.plan.remaining(now);
     let (Some(minimum), Some(remaining)) = (demand.minimum, remaining) else {
@@ -298,5 +310,20 @@ fn lasted_once(token: &Issued, demand: &Demand) -> bool {
 fn note_too_short(token: &Issued, demand: &Demand) {
     if let Some(minimum) = demand.minimum {
         token.standing.cannot_last(minimum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nothing_after_all;
+
+    #[test]
+    fn a_call_that_has_looked_too_often_speaks_of_a_runtime_only_if_one_was_shut_down() {
+        // A4, E8
+        for (aborted, speaks_of_it) in [(true, true), (false, false)] {
+            let error = nothing_after_all(aborted);
+            assert_eq!(error.to_string().contains("runtime"), speaks_of_it);
+            assert!(error.is_transient());
+        }
     }
 }

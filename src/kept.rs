@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::store::Version;
+use crate::wiping::WipingBuffer;
 
 /// Stands in each record, so that another version of this crate knows whether it can read it.
 const FORMAT: u32 = 1;
@@ -94,8 +95,12 @@ impl Kept {
 
     /// The record as a store keeps it.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = WipingBuffer::default();
         // Nothing in there fails to serialise: the keys of all maps are texts.
-        Zeroizing::new(serde_json::to_vec(&self.as_wire()).unwrap_or_default())
+        match serde_json::to_writer(&mut bytes, &self.as_wire()) {
+            Ok(()) => bytes.into_inner(),
+            Err(_) => Zeroizing::default(),
+        }
     }
 
     /// The record that a store had kept.
@@ -318,6 +323,27 @@ mod tests {
         let other = TokenParameters::new().scope("a b").extra("b", "a");
         assert!(read.token(&other).is_none());
         assert!(read.token(&TokenParameters::new().scope("b a")).is_none());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_record_that_was_written_leaves_no_refresh_token_behind() {
+        // D6
+        use crate::wiping::search::{copies_of, unheard_of};
+        let secret = Secret::new(unheard_of());
+        for size in [1, 10, 1000] {
+            let kept = Kept {
+                refresh_token: Some(secret.clone()),
+                tokens: vec![token(&"x".repeat(size), None)],
+                ..Kept::default()
+            };
+            let bytes = kept.to_bytes();
+            assert_eq!(copies_of(secret.expose()), 3, "{size}: both, and the bytes");
+            let read = Kept::from_bytes(&bytes).unwrap();
+            assert_eq!(read.refresh_token.as_ref(), Some(&secret));
+            drop((kept, bytes, read));
+            assert_eq!(copies_of(secret.expose()), 1, "{size}");
+        }
     }
 
     #[test]

@@ -76,7 +76,8 @@
 //!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)).
 //! - A client-wide timeout of reqwest cannot be read by a middleware, and counts for each sending
 //!   alone; the timeout of a request bounds waiting, sending and sending again together.
-//! - Secrets are zeroised when they go, but for the copies in header values and request bodies.
+//! - Secrets are zeroised when they go, but for the copies in header values and request bodies, and in
+//!   the buffers of the HTTP, TLS and Redis clients.
 //! - A tokio runtime with I/O and time is needed; there is no version for wasm.
 
 mod access_token;
@@ -116,6 +117,7 @@ mod subject;
 mod telemetry;
 mod token;
 mod token_set;
+mod wiping;
 
 // Their types are in our signatures, so a program can name exactly the versions that we were built
 // with, and needs no dependency of its own for `reqwest::Client::builder()`.
@@ -142,7 +144,9 @@ pub use options::TokenOptions;
 pub use parameters::TokenParameters;
 pub use redirect::{http_client, redirect_policy};
 pub use secret::Secret;
-pub use source::{TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus};
+pub use source::{
+    Revocation, SignOut, TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus,
+};
 #[cfg(feature = "file")]
 pub use store::FileStore;
 #[cfg(feature = "encryption")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
+pub use crate::keeper::revocation::{Revocation, SignOut};
 pub use crate::source::builder::TokenSourceBuilder;
 pub use crate::source::status::TokenStatus;
 pub use crate::source::users::{TokenDates, UserStatus};
@@ -197,15 +198,19 @@ impl TokenSource {
     /// a user, [`status_of`](Self::status_of) tells what the store has.
     #[must_use]
     pub fn status(&self) -> TokenStatus {
-        match self.primary() {
-            Ok(slot) => TokenStatus::of(&slot, self.keeper.clock.now()),
-            Err(error) => TokenStatus::of_nobody(self.named(error)),
+        // Found and not made: whoever looks at a user who never calls takes no place in the cache.
+        let find = |wanted: Wanted<'_>| self.keeper.known_slot(wanted);
+        let place = self.find(None, &Ambient::current(), None, find);
+        match place.map(|place| place.unwrap_or_else(|| Some(self.keeper.primary.clone()))) {
+            Ok(Some(slot)) => TokenStatus::of(&slot, self.keeper.clock.now()),
+            Ok(None) => TokenStatus::without_token(None),
+            Err(error) => TokenStatus::without_token(Some(self.named(error))),
         }
     }
 
-    /// Starts no more token requests, and returns when those under way have ended and the newest
-    /// refresh token has been handed to its hook, at the latest after 10 s. Tokens that are still
-    /// good are used on.
+    /// Starts no more token requests, and returns when those under way have ended, the tokens of users
+    /// who signed out are revoked, and the newest refresh token has been handed to its hook, at the
+    /// latest after 10 s. Tokens that are still good are used on.
     ///
     /// # Errors
     /// If something was still under way after 10 s.
@@ -261,6 +266,20 @@ impl TokenSource {
         ambient: &Ambient,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Slot>>, Error> {
+        self.find(explicit, ambient, options, |wanted| {
+            self.keeper.slot(wanted)
+        })
+    }
+
+    /// What `find` makes of the place that is wanted; `None` as above.
+    #[inline]
+    fn find<T>(
+        &self,
+        explicit: Option<&Subject>,
+        ambient: &Ambient,
+        options: Option<&TokenOptions>,
+        find: impl FnOnce(Wanted<'_>) -> T,
+    ) -> Result<Option<T>, Error> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
@@ -273,15 +292,16 @@ impl TokenSource {
                 return Ok(None);
             }
         }
-        self.look_up(explicit, ambient, options)
+        self.look_up(explicit, ambient, options, find)
     }
 
-    fn look_up(
+    fn look_up<T>(
         &self,
         explicit: Option<&Subject>,
         ambient: &Ambient,
         options: Option<&TokenOptions>,
-    ) -> Result<Option<Arc<Slot>>, Error> {
+        find: impl FnOnce(Wanted<'_>) -> T,
+    ) -> Result<Option<T>, Error> {
         let own = options.map(|options| &options.parameters);
         let merged = match (own, &self.parameters) {
             (Some(own), Some(defaults)) if !own.is_empty() => Some(own.or(defaults)),
@@ -296,7 +316,7 @@ impl TokenSource {
         parameters.check()?;
         if !self.keeper.for_users {
             return Ok((!parameters.is_empty()).then(|| {
-                self.keeper.slot(Wanted {
+                find(Wanted {
                     subject: None,
                     parameters,
                 })
@@ -306,7 +326,7 @@ impl TokenSource {
         if subject.is_none() {
             return Err(no_subject());
         }
-        Ok(Some(self.keeper.slot(Wanted {
+        Ok(Some(find(Wanted {
             subject,
             parameters,
         })))
@@ -388,5 +408,42 @@ impl std::fmt::Debug for TokenSource {
             .field("name", &self.name())
             .field("status", &self.status())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenSource;
+    use crate::endpoint::{ClientAuthentication, TokenEndpoint};
+    use crate::grant::RefreshTokenGrant;
+    use crate::key::Wanted;
+    use crate::parameters::TokenParameters;
+    use crate::subject::Subject;
+
+    #[test]
+    fn whoever_prints_the_handle_of_a_user_or_looks_at_its_status_takes_no_place_in_the_cache() {
+        // F9: a log line must not drive a user out who calls.
+        let client = ClientAuthentication::none("me");
+        let endpoint = TokenEndpoint::new("https://as.test/token", client).unwrap();
+        let users = TokenSource::from(RefreshTokenGrant::for_users(endpoint));
+        let stranger = Subject::new("stranger").unwrap();
+        let narrowed = TokenParameters::new().scope("a");
+        for handle in [
+            users.for_subject(&stranger),
+            users
+                .for_subject(&stranger)
+                .with_parameters(narrowed.clone()),
+        ] {
+            assert!(format!("{handle:?}").contains("TokenStatus"));
+            let status = handle.status();
+            assert!(!status.is_usable() && status.failure().is_none());
+            for parameters in [&TokenParameters::new(), &narrowed] {
+                let wanted = Wanted {
+                    subject: Some(&stranger),
+                    parameters,
+                };
+                assert!(handle.keeper().known_slot(wanted).is_none());
+            }
+        }
     }
 }

@@ -34,7 +34,8 @@ impl Telemetry {
     ) {
         #[cfg(feature = "tracing")]
         match &outcome {
-            Ok(()) => tracing::info!(
+            // With a hundred thousand users they would be the log.
+            Ok(()) => tracing::debug!(
                 source = &*self.source,
                 grant = &*self.grant,
                 reason = reason.as_str(),
@@ -83,14 +84,18 @@ impl Telemetry {
         });
     }
 
-    pub(crate) fn refresh_token_unsaved(&self) {
+    /// `error` is the hook's; a store's has been told already.
+    pub(crate) fn refresh_token_unsaved(&self, error: Option<&Error>) {
+        // Without the hook's own text, which is in the event: it may be a database's, with values in it.
         #[cfg(feature = "tracing")]
         tracing::error!(
             source = &*self.source,
+            error = error.map(tracing::field::display),
             "the new refresh token could not be saved; trying again"
         );
         self.tell(|| Event::RefreshTokenUnsaved {
             source: self.source.clone(),
+            error: error.cloned(),
         });
     }
 
@@ -128,7 +133,6 @@ impl Telemetry {
     }
 
     pub(crate) fn revocation_failed(&self, error: &Error) {
-        let error = error.clone().of_token_source(&self.source);
         #[cfg(feature = "tracing")]
         tracing::warn!(
             source = &*self.source,
@@ -138,7 +142,18 @@ impl Telemetry {
         );
         self.tell(|| Event::RevocationFailed {
             source: self.source.clone(),
-            error,
+            error: error.clone(),
+        });
+    }
+
+    pub(crate) fn no_revocation_endpoint(&self) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            "tokens were forgotten and not revoked: no revocation endpoint is known"
+        );
+        self.tell(|| Event::NoRevocationEndpoint {
+            source: self.source.clone(),
         });
     }
 

@@ -815,6 +815,86 @@ async fn a_new_refresh_token_is_saved_before_anybody_sees_the_access_token() {
 }
 
 #[tokio::test]
+async fn whoever_hears_that_a_refresh_token_is_unsaved_hears_why() {
+    // E6, D6
+    type Hook = fn() -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+    let hooks: [(Hook, ErrorKind, Option<&str>); 3] = [
+        (
+            || Box::pin(async { Err("canary: disk full".to_owned()) }),
+            ErrorKind::Store,
+            Some("canary: disk full"),
+        ),
+        (|| Box::pin(std::future::pending()), ErrorKind::Store, None),
+        (
+            || Box::pin(async { panic!("on purpose") }),
+            ErrorKind::Panicked,
+            None,
+        ),
+    ];
+    for (hook, kind, cause) in hooks {
+        let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+        server.rotate(true);
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let source = refreshing(&server, &clock)
+            .name("mine")
+            .on_new_refresh_token(move |_| hook())
+            .on_event(move |event| sender.send(event.clone()).unwrap())
+            .build()
+            .unwrap();
+        while_time_passes(&clock, source.token()).await.unwrap();
+        let unsaved = loop {
+            let event = soon(events.recv()).await.unwrap();
+            if let Event::RefreshTokenUnsaved { .. } = event {
+                break event;
+            }
+        };
+        let shown = format!("{unsaved:?}");
+        let Event::RefreshTokenUnsaved { error, .. } = unsaved else {
+            unreachable!()
+        };
+        let error = error.unwrap();
+        assert_eq!((error.kind(), error.token_source()), (kind, Some("mine")));
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(source.as_deref(), cause);
+        // Its text may be a database's, with values in it.
+        assert!(shown.contains("the hook"), "{shown}");
+        assert!(!shown.contains("canary") && !error.to_string().contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_never_succeeds_is_called_as_long_as_there_is_a_source_and_ten_times_more() {
+    // E6: or each source that was dropped would leave a task behind, with its refresh token.
+    let (server, clock) = (AuthorizationServer::start().await, TestClock::new());
+    server.rotate(true);
+    let (sender, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let source = refreshing(&server, &clock)
+        .on_new_refresh_token(move |refresh_token| {
+            sender.send(refresh_token.expose().to_owned()).unwrap();
+            async { Err("the user's row is gone") }
+        })
+        .build()
+        .unwrap();
+    source.token().await.unwrap();
+    while_time_passes(&clock, async {
+        for _ in 0..15 {
+            assert_eq!(calls.recv().await.as_deref(), Some("refresh-1"));
+        }
+    })
+    .await;
+    drop(source);
+    let after = while_time_passes(&clock, async {
+        let mut count = 0;
+        // Closed when the hook is gone, and with it all that knew the refresh token.
+        while calls.recv().await.is_some() {
+            count += 1;
+        }
+        count
+    });
+    assert_eq!(after.await, 10);
+}
+
+#[tokio::test]
 async fn a_refresh_token_that_cannot_be_saved_is_used_told_and_saved_later() {
     // E6
     let (server, clock) = (AuthorizationServer::start().await, TestClock::new());

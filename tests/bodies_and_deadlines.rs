@@ -247,3 +247,28 @@ async fn a_refusal_whose_time_is_up_is_passed_on_without_a_resend() {
     assert_eq!(reason.kind(), ErrorKind::Timeout);
     assert_eq!(api.seen().len(), 2);
 }
+
+#[tokio::test]
+async fn a_drain_that_takes_longer_than_its_timer_does_not_turn_the_refusal_into_an_error_of_ours()
+{
+    // C8, B13: timers of a machine under load come late.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.source(&clock);
+    let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
+    let witness = Witness::new();
+    let client = NamedClient::builder("unfinished", api.url(), &source)
+        .after(witness.clone())
+        .build()
+        .unwrap();
+    let call = tokio::spawn(client.get("x").timeout(secs(10.0)).send());
+    api.until_seen(1).await;
+    // The newer token is there already, so the only wait is that for the draining.
+    source.refuse(&source.token().await.unwrap());
+    source.warm_up().await.unwrap();
+    api.answer();
+    witness.until_answers(1).await;
+    clock.advance(secs(11.0));
+    let response = soon(call).await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(api.tokens(), ["token-1", "token-2"]);
+}

@@ -28,6 +28,7 @@ const LEVELS: [&[&str]; 9] = [
         "subject",
         "ambient",
         "flight",
+        "wiping",
     ],
     &[
         "key",

@@ -601,7 +601,9 @@ impl Program {
         users.sign_in(&subject, tokens.clone()).await.unwrap();
         let (refused, _) = FAILURES[0];
         self.server.then(refused);
-        self.outputs.show_failure(users.sign_out(&subject).await);
+        let sign_out = users.sign_out(&subject).await.unwrap();
+        self.outputs.show(&sign_out);
+        self.outputs.show(&sign_out.outcome().await);
         let version: Version = Version::random().unwrap();
         self.outputs.show(&version);
         self.outputs.show_failure("canary".parse::<Version>());

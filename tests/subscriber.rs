@@ -20,6 +20,32 @@ impl<S: tracing::Subscriber> Layer<S> for Onlooker {
     }
 }
 
+/// Tells the level of each event.
+struct Levels(UnboundedSender<tracing::Level>);
+
+impl<S: tracing::Subscriber> Layer<S> for Levels {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let _ = self.0.send(*event.metadata().level());
+    }
+}
+
+#[tokio::test]
+async fn a_token_request_that_succeeds_is_a_detail_and_one_that_fails_a_warning() {
+    // D6: with a hundred thousand users the successes would be the log.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.source(&clock);
+    let (sender, mut levels) = unbounded_channel();
+    let _here = tracing_subscriber::registry()
+        .with(Levels(sender))
+        .set_default();
+    soon(source.token()).await.unwrap();
+    assert_eq!(levels.try_recv(), Ok(tracing::Level::DEBUG));
+    issuer.always(support::issuer::failure());
+    clock.advance(std::time::Duration::from_secs(3600));
+    soon(source.token()).await.unwrap_err();
+    assert_eq!(levels.try_recv(), Ok(tracing::Level::WARN));
+}
+
 #[tokio::test]
 async fn a_subscriber_that_looks_at_the_source_locks_nobody_out() {
     // A4

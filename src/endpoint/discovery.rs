@@ -55,7 +55,8 @@ impl Discovery {
         &self.issuer
     }
 
-    /// The issuer's document: the kept one, or the outcome of the one fetch that is under way.
+    /// The issuer's document: the kept one, or the outcome of the one fetch that is under way. One that
+    /// is more than a day old serves while the next one is fetched behind, however long that takes.
     ///
     /// # Errors
     /// As the fetch failed; for a while after that the same error at once.
@@ -90,7 +91,8 @@ impl Discovery {
     fn next(self: &Arc<Self>) -> Next {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((document, at)) = &state.found
+        let found = state.found.clone();
+        if let Some((document, at)) = &found
             && now.since(*at) < KEPT_FOR
         {
             return Next::Now(Ok(document.clone()));
@@ -98,17 +100,19 @@ impl Discovery {
         if let Some(error) = state.failed.rest(now) {
             return Next::Now(state.in_place_of(error));
         }
-        if let Some(fetch) = &state.fetch
-            && let Some(waiter) = fetch.join()
-        {
-            return Next::Wait(waiter);
-        }
-        match self.start() {
-            Ok((fetch, waiter)) => {
+        let under_way = state.fetch.as_ref().and_then(Flight::join);
+        let fetch = match under_way {
+            Some(waiter) => Ok(waiter),
+            None => self.start().map(|(fetch, waiter)| {
                 state.fetch = Some(fetch);
-                Next::Wait(waiter)
-            }
-            Err(error) => Next::Now(Err(error)),
+                waiter
+            }),
+        };
+        match (found, fetch) {
+            // A metadata host that hangs costs no token request anything.
+            (Some((document, _)), _) => Next::Now(Ok(document)),
+            (None, Ok(waiter)) => Next::Wait(waiter),
+            (None, Err(error)) => Next::Now(Err(error)),
         }
     }
 

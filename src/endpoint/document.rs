@@ -43,6 +43,8 @@ enum Look {
     Found(Document),
     /// There is no document here; another place may have it.
     Nothing(StatusCode),
+    /// The server, or a gateway before it, cannot tell.
+    Trouble(Error),
 }
 
 impl Issuer {
@@ -90,35 +92,54 @@ impl Issuer {
         place
     }
 
-    /// Looks at OpenID Connect's place, then at RFC 8414's. A server that is out of reach or in
-    /// trouble is not asked for the second.
+    /// Looks at OpenID Connect's place, then at RFC 8414's, also where a gateway answers 500 or 503 for
+    /// the first, as some do for each path that they do not know. A server that is out of reach is not
+    /// asked a second time.
+    ///
+    /// # Errors
+    /// Of two places without a document the one that says more: trouble, with the longest time to wait,
+    /// says more than that there is nothing.
     pub(crate) async fn fetch(
         &self,
         transport: &Transport,
         clock: &Clock,
     ) -> Result<Document, Error> {
         let mut statuses = Vec::with_capacity(self.candidates.len());
+        let mut trouble: Option<Error> = None;
         for place in &self.candidates {
-            match self.look(transport.get(place.clone()).await?, clock)? {
+            let answer = match (transport.get(place.clone()).await, &trouble) {
+                (Ok(answer), _) => answer,
+                (Err(_), Some(trouble)) => return Err(trouble.clone()),
+                (Err(error), None) => return Err(error),
+            };
+            match self.look(answer, clock)? {
                 Look::Found(document) => return Ok(document),
                 Look::Nothing(status) => statuses.push(status.as_u16().to_string()),
+                Look::Trouble(error) => {
+                    let known = trouble.as_ref().map(Error::retry_after);
+                    if known.is_none_or(|known| known < error.retry_after()) {
+                        trouble = Some(error);
+                    }
+                }
             }
         }
-        Err(Error::protocol(format!(
-            "the issuer has no discovery document at either well-known path (status {}); check \
-             the issuer, or give the token URL itself",
-            statuses.join(" and ")
-        )))
+        Err(trouble.unwrap_or_else(|| {
+            Error::protocol(format!(
+                "the issuer has no discovery document at either well-known path (status {}); check \
+                 the issuer, or give the token URL itself",
+                statuses.join(" and ")
+            ))
+        }))
     }
 
     fn look(&self, answer: Answer, clock: &Clock) -> Result<Look, Error> {
         if status_says_all(answer.status) {
             let error = answer::failure(answer.status);
             let now = clock.now().system_time();
-            return Err(match answer::pause(&answer.headers, now) {
+            return Ok(Look::Trouble(match answer::pause(&answer.headers, now) {
                 Some(pause) => error.with_retry_after(pause),
                 None => error,
-            });
+            }));
         }
         let body = members::without_mark(&answer.body);
         // Single-page applications answer every path with 200 and their HTML.

@@ -109,7 +109,10 @@ impl Form {
 
     /// As `application/x-www-form-urlencoded` (RFC 6749 appendix B).
     pub(crate) fn encode(&self) -> String {
-        let mut text = Serializer::new(String::new());
+        // Room for all of it, each byte as `%00`: a text that grew would leave secrets in freed memory.
+        let room = |(name, value): &(String, Secret)| 2 + 3 * (name.len() + value.expose().len());
+        let most = self.0.iter().map(room).sum();
+        let mut text = Serializer::new(String::with_capacity(most));
         for (name, value) in &self.0 {
             text.append_pair(name, value.expose());
         }
@@ -130,6 +133,26 @@ impl fmt::Debug for Form {
 mod tests {
     use super::TokenRequest;
     use crate::parameters::TokenParameters;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_form_that_was_encoded_is_in_memory_once_more_and_no_more_often() {
+        // D6
+        use super::Form;
+        use crate::secret::Secret;
+        use crate::wiping::search::{copies_of, unheard_of};
+        for length in [1, 100, 10_000] {
+            let secret = Secret::new(unheard_of());
+            let mut form = Form::default();
+            form.push("refresh_token", secret.clone());
+            form.push("scope", "ü".repeat(length));
+            form.push("client_secret", "%".repeat(length));
+            let body = form.encode();
+            assert!(body.contains(secret.expose()));
+            let copies = copies_of(secret.expose());
+            assert_eq!(copies, 3, "{length}: ours, the form's, and the body's");
+        }
+    }
 
     #[test]
     fn a_form_is_encoded_by_the_rfc_and_keeps_its_order() {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
+use zeroize::Zeroizing;
 
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::form::Form;
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::error_response::ErrorResponse;
+use crate::wiping::WipingBuffer;
 
 /// The largest answer that is read (E5). Tokens of real servers have a few kilobytes.
 pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -26,12 +28,17 @@ pub(crate) struct Transport {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
 impl Transport {
     pub(crate) fn new(http: reqwest::Client, timeout: Duration) -> Self {
         Self { http, timeout }
+    }
+
+    /// How long one exchange may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Sends a form with our client authentication.
@@ -70,9 +77,9 @@ impl Transport {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let body = match read_body(response).await {
-            Ok(body) => body,
+            Ok(body) => body.into_inner(),
             // The status alone says what these mean, so what is missing of the body is no loss.
-            Err(_) if status_says_all(status) => Vec::new(),
+            Err(_) if status_says_all(status) => Zeroizing::default(),
             Err(error) => return Err(error),
         };
         Ok(Answer {
@@ -91,8 +98,11 @@ pub(crate) fn status_says_all(status: StatusCode) -> bool {
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
-async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
+/// The body is a token answer's more often than not: no copy of ours stays in memory.
+async fn read_body(mut response: Response) -> Result<WipingBuffer, Error> {
+    let announced = response.content_length().unwrap_or_default();
+    let announced = usize::try_from(announced).unwrap_or(LARGEST_ANSWER);
+    let mut body = WipingBuffer::with_capacity(announced.min(LARGEST_ANSWER));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
@@ -108,7 +118,7 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
                     error
                 });
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => body.push(&chunk),
             Ok(None) => return Ok(body),
             Err(error) => return Err(lost(error)),
         }

@@ -135,7 +135,15 @@ impl Account {
 
     fn remember(&self, slot: &Arc<Slot>) {
         let mut narrowed = self.narrowed();
-        narrowed.retain(|slot| slot.strong_count() > 0);
+        // Not each time: then every new place would pay for a look at all the others. Where few are
+        // gone there is room for as many again before the next look.
+        if narrowed.len() == narrowed.capacity() {
+            narrowed.retain(|slot| slot.strong_count() > 0);
+            if narrowed.len() > narrowed.capacity() / 2 {
+                let alive = narrowed.len();
+                narrowed.reserve(alive);
+            }
+        }
         narrowed.push(Arc::downgrade(slot));
     }
 
@@ -220,5 +228,37 @@ impl Keeper {
             parameters: self.primary.key.parameters.clone(),
         };
         Arc::new(Slot::new(key, Account::new(Record::default())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Account;
+    use crate::keeper::record::Record;
+    use crate::keeper::slot::Slot;
+    use crate::key::TokenKey;
+
+    fn place(account: &Arc<Account>) -> Arc<Slot> {
+        let slot = Arc::new(Slot::new(TokenKey::own(), account.clone()));
+        account.remember(&slot);
+        slot
+    }
+
+    #[test]
+    fn places_are_looked_through_when_they_have_doubled_and_not_for_each_new_one() {
+        // G1, F9: or ten thousand tenants' places would cost a hundred million looks.
+        let account = Account::new(Record::default());
+        let mut alive: Vec<_> = (0..1000).map(|_| place(&account)).collect();
+        alive.truncate(500);
+        alive.push(place(&account));
+        assert_eq!(account.narrowed().len(), 1001, "none was looked at");
+        for _ in 0..100_000 {
+            place(&account);
+            assert!(account.narrowed().len() <= 2 * 1001 + 1);
+        }
+        let known = account.slots(Arc::new(Slot::new(TokenKey::own(), account.clone())));
+        assert_eq!(known.len(), 1 + alive.len());
     }
 }

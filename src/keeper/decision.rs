@@ -122,7 +122,8 @@ impl Keeper {
         ledger: &mut Ledger,
         known: Error,
     ) -> Decision {
-        let is_shared = self.vault.is_some();
+        let vault = self.vault.as_ref();
+        let is_shared = vault.is_some_and(|vault| vault.notice_within.is_some());
         let may_look = is_shared
             && known.kind() != ErrorKind::Store
             && ledger.blind_until <= call.now.monotonic;

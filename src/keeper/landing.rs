@@ -204,7 +204,8 @@ impl Keeper {
     /// The store has been asked about the token just now, and is asked again soon enough.
     fn recheck_in_time(&self, token: &mut Issued) {
         let vault = self.vault.as_ref();
-        let halfway = vault.map_or(Duration::MAX, |vault| vault.notice_within / 2);
+        let notice_within = vault.and_then(|vault| vault.notice_within);
+        let halfway = notice_within.map_or(Duration::MAX, |time| time / 2);
         self.recheck_after(token, halfway);
     }
 
@@ -212,9 +213,10 @@ impl Keeper {
     fn recheck_after(&self, token: &mut Issued, pause: Duration) {
         let now = self.clock.now();
         let vault = self.vault.as_ref().filter(|_| token.key.subject.is_some());
-        token.recheck = vault.map(|vault| Recheck {
-            overdue: now.later(vault.notice_within),
-            lead: vault.notice_within.saturating_sub(pause),
+        let notice_within = vault.and_then(|vault| vault.notice_within);
+        token.recheck = notice_within.map(|time| Recheck {
+            overdue: now.later(time),
+            lead: time.saturating_sub(pause),
         });
         let behind = token.recheck.map(Recheck::behind);
         let until = match (token.plan.fresh_until(), behind) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keeper::Keeper;
+use crate::keeper::saver::TRIES_WITHOUT_SOURCE;
 use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::tenancy::Tenancy;
@@ -26,15 +27,17 @@ pub(crate) struct Unsaved {
 
 impl Keeper {
     /// Brings what is unsaved to safety from a task of its own, which keeps the lease meanwhile; a
-    /// shutdown waits for it.
+    /// shutdown waits for it. It is tried as long as there is a token source, and some ten minutes
+    /// longer: or each source that was dropped while its store was away would live on in its tasks.
     pub(crate) fn save_behind(self: &Arc<Self>, slot: &Arc<Slot>, tenancy: Arc<Tenancy>) {
-        self.telemetry.refresh_token_unsaved();
+        self.telemetry.refresh_token_unsaved(None);
         let airborne = Airborne::start(self.clone());
         let slot = slot.clone();
         tokio::spawn(async move {
             let keeper = airborne.keeper();
             let mut pause = FIRST_PAUSE;
-            loop {
+            let mut left = TRIES_WITHOUT_SOURCE;
+            while left > 0 {
                 // Whoever takes the lease now waits a few seconds for what we have.
                 tokio::select! {
                     biased;
@@ -51,6 +54,9 @@ impl Keeper {
                 };
                 if tenancy.while_renewing(saving).await {
                     break;
+                }
+                if keeper.is_abandoned() {
+                    left -= 1;
                 }
             }
             // Somebody else may have saved it, and left the lease to this task.

@@ -1,6 +1,7 @@
 //! The user's hook for new refresh tokens: called before anybody sees the access token that came
 //! along, and called again until it has succeeded.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -12,6 +13,7 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 
@@ -19,10 +21,14 @@ use crate::telemetry::Telemetry;
 const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often it is tried yet when nobody has the token source any more: for some ten minutes. While
+/// there is a source, it is tried for ever, since what is in memory is all that there is; without one,
+/// a hook that fails for good (the user's row is gone) would leave a task behind for each source.
+pub(crate) const TRIES_WITHOUT_SOURCE: u32 = 10;
 
-type Saved = Pin<Box<dyn Future<Output = bool> + Send>>;
+type Saved = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-/// Called with each new refresh token; says whether it is safe now.
+/// Called with each new refresh token; says whether it is safe now, or why not.
 #[derive(Clone)]
 pub(crate) struct RotationHook(Arc<dyn Fn(Secret) -> Saved + Send + Sync>);
 
@@ -31,10 +37,11 @@ impl RotationHook {
     where
         F: Fn(Secret) -> S + Send + Sync + 'static,
         S: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
     {
         Self(Arc::new(move |refresh_token| {
             let saving = hook(refresh_token);
-            Box::pin(async move { saving.await.is_ok() })
+            Box::pin(async move { saving.await.map_err(|error| failed(error.into())) })
         }))
     }
 }
@@ -75,8 +82,8 @@ impl Saver {
     /// Returns when the hook has taken the newest refresh token, or has failed once: it is then
     /// called again from a task of its own. Also takes up what a runtime that is gone has left.
     pub(crate) async fn save(self: &Arc<Self>, clock: &Clock, telemetry: &Telemetry) {
-        if !self.call_hook(clock).await {
-            telemetry.refresh_token_unsaved();
+        if let Err(error) = self.call_hook(clock).await {
+            telemetry.refresh_token_unsaved(Some(&error.of_token_source(&telemetry.source)));
             self.try_again(clock.clone(), telemetry.clone());
         }
     }
@@ -91,19 +98,24 @@ impl Saver {
         let _ = self.unsaved.subscribe().wait_for(Option::is_none).await;
     }
 
-    /// Hands the newest unsaved refresh token to the hook; says whether it is safe.
-    async fn call_hook(&self, clock: &Clock) -> bool {
+    /// Hands the newest unsaved refresh token to the hook; `Ok` if it is safe.
+    async fn call_hook(&self, clock: &Clock) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         let Some(newest) = self.unsaved.borrow().clone() else {
-            return true;
+            return Ok(());
         };
         let call = AssertUnwindSafe(async { (self.hook.0)(newest.clone()).await }).catch_unwind();
         let saved = tokio::select! {
             biased;
-            saved = call => saved.unwrap_or(false),
-            () = clock.sleep(HOOK_TIMEOUT) => false,
+            saved = call => saved.unwrap_or_else(|_| Err(Error::new(
+                ErrorKind::Panicked,
+                "the hook for new refresh tokens panicked",
+            ))),
+            () = clock.sleep(HOOK_TIMEOUT) => {
+                Err(Error::store("the hook for new refresh tokens did not answer within 10 s"))
+            }
         };
-        if saved {
+        if saved.is_ok() {
             self.unsaved.send_if_modified(|unsaved| {
                 let done = unsaved.as_ref() == Some(&newest);
                 if done {
@@ -115,7 +127,7 @@ impl Saver {
         saved
     }
 
-    /// 1 s to 60 s apart, until the newest one is saved.
+    /// 1 s to 60 s apart, until the newest one is saved, or nobody has the source any more.
     fn try_again(self: &Arc<Self>, clock: Clock, telemetry: Telemetry) {
         if std::mem::replace(&mut *self.is_at_it(), true) {
             return;
@@ -123,11 +135,19 @@ impl Saver {
         let mut task = Task(Some(self.clone()));
         tokio::spawn(async move {
             let mut pause = FIRST_PAUSE;
+            let mut left = TRIES_WITHOUT_SOURCE;
             while let Some(saver) = &task.0 {
                 clock.sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                if saver.call_hook(&clock).await && task.rest() {
-                    telemetry.refresh_token_saved();
+                if saver.call_hook(&clock).await.is_ok() {
+                    if task.rest() {
+                        telemetry.refresh_token_saved();
+                    }
+                } else if Arc::strong_count(saver) == 1 {
+                    left -= 1;
+                    if left == 0 {
+                        return;
+                    }
                 }
             }
         });
@@ -136,6 +156,11 @@ impl Saver {
     fn is_at_it(&self) -> MutexGuard<'_, bool> {
         self.is_at_it.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The hook's own error becomes the source of ours.
+fn failed(error: Box<dyn StdError + Send + Sync>) -> Error {
+    Error::store("the hook for new refresh tokens failed").with_boxed_source(error)
 }
 
 /// The task that tries again, until there is nothing left to save.

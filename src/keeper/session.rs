@@ -3,18 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::join_all;
-
-use crate::endpoint::{TokenEndpoint, TokenKind};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::keeper::Keeper;
+use crate::keeper::revocation::SignOut;
 use crate::keeper::slot::Slot;
-use crate::keeper::takeoff::Airborne;
 use crate::keeper::vault::{Found, Saved, Vault};
 use crate::kept::{Kept, KeptToken, Origin};
 use crate::key::{TokenKey, Wanted};
 use crate::parameters::TokenParameters;
-use crate::secret::Secret;
 use crate::store::{StoreKey, Version};
 use crate::subject::Subject;
 use crate::token::bearer_header;
@@ -96,8 +92,8 @@ impl Keeper {
         ))
     }
 
-    /// Forgets the tokens of a user, and has them revoked.
-    pub(crate) async fn sign_out(&self, subject: &Subject) -> Result<(), Error> {
+    /// Forgets the tokens of a user, and has them revoked behind the caller's back.
+    pub(crate) async fn sign_out(self: &Arc<Self>, subject: &Subject) -> Result<SignOut, Error> {
         let (vault, key) = self.user_record(subject)?;
         let removed = vault.remove(&key).await;
         let primary = self.primary_slot(subject);
@@ -109,11 +105,11 @@ impl Keeper {
         if let Some(unsaved) = &unsaved {
             unsaved.tenancy.give_back().await;
         }
-        let newest = unsaved.as_ref().map(|unsaved| &unsaved.kept);
-        match newest.or(stored.as_ref()) {
-            Some(kept) => self.revoke(kept).await,
-            None => Ok(()),
-        }
+        let newest = unsaved.map(|unsaved| unsaved.kept.clone());
+        Ok(match newest.or(stored) {
+            Some(kept) => self.revoke_behind(kept),
+            None => SignOut::without_tokens(),
+        })
     }
 
     /// The record of a user, if there is one.
@@ -146,51 +142,6 @@ impl Keeper {
         }
         // It may have left the cache, and be in somebody's hands all the same.
         slot.clear();
-    }
-
-    /// Revokes the refresh token and then the access tokens (RFC 7009); the first error counts.
-    pub(crate) async fn revoke(&self, kept: &Kept) -> Result<(), Error> {
-        let Some(endpoint) = self.grant.endpoint() else {
-            return Ok(());
-        };
-        // First, since many servers end the access tokens with it.
-        let refresh_token = kept.refresh_token.iter();
-        let refresh_token = refresh_token.map(|token| (token, TokenKind::RefreshToken));
-        let outcome = self.revoke_all(endpoint, refresh_token).await;
-        let now = self.clock.now().wall;
-        let alive = kept.tokens.iter().filter(|token| token.is_alive(now));
-        let alive = alive.map(|token| (&token.access_token, TokenKind::AccessToken));
-        outcome.and(self.revoke_all(endpoint, alive).await)
-    }
-
-    /// At once, so that a server that hangs makes a sign-out no longer the more tokens there are.
-    async fn revoke_all(
-        &self,
-        endpoint: &TokenEndpoint,
-        tokens: impl Iterator<Item = (&Secret, TokenKind)>,
-    ) -> Result<(), Error> {
-        let answers = join_all(tokens.map(|(token, kind)| endpoint.revoke(token, kind))).await;
-        let mut outcome = Ok(());
-        for answer in answers {
-            // A server that cannot revoke is no failure of this sign-out.
-            let Err(error) = answer.or_else(only_if_it_could_be_tried) else {
-                continue;
-            };
-            self.telemetry.revocation_failed(&error);
-            if outcome.is_ok() {
-                outcome = Err(error);
-            }
-        }
-        outcome
-    }
-
-    /// Revokes what came for a user who has signed out meanwhile, from a task of its own.
-    pub(crate) fn revoke_behind(self: &Arc<Self>, kept: Kept) {
-        let airborne = Airborne::start(self.clone());
-        tokio::spawn(async move {
-            // Told by an event, if it fails: there is nobody else who could be told.
-            let _ = airborne.keeper().revoke(&kept).await;
-        });
     }
 
     fn user_record(&self, subject: &Subject) -> Result<(&Arc<Vault>, StoreKey), Error> {
@@ -240,13 +191,4 @@ impl Keeper {
 pub(crate) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
-}
-
-/// `Ok` if the server has no way to revoke a token (RFC 7009 is optional).
-fn only_if_it_could_be_tried(error: Error) -> Result<(), Error> {
-    if error.kind() == ErrorKind::Settings {
-        Ok(())
-    } else {
-        Err(error)
-    }
 }

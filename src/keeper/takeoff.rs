@@ -40,20 +40,29 @@ impl Keeper {
         Ok(waiter)
     }
 
-    /// A flight that only looks whether the store still has what this process has.
+    /// A flight that only looks whether the store still has what this process has. A shutdown does not
+    /// wait for it: calls begin such looks all the time, and nothing is lost with one.
     pub(crate) fn start_check(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         ledger: &mut Ledger,
     ) -> Result<Waiter<Outcome>, Error> {
-        let airborne = Airborne::start(self.clone());
         let runtime = runtime()?;
         let (landing, flight, waiter) = flight::begin();
         ledger.flight = Some(flight);
         ledger.is_check = true;
         let epoch = slot.account.epoch();
-        runtime.spawn(airborne.check(slot.clone(), epoch, landing));
+        runtime.spawn(self.clone().look(slot.clone(), epoch, landing));
         Ok(waiter)
+    }
+
+    async fn look(self: Arc<Self>, slot: Arc<Slot>, epoch: u32, landing: Landing<Outcome>) {
+        let newer = match &self.vault {
+            Some(vault) => self.check(vault, &slot, epoch).await,
+            None => Ok(None),
+        };
+        let newer = newer.map_err(|error| error.of_token_source(&self.telemetry.source));
+        landing.land(self.land_check(&slot, epoch, newer));
     }
 
     /// Does `work` in a task of its own, whatever becomes of the caller: what it has begun in the
@@ -78,6 +87,12 @@ impl Keeper {
                 )
             })
         })
+    }
+
+    /// Whether all who had the token source have dropped it, and only its own tasks are left: each piece
+    /// of work in the air holds the keeper once.
+    pub(crate) fn is_abandoned(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) <= *self.flights.borrow()
     }
 
     /// What the task of a flight carries: nothing of the caller who happened to start it but the
@@ -135,16 +150,6 @@ impl Airborne {
         // Here, so that all who waited share the one that has the name.
         let arrival = arrival.map_err(|error| error.of_token_source(&keeper.telemetry.source));
         landing.land(keeper.land(&slot, reason, epoch, arrival));
-    }
-
-    async fn check(self, slot: Arc<Slot>, epoch: u32, landing: Landing<Outcome>) {
-        let keeper = &self.0;
-        let newer = match &keeper.vault {
-            Some(vault) => keeper.check(vault, &slot, epoch).await,
-            None => Ok(None),
-        };
-        let newer = newer.map_err(|error| error.of_token_source(&keeper.telemetry.source));
-        landing.land(keeper.land_check(&slot, epoch, newer));
     }
 }
 

@@ -27,8 +27,9 @@ pub(crate) struct Vault {
     pub(crate) telemetry: Telemetry,
     /// A session that is not used that long leaves (F9).
     pub(crate) session_timeout: Duration,
-    /// Within this time a process notices what others did to a session in use.
-    pub(crate) notice_within: Duration,
+    /// Within this time a process notices what others did to a session in use; `None` where there are no
+    /// others, since the store is this source's alone.
+    pub(crate) notice_within: Option<Duration>,
 }
 
 /// What is stored under a key. Whatever cannot be read counts as absent (F7), but its version is

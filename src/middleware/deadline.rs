@@ -49,4 +49,11 @@ impl Deadline {
         *request.timeout_mut() = Some(left);
         Ok(())
     }
+
+    /// The same, and `least` if less is left.
+    pub(crate) fn bound_from(&self, least: Duration, request: &mut Request, clock: &Clock) {
+        if let Some(timeout) = &self.0 {
+            *request.timeout_mut() = Some(self.left(timeout.after, clock).max(least));
+        }
+    }
 }

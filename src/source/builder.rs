@@ -1,5 +1,6 @@
 //! The settings of a token source.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -139,7 +140,10 @@ impl TokenSourceBuilder {
 
     /// Called with each new refresh token, and awaited before anybody sees the access token that
     /// came with it. If it fails, or takes longer than 10 s, the tokens are used all the same, an
-    /// event says so, and the hook is called again, 1 s to 60 s apart, until it succeeds.
+    /// event says so and why, and the hook is called again, 1 s to 60 s apart, until it succeeds; once
+    /// the source has been dropped by all who had it, ten times more. What it fails with can be any
+    /// error type, `anyhow::Error` or a text; it is the source of the error in
+    /// [`Event::RefreshTokenUnsaved`], and in no log line of this crate.
     /// Default: refresh tokens are kept in memory only.
     ///
     /// ```
@@ -157,6 +161,7 @@ impl TokenSourceBuilder {
     where
         F: Fn(Secret) -> S + Send + Sync + 'static,
         S: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
     {
         self.hooks.on_new_refresh_token = Some(RotationHook::new(hook));
         self
@@ -225,7 +230,8 @@ impl TokenSourceBuilder {
     /// although the token that it has is still good. Halfway the store is asked behind the calls;
     /// a call that comes later than this waits for the answer, at most 2 s. Default: 60 s.
     /// (A user whose last call was at 8:00:00 is looked up behind the call of 8:00:40; one who
-    /// comes at 9:00:00, before that call goes out.)
+    /// comes at 9:00:00, before that call goes out.) Without a [`store`](Self::store) of the user's own
+    /// there is no other process, and nothing to notice.
     pub fn notice_within(mut self, time: Duration) -> Self {
         self.notice_within = time;
         self
@@ -341,6 +347,8 @@ impl TokenSourceBuilder {
             grant,
             hook: self.hooks.on_event,
         };
+        // What nobody else can change need not be looked at.
+        let notice_within = self.store.is_some().then_some(self.notice_within);
         let store = match self.store {
             Some(store) => Some(store),
             None if self.grant.is_for_users() => {
@@ -356,7 +364,7 @@ impl TokenSourceBuilder {
                 clock: self.clock.clone(),
                 telemetry: telemetry.clone(),
                 session_timeout: self.session_timeout,
-                notice_within: self.notice_within,
+                notice_within,
             })
         });
         let record = match &vault {

@@ -33,13 +33,14 @@ impl TokenStatus {
         }
     }
 
-    pub(crate) fn of_nobody(error: Error) -> Self {
+    /// Where no call has been, or none can.
+    pub(crate) fn without_token(failure: Option<Error>) -> Self {
         Self {
             usable: false,
             refused: false,
             expires_at: None,
             refreshing: false,
-            failure: Some(error),
+            failure,
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use crate::clock::system_time;
 use crate::error::Error;
+use crate::keeper::revocation::SignOut;
 use crate::kept::{Kept, KeptToken};
 use crate::parameters::TokenParameters;
 use crate::source::TokenSource;
@@ -58,18 +59,33 @@ impl TokenSource {
     }
 
     /// Forgets the tokens of this subject, here and in the store, and has the authorization server
-    /// revoke them: the refresh token, then the access tokens (RFC 7009). Calls for the subject
-    /// then end with [`SignInRequired`](crate::ErrorKind::SignInRequired); other processes notice
+    /// revoke them behind the caller's back: the refresh token, then the access tokens (RFC 7009).
+    /// Calls for the subject then end with
+    /// [`SignInRequired`](crate::ErrorKind::SignInRequired); other processes notice
     /// [within a minute](crate::TokenSourceBuilder::notice_within). A refresh that is under way
-    /// does not bring the session back, and what it brings is revoked. If nobody is signed in, or
-    /// the server has no revocation endpoint, there is nothing to do, which is no error. Once begun,
-    /// it is carried through, also if the caller goes away.
+    /// does not bring the session back, and what it brings is revoked. Once begun, it is carried
+    /// through, also if the caller goes away.
+    ///
+    /// It takes as long as the store: the page after the button need not wait for the authorization
+    /// server, and what that one says can be awaited.
+    ///
+    /// ```no_run
+    /// # use reqwest_bearer::{Error, Revocation, Subject, TokenSource};
+    /// # async fn sign_out(users: TokenSource, session: Subject) -> Result<(), Error> {
+    /// let sign_out = users.sign_out(&session).await?; // forgotten; and dropping it would stop nothing
+    /// match sign_out.outcome().await {
+    ///     Revocation::Revoked | Revocation::NothingToRevoke => {}
+    ///     other => eprintln!("signed out here, and maybe not there: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be told: the user is still
-    /// signed in, so call it again. Any other kind says that the server did not revoke a token
-    /// (also told as an [`Event`](crate::Event)); the tokens are forgotten all the same.
-    pub async fn sign_out(&self, subject: &Subject) -> Result<(), Error> {
+    /// signed in, so call it again. What the authorization server makes of it is no error of this
+    /// call, see [`Revocation`](crate::Revocation).
+    pub async fn sign_out(&self, subject: &Subject) -> Result<SignOut, Error> {
         let (keeper, subject) = (self.keeper().clone(), subject.clone());
         let work = async move { keeper.sign_out(&subject).await };
         let outcome = self.keeper().see_through(work).await;

@@ -48,7 +48,8 @@ impl fmt::Display for RefreshReason {
 
 /// Something that a service may want to count or to alarm on.
 ///
-/// `Debug` leaves out which scopes the server granted: they are a text of its own.
+/// `Debug` leaves out what is a text of others: which scopes the server granted, and what the hook for
+/// new refresh tokens failed with.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -88,6 +89,9 @@ pub enum Event {
     RefreshTokenUnsaved {
         /// The name of the token source.
         source: Arc<str>,
+        /// What went wrong with the hook; its own error is the [`source`](std::error::Error::source).
+        /// `None` if it was the store, whose error a [`StoreFailed`](Event::StoreFailed) has told.
+        error: Option<Error>,
     },
     /// The store, or the hook for new refresh tokens, has taken the newest one after it had failed.
     #[non_exhaustive]
@@ -121,6 +125,13 @@ pub enum Event {
         /// What went wrong.
         error: Error,
     },
+    /// Somebody signed out, and no revocation endpoint is known: the tokens are forgotten, and good
+    /// until they expire.
+    #[non_exhaustive]
+    NoRevocationEndpoint {
+        /// The name of the token source.
+        source: Arc<str>,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -129,11 +140,12 @@ impl fmt::Debug for Event {
             Self::TokenRequest { source, .. } => ("TokenRequest", source),
             Self::TokenRefused { source } => ("TokenRefused", source),
             Self::ScopeNarrowed { source, .. } => ("ScopeNarrowed", source),
-            Self::RefreshTokenUnsaved { source } => ("RefreshTokenUnsaved", source),
+            Self::RefreshTokenUnsaved { source, .. } => ("RefreshTokenUnsaved", source),
             Self::RefreshTokenSaved { source } => ("RefreshTokenSaved", source),
             Self::StoreFailed { source, .. } => ("StoreFailed", source),
             Self::RecordUnreadable { source, .. } => ("RecordUnreadable", source),
             Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
+            Self::NoRevocationEndpoint { source } => ("NoRevocationEndpoint", source),
         };
         let mut shown = formatter.debug_struct(name);
         shown.field("source", source);
@@ -157,8 +169,12 @@ impl fmt::Debug for Event {
                 shown.field("error", error)
             }
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
+            // Without the hook's own text, which may be a database's, with values in it.
+            Self::RefreshTokenUnsaved { error, .. } => {
+                shown.field("error", &error.as_ref().map(ToString::to_string))
+            }
             Self::TokenRefused { .. }
-            | Self::RefreshTokenUnsaved { .. }
+            | Self::NoRevocationEndpoint { .. }
             | Self::RefreshTokenSaved { .. } => &mut shown,
         };
         shown.finish()

@@ -1,11 +1,15 @@
 //! Tokens are given back (RFC 7009).
 
-use reqwest_bearer::{ClientAuthentication, ErrorKind, Secret, TokenEndpoint, TokenKind};
+use std::time::Duration;
+
+use reqwest_bearer::{
+    ClientAuthentication, ErrorKind, Secret, TestClock, TokenEndpoint, TokenKind,
+};
 use serde_json::json;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::{only_request, received};
+use crate::{only_request, received, soon};
 
 async fn revoking_server(answer: ResponseTemplate) -> (MockServer, TokenEndpoint) {
     let server = MockServer::start().await;
@@ -94,4 +98,37 @@ async fn without_a_revocation_endpoint_the_setting_is_named() {
     let error = revoked.expect_err("no endpoint");
     assert_eq!(error.kind(), ErrorKind::Settings);
     assert!(error.to_string().contains("`revocation_url`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_discovery_that_hangs_costs_a_revocation_no_more_than_one_attempt() {
+    // F10, E7
+    let server = MockServer::start().await;
+    let never = ResponseTemplate::new(200).set_delay(Duration::from_secs(24 * 3600));
+    Mock::given(method("GET"))
+        .respond_with(never)
+        .mount(&server)
+        .await;
+    let clock = TestClock::new();
+    let attempt = Duration::from_secs(3600);
+    let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
+        .issuer(server.uri())
+        .attempt_timeout(attempt)
+        .clock(&clock)
+        .build()
+        .expect("settings");
+    let revoking = tokio::spawn(async move { endpoint.revoke("t", TokenKind::RefreshToken).await });
+    soon(async {
+        while received(&server).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    clock.advance(attempt - Duration::from_millis(1));
+    tokio::task::yield_now().await;
+    assert!(!revoking.is_finished());
+    clock.advance(Duration::from_millis(1));
+    let error = soon(revoking).await.expect("a task").expect_err("hangs");
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.server(), Some(server.uri().as_str()));
 }

@@ -27,6 +27,8 @@ struct State {
     book: Mutex<Book>,
     doors: Mutex<Option<Arc<Semaphore>>>,
     companions: Mutex<Option<Arc<Barrier>>>,
+    /// Where revocations wait.
+    back_door: Mutex<Option<Arc<Semaphore>>>,
     held: watch::Sender<usize>,
     arrived: watch::Sender<usize>,
 }
@@ -61,6 +63,7 @@ impl Login {
             }),
             doors: Mutex::default(),
             companions: Mutex::default(),
+            back_door: Mutex::default(),
             held: watch::Sender::new(0),
             arrived: watch::Sender::new(0),
         });
@@ -70,6 +73,7 @@ impl Login {
             async move {
                 match seen.path.as_str() {
                     "/revoke" => {
+                        state.back_door().await;
                         state.companions(&seen).await;
                         Some(state.revoke(&seen))
                     }
@@ -202,6 +206,16 @@ impl Login {
         *self.state.companions.lock().unwrap() = Some(Arc::new(Barrier::new(count)));
     }
 
+    /// Revocations wait at the door from now on.
+    pub(crate) fn hold_revocations(&self) {
+        *self.state.back_door.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    }
+
+    pub(crate) fn release_revocations(&self) {
+        let door = self.state.back_door.lock().unwrap().take();
+        door.unwrap().add_permits(10_000);
+    }
+
     pub(crate) fn release(&self) {
         let doors = self.state.doors.lock().unwrap().take();
         doors.unwrap().add_permits(10_000);
@@ -278,6 +292,15 @@ impl State {
             body[name] = value.clone();
         }
         Reply::new(200).json(&body)
+    }
+
+    async fn back_door(&self) {
+        let door = self.back_door.lock().unwrap().clone();
+        if let Some(door) = door {
+            self.held.send_modify(|held| *held += 1);
+            door.acquire().await.unwrap().forget();
+            self.held.send_modify(|held| *held -= 1);
+        }
     }
 
     async fn companions(&self, seen: &Seen) {

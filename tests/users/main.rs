@@ -11,6 +11,8 @@ mod fleet;
 mod outage;
 mod records;
 mod sessions;
+mod shutdown;
+mod sign_outs;
 mod subjects;
 mod transactions;
 
@@ -18,7 +20,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest_bearer::{
-    Error, ErrorKind, Event, NamedClient, RefreshReason, Subject, TestClock, TokenSource,
+    Error, ErrorKind, Event, NamedClient, RefreshReason, Revocation, Subject, TestClock,
+    TokenSource,
 };
 use support::api::Api;
 use support::login::{Login, id_token};
@@ -151,6 +154,12 @@ async fn token(source: &TokenSource, subject: &Subject) -> Result<String, Error>
 
 async fn kind(source: &TokenSource, subject: &Subject) -> ErrorKind {
     token(source, subject).await.unwrap_err().kind()
+}
+
+/// Signs the user out; says what the authorization server made of it.
+async fn revocation(source: &TokenSource, subject: &Subject) -> Revocation {
+    let sign_out = support::soon(source.sign_out(subject)).await.unwrap();
+    support::soon(sign_out.outcome()).await
 }
 
 /// Returns when no token request of this user is under way.

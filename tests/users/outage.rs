@@ -12,7 +12,7 @@ use reqwest_bearer::{
 use crate::support::authorization_server::AuthorizationServer;
 use crate::support::store::{Call, Mode};
 use crate::support::{soon, time_passes, until, while_time_passes};
-use crate::{World, kind, token};
+use crate::{World, kind, revocation, token};
 
 fn store_failed(event: &Event) -> bool {
     matches!(event, Event::StoreFailed { .. })
@@ -390,7 +390,7 @@ async fn a_sign_out_asks_a_server_that_hangs_for_all_access_tokens_at_once() {
         assert!(soon(handle.token_with(&options)).await.is_ok());
     }
     world.login.revoke_together(4);
-    soon(users.sign_out(&alice)).await.unwrap();
+    revocation(&users, &alice).await;
     let revoked = world.login.revocations();
     assert_eq!(revoked[0].1, "refresh_token");
     assert_eq!(revoked.len(), 5);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, TokenSet};
+use reqwest_bearer::{ErrorKind, Event, Revocation, TokenSet};
 use serde_json::json;
 
 use crate::support::authorization_server::Answer;
@@ -10,7 +10,7 @@ use crate::support::http_server::Reply;
 use crate::support::login::id_token;
 use crate::support::store::{Call, Mode};
 use crate::support::{soon, while_time_passes};
-use crate::{World, kind, subject, token};
+use crate::{World, kind, revocation, subject, token};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -46,7 +46,7 @@ async fn a_user_signs_in_calls_is_refreshed_and_signs_out() {
         .unwrap();
     let more_access = more_access.expose().to_owned();
     let refresh = world.login.refresh_token("alice");
-    soon(users.sign_out(&alice)).await.unwrap();
+    revocation(&users, &alice).await;
     let text = |text: &str| text.to_owned();
     let mut revoked = world.login.revocations();
     assert_eq!(revoked.remove(0), (refresh, text("refresh_token")));
@@ -119,7 +119,9 @@ async fn a_server_that_is_down_does_not_keep_a_user_signed_in() {
         .sign_in(&alice, TokenSet::new("a").with_refresh_token("r"))
         .await
         .unwrap();
-    let error = soon(cut_off.sign_out(&alice)).await.unwrap_err();
+    let Revocation::Failed(error) = revocation(&cut_off, &alice).await else {
+        panic!("a server that is down has revoked nothing");
+    };
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let failed = |event: &Event| matches!(event, Event::RevocationFailed { .. });
     assert_eq!(world.count_events(failed), 2);
@@ -140,7 +142,7 @@ async fn a_store_that_is_down_at_the_sign_out_is_an_error_and_the_next_try_succe
     assert!(error.is_transient());
     assert!(world.login.revocations().is_empty());
     world.store.be(Mode::Well);
-    users.sign_out(&alice).await.unwrap();
+    revocation(&users, &alice).await;
     assert_eq!(world.login.revocations().len(), 2);
 }
 
@@ -898,7 +900,7 @@ async fn a_sign_out_of_which_the_store_does_not_say_that_it_took_it_revokes_all_
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
     world.store.be(Mode::RemovingSilently);
-    soon(users.sign_out(&alice)).await.unwrap();
+    revocation(&users, &alice).await;
     assert!(world.store.memory().is_empty());
     assert_eq!(world.login.revocations().len(), 2);
 }
@@ -915,7 +917,7 @@ async fn a_sign_out_that_the_store_does_not_take_loses_no_refresh_token() {
     let error = users.sign_out(&alice).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store);
     world.store.be(Mode::Well);
-    soon(users.sign_out(&alice)).await.unwrap();
+    revocation(&users, &alice).await;
     let revoked = world.login.revocations();
     let newest = ("refresh-alice-2".to_owned(), "refresh_token".to_owned());
     assert!(revoked.contains(&newest), "{revoked:?}");

@@ -706,3 +706,31 @@ async fn a_flight_that_saves_at_its_second_try_leaves_no_lease_behind() {
     let taken = reqwest_bearer::TokenStore::lease(world.store.memory(), &key, &of_another);
     assert!(taken.await.unwrap());
 }
+
+#[tokio::test]
+async fn a_store_that_never_comes_back_keeps_no_dropped_source_alive() {
+    // F2
+    let world = World::new().await;
+    let users = world.process();
+    let alice = world.sign_in(&users, "alice").await;
+    world
+        .refresh_while_store_is(Mode::Down, &users, &alice)
+        .await;
+    let saves = world.store.calls(Call::Save);
+    // Longer than it is tried without a source.
+    while_time_passes(
+        &world.clock,
+        world.store.until_calls(Call::Save, saves + 15),
+    )
+    .await;
+    drop(users);
+    let saves = world.store.calls(Call::Save);
+    // The hook for events goes with all else that the source had.
+    while_time_passes(&world.clock, async {
+        while std::sync::Arc::strong_count(&world.events) > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.store.calls(Call::Save), saves + 10);
+}

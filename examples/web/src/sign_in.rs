@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use reqwest::Url;
-use reqwest_bearer::{ErrorKind, Subject};
+use reqwest_bearer::{Revocation, Subject};
 use serde::Deserialize;
 
 use crate::application::App;
@@ -124,14 +124,15 @@ pub(crate) async fn sign_out(
         session, tokens_of, ..
     }: SignedIn,
 ) -> Result<Response, Fault> {
-    // The tokens are forgotten in any case; the page says whether the provider knows.
-    let next = match app.users.sign_out(&tokens_of).await {
-        Ok(()) => "/?notice=signed-out",
-        // Still signed in: the button can be pressed again.
-        Err(error) if error.kind() == ErrorKind::Store => return Err(error.into()),
-        Err(_) => "/?notice=signed-out-here",
-    };
+    // An error means that the user is still signed in: the button can be pressed again.
+    let sign_out = app.users.sign_out(&tokens_of).await?;
     app.sessions.end(&session);
+    // The tokens are forgotten in any case; the page says whether the provider knows. Where it is better
+    // not to wait for that, `sign_out` is dropped: the revocations go on all the same.
+    let next = match sign_out.outcome().await {
+        Revocation::Revoked | Revocation::NothingToRevoke => "/?notice=signed-out",
+        _ => "/?notice=signed-out-here",
+    };
     let cookie = cookie::take_away(&app.public).map_err(Fault::ours)?;
     Ok((AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to(next)).into_response())
 }
