@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 mod admission;
+mod arrival;
 pub(crate) mod cache;
 mod custody;
 mod decision;
@@ -22,6 +23,7 @@ pub(crate) mod slot;
 mod takeoff;
 mod tenancy;
 mod transaction;
+mod unsaved;
 pub(crate) mod vault;
 
 use std::fmt;

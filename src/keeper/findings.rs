@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::error::Error;
 use crate::flight::Landing;
 use crate::keeper::Keeper;
-use crate::keeper::refresh::Arrival;
+use crate::keeper::arrival::Arrival;
 use crate::keeper::slot::{Outcome, Slot};
 use crate::keeper::vault::Found;
 use crate::kept::{Kept, KeptToken, Origin};

@@ -10,7 +10,7 @@ use crate::access_token::{AccessToken, Brought, Issued, Recheck, Standing};
 use crate::clock::{Due, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::keeper::Keeper;
-use crate::keeper::refresh::{Answer, Arrival};
+use crate::keeper::arrival::{Answer, Arrival};
 use crate::keeper::session::since_epoch;
 use crate::keeper::slot::{Ledger, Outcome, Slot};
 use crate::kept::KeptToken;

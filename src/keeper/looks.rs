@@ -8,7 +8,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::{Clock, Moment};
 use crate::error::Error;
-use crate::keeper::vault::STORE_TIMEOUT;
 
 /// More at once would not make the store answer sooner; and each call has 2 s (F11), which twenty
 /// thousand calls at once, after a restart, would take from each other. The leases and writes of the
@@ -19,14 +18,17 @@ const AT_ONCE: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Looks {
     permits: Semaphore,
+    /// How long one look may take.
+    limit: Duration,
     /// When the store last answered one.
     answered: Mutex<Option<Moment>>,
 }
 
 impl Looks {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self {
             permits: Semaphore::new(AT_ONCE),
+            limit,
             answered: Mutex::new(None),
         }
     }
@@ -65,7 +67,7 @@ impl Looks {
             Some(answered) if answered.monotonic > began.monotonic => answered,
             _ => began,
         };
-        STORE_TIMEOUT.saturating_sub(now.waited_since(silent_since))
+        self.limit.saturating_sub(now.waited_since(silent_since))
     }
 }
 
@@ -86,7 +88,7 @@ mod tests {
         // F11, G4
         let test_clock = TestClock::new();
         let clock = Clock::Test(test_clock.clone());
-        let looks = Looks::new();
+        let looks = Looks::new(Duration::from_secs(2));
         let inside = looks.permits.try_acquire_many(ALL).unwrap();
         let mut waits = pin!(looks.enter(&clock));
         for _ in 0..10 {
@@ -104,7 +106,7 @@ mod tests {
         // F11
         let test_clock = TestClock::new();
         let clock = Clock::Test(test_clock.clone());
-        let looks = Looks::new();
+        let looks = Looks::new(Duration::from_secs(2));
         let _inside = looks.permits.try_acquire_many(ALL).unwrap();
         let mut waits = pin!(looks.enter(&clock));
         assert!(poll!(waits.as_mut()).is_pending());

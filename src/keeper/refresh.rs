@@ -13,37 +13,17 @@ use crate::error::{Delivery, Error, ErrorKind};
 use crate::flight::Landing;
 use crate::grant::GrantRequest;
 use crate::keeper::Keeper;
+use crate::keeper::arrival::{Answer, Arrival};
 use crate::keeper::custody::Custody;
 use crate::keeper::slot::{Outcome as Landed, Slot};
-use crate::kept::KeptToken;
 use crate::schedule::attempt_pause;
 use crate::secret::Secret;
 use crate::telemetry::RefreshReason;
-use crate::token::TokenResponse;
 
 /// Repetitions within one flight (E3).
 const MOST_REPETITIONS: u32 = 2;
 /// A longer `Retry-After` ends the flight, so that callers with short deadlines get an answer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// What a flight brings.
-#[derive(Debug)]
-pub(crate) enum Arrival {
-    /// The answer to a token request.
-    Issued(Answer),
-    /// A token that another process had got, and that the store kept.
-    Kept(KeptToken),
-}
-
-/// A token set that has arrived.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) response: TokenResponse,
-    /// The instant before the request was sent: the lifetime counts from here (B8).
-    pub(crate) asked: Moment,
-    /// Why a later one, which was asked for besides, did not come.
-    pub(crate) in_vain: Option<Error>,
-}
 
 impl Keeper {
     /// Gets a token for `slot`, and keeps its refresh token.

@@ -9,21 +9,9 @@ use crate::keeper::slot::Slot;
 use crate::keeper::takeoff::Airborne;
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::vault::Saved;
-use crate::kept::Kept;
-use crate::store::Version;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// A record that is newer than the store's.
-#[derive(Debug)]
-pub(crate) struct Unsaved {
-    pub(crate) kept: Kept,
-    pub(crate) expected: Option<Version>,
-    pub(crate) version: Version,
-    /// Kept alive, so that nobody else spends the refresh token that the store still has.
-    pub(crate) tenancy: Arc<Tenancy>,
-}
 
 impl Keeper {
     /// Brings what is unsaved to safety from a task of its own, which keeps the lease meanwhile; a

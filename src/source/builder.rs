@@ -23,7 +23,7 @@ use crate::keeper::looks::Looks;
 use crate::keeper::record::Record;
 use crate::keeper::saver::RotationHook;
 use crate::keeper::slot::Slot;
-use crate::keeper::vault::Vault;
+use crate::keeper::vault::{STORE_TIMEOUT, Vault};
 use crate::keeper::{Keeper, RefusedRefresh, Settings};
 use crate::key::TokenKey;
 use crate::schedule::{Lead, Margins};
@@ -360,7 +360,7 @@ impl TokenSourceBuilder {
         let vault = store.map(|store| {
             Arc::new(Vault {
                 store,
-                looks: Looks::new(),
+                looks: Looks::new(STORE_TIMEOUT),
                 clock: self.clock.clone(),
                 telemetry: telemetry.clone(),
                 session_timeout: self.session_timeout,

@@ -475,6 +475,15 @@ impl Passing {
             }
         })
     }
+
+    /// Signs the user in at the place that all share.
+    async fn sign_in(self, world: &World, source: &reqwest_bearer::TokenSource, user: &str) {
+        let mut tokens = world.login.sign_in(user, world.clock.system_time());
+        if self.with_id_tokens {
+            tokens = tokens.with_id_token(id_token(user));
+        }
+        source.sign_in(&subject("kiosk"), tokens).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -485,14 +494,9 @@ async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
         let (users, other) = (world.process(), world.process());
         let process = |here| if here { &users } else { &other };
         let kiosk = subject("kiosk");
-        let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
-            let mut tokens = world.login.sign_in(user, world.clock.system_time());
-            if passing.with_id_tokens {
-                tokens = tokens.with_id_token(id_token(user));
-            }
-            source.sign_in(&kiosk, tokens).await.unwrap();
-        };
-        sign_in(process(passing.first_came_here), "alice").await;
+        passing
+            .sign_in(&world, process(passing.first_came_here), "alice")
+            .await;
         let client = world.client(&users).for_subject(&kiosk);
         // Past the sign-in of a first refresh, so that this process knows whom the session is about.
         world.advance(30);
@@ -509,7 +513,9 @@ async fn a_request_of_one_user_is_not_sent_again_with_the_token_of_the_next() {
             world.advance(61);
             assert_eq!(kind(&users, &kiosk).await, ErrorKind::SignInRequired);
         }
-        sign_in(process(passing.second_comes_here), "bob").await;
+        passing
+            .sign_in(&world, process(passing.second_comes_here), "bob")
+            .await;
         world.api.release();
         let answer = soon(call).await.unwrap();
         assert_eq!(answer.status(), 401, "{passing:?}");
@@ -533,21 +539,18 @@ async fn a_call_of_one_user_that_waits_is_not_served_with_the_token_of_the_next(
         let (users, other) = (world.process(), world.process());
         let process = |here| if here { &users } else { &other };
         let kiosk = subject("kiosk");
-        let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
-            let mut tokens = world.login.sign_in(user, world.clock.system_time());
-            if passing.with_id_tokens {
-                tokens = tokens.with_id_token(id_token(user));
-            }
-            source.sign_in(&kiosk, tokens).await.unwrap();
-        };
-        sign_in(process(passing.first_came_here), "alice").await;
+        passing
+            .sign_in(&world, process(passing.first_came_here), "alice")
+            .await;
         token(&users, &kiosk).await.unwrap();
         let waiting = world.refresh_under_way(&users, &kiosk).await;
         // One that comes when the request is out already joins the flight.
         let mut late = Box::pin(token(&users, &kiosk));
         assert!(futures_util::poll!(late.as_mut()).is_pending());
         process(passing.leaves_here).sign_out(&kiosk).await.unwrap();
-        sign_in(process(passing.second_comes_here), "bob").await;
+        passing
+            .sign_in(&world, process(passing.second_comes_here), "bob")
+            .await;
         world.login.release();
         for outcome in [soon(waiting).await.unwrap(), late.await] {
             assert_eq!(
