@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use http::StatusCode;
 
 use crate::clock::Moment;
+use crate::endpoint::TokenEndpoint;
 use crate::endpoint::breaker::{Outcome, Risk};
 use crate::endpoint::queue::{Applicant, Place};
 use crate::error::{Delivery, Error, ErrorKind};
@@ -30,18 +31,7 @@ impl Keeper {
         let Some(endpoint) = self.grant.endpoint() else {
             return Ok(None);
         };
-        let began = self.clock.now();
-        let located = tokio::select! {
-            biased;
-            located = endpoint.locate() => located,
-            () = self.clock.sleep(self.settings.attempt_timeout.min(budget.left())) => Err(self.at_server(Error::new(
-                ErrorKind::Timeout,
-                "the discovery document did not come in time",
-            ))
-            .delivery(Delivery::NotSent)),
-        };
-        budget.spend(self.clock.now().waited_since(began));
-        located?;
+        self.locate(endpoint, budget).await?;
         let record = &slot.account.record;
         let risk = match record.refresh_token() {
             Ok(Some(_)) if record.is_answer_lost() => Risk::LostAlready,
@@ -68,6 +58,23 @@ impl Keeper {
             .left_alone()
             .with_retry_after(pause)
         })
+    }
+
+    async fn locate(&self, endpoint: &TokenEndpoint, budget: &mut Budget) -> Result<(), Error> {
+        let began = self.clock.now();
+        let limit = self.settings.attempt_timeout.min(budget.left());
+        let late = || {
+            let message = "the discovery document did not come in time";
+            let error = Error::new(ErrorKind::Timeout, message);
+            self.at_server(error).delivery(Delivery::NotSent)
+        };
+        let located = tokio::select! {
+            biased;
+            located = endpoint.locate() => located,
+            () = self.clock.sleep(limit) => Err(late()),
+        };
+        budget.spend(self.clock.now().waited_since(began));
+        located
     }
 
     /// The same for a flight that has sent nothing yet. What was started for callers who wait is worth

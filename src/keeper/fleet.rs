@@ -10,6 +10,7 @@ use crate::keeper::Keeper;
 use crate::keeper::arrival::Arrival;
 use crate::keeper::custody::Custody;
 use crate::keeper::findings::{Errand, Watch};
+use crate::keeper::refresh::Budget;
 use crate::keeper::slot::{Outcome, Slot};
 use crate::keeper::tenancy::Tenancy;
 use crate::keeper::transaction::Transaction;
@@ -166,7 +167,7 @@ impl Keeper {
                 place,
                 found,
             };
-            let work = self.go_with_lease(vault, errand, held, &mut watch);
+            let work = self.go_with_lease(vault, errand, held, &mut watch, &mut budget);
             let outcome = tenancy.while_renewing(work).await;
             tenancy.end().await;
             match outcome {
@@ -188,12 +189,14 @@ impl Keeper {
         errand: Errand<'_>,
         held: Held,
         watch: &mut Watch,
+        budget: &mut Budget,
     ) -> Result<Arrival, Error> {
         let Held {
             tenancy,
             mut place,
             mut found,
         } = held;
+        let mut has_watched = false;
         loop {
             if let Some(outcome) = self.settled(&found, errand) {
                 return outcome;
@@ -202,6 +205,7 @@ impl Keeper {
                 break;
             }
             place = None;
+            has_watched = true;
             self.clock.sleep(lease_poll_pause(self.jitter.draw())).await;
             found = match look(vault, errand.slot, &errand.key).await {
                 Ok(found) => found,
@@ -217,6 +221,16 @@ impl Keeper {
         if let Some(error) = held_back {
             transaction.conclude_lost().await;
             return Err(error);
+        }
+        if has_watched {
+            let Errand {
+                slot,
+                reason,
+                landing,
+                ..
+            } = errand;
+            let entered = self.enter_if_wanted(slot, reason, true, budget, landing);
+            place = entered.await?;
         }
         let custody = Custody::Stored(Box::new(transaction));
         self.ask(errand.slot, errand.reason, custody, place).await
