@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::support::{soon, under_way};
+use crate::support::{soon, under_way, until};
 use crate::{count_at, received, request, token};
 
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -594,9 +594,7 @@ fn never() -> ResponseTemplate {
 }
 
 async fn until_asked(server: &MockServer, place: &str, count: usize) {
-    while count_at(server, place).await < count {
-        tokio::task::yield_now().await;
-    }
+    until(async || count_at(server, place).await >= count).await;
 }
 
 #[tokio::test]

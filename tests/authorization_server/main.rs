@@ -50,14 +50,6 @@ fn request() -> TokenRequest {
     TokenRequest::new("g")
 }
 
-/// What should happen at once, or fails the test: far longer than anything takes that does happen.
-async fn soon<T>(happens: impl Future<Output = T>) -> T {
-    let within = std::time::Duration::from_secs(20);
-    #[expect(clippy::disallowed_methods, reason = "real time bounds what hangs")]
-    let happened = tokio::time::timeout(within, happens).await;
-    happened.expect("what should happen at once does not happen")
-}
-
 async fn received(server: &MockServer) -> Vec<Request> {
     server.received_requests().await.expect("recording")
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::{only_request, received, soon};
+use crate::support::{soon, time_passes, until};
+use crate::{only_request, received};
 
 async fn revoking_server(answer: ResponseTemplate) -> (MockServer, TokenEndpoint) {
     let server = MockServer::start().await;
@@ -118,14 +119,8 @@ async fn a_discovery_that_hangs_costs_a_revocation_no_more_than_one_attempt() {
         .build()
         .expect("settings");
     let revoking = tokio::spawn(async move { endpoint.revoke("t", TokenKind::RefreshToken).await });
-    soon(async {
-        while received(&server).await.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    clock.advance(attempt - Duration::from_millis(1));
-    tokio::task::yield_now().await;
+    until(async || !received(&server).await.is_empty()).await;
+    time_passes(&clock, attempt - Duration::from_millis(1)).await;
     assert!(!revoking.is_finished());
     clock.advance(Duration::from_millis(1));
     let error = soon(revoking).await.expect("a task").expect_err("hangs");

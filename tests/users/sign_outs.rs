@@ -5,7 +5,7 @@ use reqwest_bearer::{
     SecretSource, TokenEndpoint, TokenSet, TokenSource,
 };
 
-use crate::support::soon;
+use crate::support::{soon, until};
 use crate::{World, kind, revocation, subject};
 
 #[tokio::test]
@@ -26,12 +26,8 @@ async fn a_sign_out_waits_for_no_authorization_server_and_a_shutdown_waits_for_i
         async move { users.shutdown().await }
     });
     // The closing source starts no more requests, so it is waiting.
-    soon(async {
-        while kind(&users, &subject("bob")).await != ErrorKind::ShutDown {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let bob = subject("bob");
+    until(async || kind(&users, &bob).await == ErrorKind::ShutDown).await;
     assert!(!closing.is_finished());
     world.login.release_revocations();
     soon(closing).await.unwrap().unwrap();

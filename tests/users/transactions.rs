@@ -8,7 +8,7 @@ use reqwest_bearer::{ErrorKind, Event, TestClock, TokenOptions};
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
 use crate::support::store::{Call, Mode};
-use crate::support::{soon, time_passes, time_until, while_time_passes};
+use crate::support::{soon, time_passes, time_until, until, while_time_passes};
 use crate::{World, kind, token, until_landed};
 
 fn unsaved(event: &Event) -> bool {
@@ -726,11 +726,7 @@ async fn a_store_that_never_comes_back_keeps_no_dropped_source_alive() {
     drop(users);
     let saves = world.store.calls(Call::Save);
     // The hook for events goes with all else that the source had.
-    while_time_passes(&world.clock, async {
-        while std::sync::Arc::strong_count(&world.events) > 1 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let is_gone = until(async || std::sync::Arc::strong_count(&world.events) == 1);
+    while_time_passes(&world.clock, is_gone).await;
     assert_eq!(world.store.calls(Call::Save), saves + 10);
 }
