@@ -81,7 +81,7 @@ impl fmt::Debug for AccessToken {
 }
 
 /// What one answer brought, ready for use. In this order: what every call reads lies together, as in
-/// a [`Slot`](crate::keeper::slot::Slot).
+/// an [`Entry`](crate::cache::entry::Entry).
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub(crate) struct Issued {

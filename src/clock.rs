@@ -15,7 +15,7 @@ const HEAD_START: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 ///
 /// Two, because each misses something: the monotonic clock stands still while a laptop is
 /// suspended, and the wall clock can be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Moment {
     /// Since some fixed moment before the clock was made. Never goes back.
     pub(crate) monotonic: Duration,

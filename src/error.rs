@@ -38,16 +38,11 @@ struct Report {
     delivery: Delivery,
     retry_after: Option<Duration>,
     retry_at: Option<SystemTime>,
-    unspecific: bool,
+    refusal: Refusal,
     doubtful: bool,
     unanswered: bool,
-    left_alone: bool,
-    unwanted: bool,
-    asked_nobody: bool,
-    outdated: bool,
     token_source: Option<Arc<str>>,
     server: Option<Arc<str>>,
-    about_one_api: bool,
     claims: Option<Arc<str>>,
     response: Option<Arc<ErrorResponse>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -110,6 +105,17 @@ pub(crate) enum Delivery {
     Unusable,
     /// It was answered.
     Answered,
+}
+
+/// What an answer that refuses a token request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// What its code says.
+    Plain,
+    /// It does not say what is wrong: the refresh token may be dead, or not (F5, K9).
+    Unspecific,
+    /// One API wants something of the user, and the session goes on (K12).
+    OneApi,
 }
 
 impl Delivery {
@@ -284,16 +290,11 @@ impl Error {
             delivery: Delivery::Answered,
             retry_after: None,
             retry_at: None,
-            unspecific: false,
+            refusal: Refusal::Plain,
             doubtful: false,
             unanswered: false,
-            left_alone: false,
-            unwanted: false,
-            asked_nobody: false,
-            outdated: false,
             token_source: None,
             server: None,
-            about_one_api: false,
             claims: None,
             response: None,
             source: None,
@@ -322,7 +323,7 @@ impl Error {
     /// Marks a refusal that does not say what is wrong, see [`Error::is_unspecific_refusal`].
     #[must_use]
     pub(crate) fn unspecific(self) -> Self {
-        self.change(|report| report.unspecific = true)
+        self.change(|report| report.refusal = Refusal::Unspecific)
     }
 
     /// The same error with what is known of the answer that led to it.
@@ -345,36 +346,13 @@ impl Error {
     /// Whether the server may mean that the refresh token is dead, or something else: a 400 that says
     /// `invalid_request` or nothing at all, or an ambiguous code in an answer to a refresh (F5, K9).
     pub(crate) fn is_unspecific_refusal(&self) -> bool {
-        self.0.unspecific
+        self.0.refusal == Refusal::Unspecific
     }
 
     /// Marks a request to the authorization server that no complete answer came to.
     #[must_use]
     pub(crate) fn unanswered(self) -> Self {
         self.change(|report| report.unanswered = true)
-    }
-
-    /// Marks a request that was not made because the authorization server fails for others (A8): its
-    /// pause is theirs, and grows with their failures.
-    #[must_use]
-    pub(crate) fn left_alone(self) -> Self {
-        self.change(|report| report.left_alone = true)
-    }
-
-    /// Nobody waits any more for what a flight was to bring, and it has sent nothing (A7).
-    pub(crate) fn unwanted() -> Self {
-        Self::new(ErrorKind::Timeout, "all callers have given up").change(|report| {
-            report.unwanted = true;
-            report.asked_nobody = true;
-        })
-    }
-
-    pub(crate) fn is_unwanted(&self) -> bool {
-        self.0.unwanted
-    }
-
-    pub(crate) fn is_left_alone(&self) -> bool {
-        self.0.left_alone
     }
 
     pub(crate) fn is_unanswered(&self) -> bool {
@@ -386,37 +364,18 @@ impl Error {
     #[must_use]
     pub(crate) fn about_one_api(self, claims: Option<&str>) -> Self {
         self.change(|report| {
-            report.about_one_api = true;
+            report.refusal = Refusal::OneApi;
             report.claims = claims.map(Arc::from);
         })
     }
 
     pub(crate) fn is_about_one_api(&self) -> bool {
-        self.0.about_one_api
+        self.0.refusal == Refusal::OneApi
     }
 
     #[must_use]
     pub(crate) fn answered_with(self, response: ErrorResponse) -> Self {
         self.change(|report| report.response = Some(Arc::new(response)))
-    }
-
-    /// Marks what is known without a token request: finding it out again costs nobody anything.
-    #[must_use]
-    pub(crate) fn without_asking(self) -> Self {
-        self.change(|report| report.asked_nobody = true)
-    }
-
-    pub(crate) fn asked_nobody(&self) -> bool {
-        self.0.asked_nobody
-    }
-
-    /// The tokens that a flight was to renew have been replaced or taken away meanwhile.
-    pub(crate) fn outdated() -> Self {
-        Self::sign_in_required(
-            "the user signed out, or somebody signed in, while the request was under way",
-        )
-        .without_asking()
-        .change(|report| report.outdated = true)
     }
 
     /// The answer to a refresh token was lost, and sending it again might end access tokens that are
@@ -426,11 +385,6 @@ impl Error {
             ErrorKind::Unavailable,
             "the answer to the refresh token was lost; it is sent again when the access token has expired",
         )
-    }
-
-    /// Whether another look will tell more.
-    pub(crate) fn is_outdated(&self) -> bool {
-        self.0.outdated
     }
 
     /// The same error where there is no user who could sign in: somebody has to mend the settings.

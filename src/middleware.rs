@@ -16,11 +16,12 @@ use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
+use crate::cache::entry::Entry;
+use crate::cache::rejection::Sending;
+use crate::call;
 use crate::challenge::bearer_challenge;
 use crate::destinations::{Admission, Destinations};
 use crate::error::Error;
-use crate::keeper::refusal::Sending;
-use crate::keeper::slot::Slot;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
 use crate::middleware::sending::{Kept, Stamp};
@@ -153,11 +154,11 @@ impl BearerTokenMiddleware {
     /// (C7, C8).
     async fn heal(
         &self,
-        slot: &Arc<Slot>,
+        entry: &Arc<Entry>,
         refused: Refused<'_>,
         extensions: &mut Extensions,
     ) -> Chain<Response> {
-        let keeper = self.source.keeper();
+        let engine = self.source.engine();
         let Refused {
             stamp,
             kept,
@@ -166,39 +167,37 @@ impl BearerTokenMiddleware {
             next,
         } = refused;
         let refuser = Refuser::at(kept.url());
-        keeper.refuse(slot, stamp.generation, &refuser, Sending::First);
+        call::refuse(engine, entry, stamp.generation, &refuser, Sending::First);
         let Kept::Copy(mut copy) = kept else {
             return Ok(response);
         };
-        let within = deadline.left(keeper.settings.wait_at_most, &keeper.clock);
-        let newer = match keeper
-            .renewed(slot, stamp.generation, stamp.handovers, within)
-            .await
-        {
-            Ok(newer) => newer,
-            Err(reason) => {
-                response.extensions_mut().insert(self.source.named(reason));
-                return Ok(response);
-            }
-        };
-        if let Err(reason) = deadline.bound(&mut copy, &keeper.clock) {
+        let within = deadline.left(engine.setup.settings.wait_at_most, &engine.setup.clock);
+        let newer =
+            match call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await {
+                Ok(newer) => newer,
+                Err(reason) => {
+                    response.extensions_mut().insert(self.source.named(reason));
+                    return Ok(response);
+                }
+            };
+        if let Err(reason) = deadline.bound(&mut copy, &engine.setup.clock) {
             response.extensions_mut().insert(self.source.named(reason));
             return Ok(response);
         }
         // Half of what the caller has left at most. The other half is the second sending's, even if the
         // timer comes late: the answer cannot be had back by then, and no error of ours may stand in for
         // it (C8).
-        let half = deadline.left(Duration::MAX, &keeper.clock) / 2;
-        drain(response, &keeper.clock, half).await;
-        deadline.bound_from(half, &mut copy, &keeper.clock);
+        let half = deadline.left(Duration::MAX, &engine.setup.clock) / 2;
+        drain(response, &engine.setup.clock, half).await;
+        deadline.bound_from(half, &mut copy, &engine.setup.clock);
         let url = copy.url().clone();
-        let stamp = Stamp::put(&newer, &mut copy, Some(keeper.clock.now()));
+        let stamp = Stamp::put(&newer, &mut copy, Some(engine.setup.clock.now()));
         let mut response = next.run(copy, extensions).await?;
-        match self.judge(slot, stamp, &url, &mut response) {
+        match self.judge(entry, stamp, &url, &mut response) {
             Judgement::Refused => {
-                keeper.refuse(slot, stamp.generation, &refuser, Sending::Second);
+                call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
             }
-            Judgement::Accepted => keeper.resend_accepted(slot, &refuser),
+            Judgement::Accepted => entry.resend_accepted(&refuser),
             Judgement::Undecided | Judgement::Elsewhere => {}
         }
         Ok(response)
@@ -207,7 +206,7 @@ impl BearerTokenMiddleware {
     /// Notes what the API made of the token; says whether it refused it. An answer from another
     /// origin, where a redirect led and the token did not go, says nothing (C10).
     #[inline]
-    fn judge(&self, slot: &Slot, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
+    fn judge(&self, entry: &Entry, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
         if !same_origin(response.url(), url) && !is_without_url(response) {
             return Judgement::Elsewhere;
         }
@@ -224,9 +223,7 @@ impl BearerTokenMiddleware {
             return Judgement::Undecided;
         }
         if let Some(sent) = stamp.sent {
-            self.source
-                .keeper()
-                .accept(slot, stamp.generation, sent, status.is_success(), url);
+            entry.accept(stamp.generation, sent, status.is_success(), url);
         }
         Judgement::Accepted
     }
@@ -267,17 +264,17 @@ impl Middleware for BearerTokenMiddleware {
                 Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
                 Err(error) => return Err(self.failed(error)),
             }
-            let keeper = self.source.keeper();
+            let engine = self.source.engine();
             let explicit = extensions.get::<Subject>();
             let place = self.source.place_for_call(explicit, options);
             let place = place.map_err(|error| self.failed(error))?;
-            let slot = place.as_ref().unwrap_or(&keeper.primary);
-            let deadline = Deadline::of(&request, &keeper.clock);
+            let entry = place.as_ref().unwrap_or(&engine.entries.primary);
+            let deadline = Deadline::of(&request, &engine.setup.clock);
             let kept = Kept::of(&request);
             let ready = match options {
                 Some(options) if !options.takes_any_token() => None,
-                _ => keeper.ready(slot, |token| {
-                    let sent = (!token.is_proven()).then(|| keeper.clock.now());
+                _ => call::ready(engine, entry, |token| {
+                    let sent = (!token.is_proven()).then(|| engine.setup.clock.now());
                     Stamp::put(token, &mut request, sent)
                 }),
             };
@@ -285,23 +282,23 @@ impl Middleware for BearerTokenMiddleware {
                 Some(stamp) => stamp,
                 None => {
                     let mut demand = self.source.demand(options);
-                    demand.within = deadline.left(demand.within, &keeper.clock);
+                    demand.within = deadline.left(demand.within, &engine.setup.clock);
                     demand.only_try = matches!(kept, Kept::Address(_));
                     // Boxed, as `heal` is: a call that has to wait can pay for its room, and no
                     // other has to.
-                    let served = Box::pin(keeper.token(slot, &demand)).await;
+                    let served = Box::pin(call::token(engine, entry, &demand)).await;
                     let token = served.map_err(|error| self.failed(error))?.token;
-                    Stamp::put(&token, &mut request, Some(keeper.clock.now()))
+                    Stamp::put(&token, &mut request, Some(engine.setup.clock.now()))
                 }
             };
 
             deadline
-                .bound(&mut request, &keeper.clock)
+                .bound(&mut request, &engine.setup.clock)
                 .map_err(|error| self.failed(error))?;
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
                 let mut response = next.clone().run(request, extensions).await?;
-                if self.judge(slot, stamp, kept.url(), &mut response) != Judgement::Refused {
+                if self.judge(entry, stamp, kept.url(), &mut response) != Judgement::Refused {
                     return Ok(response);
                 }
                 Refused {
@@ -312,7 +309,7 @@ impl Middleware for BearerTokenMiddleware {
                     next,
                 }
             };
-            Box::pin(self.heal(slot, refused, extensions)).await
+            Box::pin(self.heal(entry, refused, extensions)).await
         })
     }
 }

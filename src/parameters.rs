@@ -44,6 +44,14 @@ pub struct TokenParameters {
 }
 
 impl TokenParameters {
+    /// What [`new`](Self::new) gives, where there is no room for it.
+    pub(crate) const NONE: Self = Self {
+        scope: Vec::new(),
+        resource: Vec::new(),
+        audience: Vec::new(),
+        extra: BTreeMap::new(),
+    };
+
     /// Nothing: the grant's own settings apply.
     #[must_use]
     pub fn new() -> Self {

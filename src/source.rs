@@ -8,19 +8,21 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
-pub use crate::keeper::revocation::{Revocation, SignOut};
+pub use crate::refresh::revocation::{Revocation, SignOut};
 pub use crate::source::builder::TokenSourceBuilder;
 pub use crate::source::status::TokenStatus;
 pub use crate::source::users::{TokenDates, UserStatus};
 
 use crate::access_token::AccessToken;
 use crate::ambient::Ambient;
+use crate::cache::entry::Entry;
+use crate::cache::policy::Demand;
+use crate::cache::rejection::Sending;
+use crate::call;
 use crate::challenge::refuses;
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::grant::Grant;
-use crate::keeper::refusal::Sending;
-use crate::keeper::slot::Slot;
-use crate::keeper::{Demand, Keeper};
 use crate::key::Wanted;
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
@@ -52,7 +54,7 @@ type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct TokenSource {
-    keeper: Arc<Keeper>,
+    engine: Arc<Engine>,
     refuses: Option<Refuses>,
     /// Whose tokens this handle is for, unless a request says otherwise.
     subject: Option<Subject>,
@@ -109,7 +111,7 @@ impl TokenSource {
     /// The name that events and log lines call it by.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.keeper.telemetry.source
+        &self.engine.setup.telemetry.source
     }
 
     /// The usable access token: the kept one, or a new one.
@@ -135,10 +137,10 @@ impl TokenSource {
                 "the options ask for no token; leave `anonymous` out",
             ));
         }
-        let slot = self.place_for_call(None, Some(options))?;
-        let slot = slot.as_ref().unwrap_or(&self.keeper.primary);
+        let entry = self.place_for_call(None, Some(options))?;
+        let entry = entry.as_ref().unwrap_or(&self.engine.entries.primary);
         let demand = self.demand(Some(options));
-        let served = self.keeper.token(slot, &demand).await?;
+        let served = call::token(&self.engine, entry, &demand).await?;
         Ok(AccessToken::new(served.token))
     }
 
@@ -147,9 +149,8 @@ impl TokenSource {
     pub fn refuse(&self, token: &AccessToken) {
         let issued = token.issued();
         // A place that is gone is not made again: that might cost another token its own.
-        if let Some(slot) = self.keeper.known_slot(issued.key.as_wanted()) {
-            self.keeper
-                .refuse(&slot, issued.generation, &Refuser::ByHand, Sending::First);
+        if let Some(entry) = self.engine.entries.find(issued.key.as_wanted()) {
+            self.refuse_by_hand(&entry, issued.generation);
         }
     }
 
@@ -164,13 +165,11 @@ impl TokenSource {
     /// # Errors
     /// [`ErrorKind::NoSubject`] if the source is for users and it is unknown which one is meant.
     pub fn invalidate(&self) -> Result<(), Error> {
-        let keeper = &self.keeper;
         // The handle's own place may be that of a narrowed token.
         let own = self.primary().map_err(|error| self.named(error))?;
-        let primary = keeper.primary_of(own.key.as_wanted());
-        for slot in primary.account.slots(primary.clone()) {
-            if let Some(token) = slot.present() {
-                keeper.refuse(&slot, token.generation, &Refuser::ByHand, Sending::First);
+        for entry in self.engine.entries.entries_of(&own.key) {
+            if let Some(token) = entry.present() {
+                self.refuse_by_hand(&entry, token.generation);
             }
         }
         Ok(())
@@ -185,7 +184,8 @@ impl TokenSource {
     pub async fn warm_up(&self) -> Result<(), Error> {
         let warm = match (&self.fault, self.subject()) {
             (Some(fault), _) => Err(fault.clone()),
-            (None, None) if self.keeper.for_users => match self.keeper.grant.endpoint() {
+            (None, None) if self.engine.setup.for_users => match self.engine.setup.grant.endpoint()
+            {
                 Some(endpoint) => endpoint.locate().await,
                 None => Ok(()),
             },
@@ -199,10 +199,11 @@ impl TokenSource {
     #[must_use]
     pub fn status(&self) -> TokenStatus {
         // Found and not made: whoever looks at a user who never calls takes no place in the cache.
-        let find = |wanted: Wanted<'_>| self.keeper.known_slot(wanted);
+        let find = |wanted: Wanted<'_>| self.engine.entries.find(wanted);
         let place = self.find(None, &Ambient::current(), None, find);
-        match place.map(|place| place.unwrap_or_else(|| Some(self.keeper.primary.clone()))) {
-            Ok(Some(slot)) => TokenStatus::of(&slot, self.keeper.clock.now()),
+        match place.map(|place| place.unwrap_or_else(|| Some(self.engine.entries.primary.clone())))
+        {
+            Ok(Some(entry)) => TokenStatus::of(&entry, self.engine.setup.clock.now()),
             Ok(None) => TokenStatus::without_token(None),
             Err(error) => TokenStatus::without_token(Some(self.named(error))),
         }
@@ -215,23 +216,28 @@ impl TokenSource {
     /// # Errors
     /// If something was still under way after 10 s.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let ended = self.keeper.shut_down().await;
+        let ended = self.engine.shut_down().await;
         ended.map_err(|error| self.named(error))
+    }
+
+    fn refuse_by_hand(&self, entry: &Entry, generation: u64) {
+        let sending = Sending::First;
+        call::refuse(&self.engine, entry, generation, &Refuser::ByHand, sending);
     }
 
     /// The error with the name of this source in it, if it has none: on its way out to a program that
     /// may have many.
     pub(crate) fn named(&self, error: Error) -> Error {
-        error.of_token_source(&self.keeper.telemetry.source)
+        self.engine.setup.named(error)
     }
 
-    pub(crate) fn keeper(&self) -> &Arc<Keeper> {
-        &self.keeper
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
-    pub(crate) fn new(keeper: Arc<Keeper>, refuses: Option<Refuses>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, refuses: Option<Refuses>) -> Self {
         Self {
-            keeper,
+            engine,
             refuses,
             subject: None,
             parameters: None,
@@ -251,9 +257,9 @@ impl TokenSource {
         &self,
         explicit: Option<&Subject>,
         options: Option<&TokenOptions>,
-    ) -> Result<Option<Arc<Slot>>, Error> {
+    ) -> Result<Option<Arc<Entry>>, Error> {
         let ambient = Ambient::current();
-        if ambient.is_refreshing(self.keeper.id) {
+        if ambient.is_refreshing(self.engine.setup.id) {
             return Err(self.reentrant());
         }
         self.place(explicit, &ambient, options)
@@ -265,9 +271,9 @@ impl TokenSource {
         explicit: Option<&Subject>,
         ambient: &Ambient,
         options: Option<&TokenOptions>,
-    ) -> Result<Option<Arc<Slot>>, Error> {
+    ) -> Result<Option<Arc<Entry>>, Error> {
         self.find(explicit, ambient, options, |wanted| {
-            self.keeper.slot(wanted)
+            self.engine.entry(wanted)
         })
     }
 
@@ -283,7 +289,7 @@ impl TokenSource {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        if !self.keeper.for_users {
+        if !self.engine.setup.for_users {
             // The ambient subject says for whom the task is, not whose token each of its calls wants.
             if explicit.is_some() || self.subject.is_some() {
                 return Err(self.without_users());
@@ -307,14 +313,14 @@ impl TokenSource {
             (Some(own), Some(defaults)) if !own.is_empty() => Some(own.or(defaults)),
             _ => None,
         };
-        let nothing = &self.keeper.primary.key.parameters;
+        let nothing = &self.engine.entries.primary.key.parameters;
         let parameters: &TokenParameters = match (&merged, own) {
             (Some(merged), _) => merged,
             (None, Some(own)) if !own.is_empty() => own,
             (None, _) => self.parameters.as_ref().unwrap_or(nothing),
         };
         parameters.check()?;
-        if !self.keeper.for_users {
+        if !self.engine.setup.for_users {
             return Ok((!parameters.is_empty()).then(|| {
                 find(Wanted {
                     subject: None,
@@ -333,7 +339,7 @@ impl TokenSource {
     }
 
     pub(crate) fn demand(&self, options: Option<&TokenOptions>) -> Demand {
-        let within = self.keeper.settings.wait_at_most;
+        let within = self.engine.setup.settings.wait_at_most;
         Demand {
             new: options.is_some_and(|options| options.force_refresh),
             minimum: options.and_then(|options| options.minimum_lifetime),
@@ -374,9 +380,9 @@ impl TokenSource {
         self.subject.clone().or_else(Subject::current)
     }
 
-    fn primary(&self) -> Result<Arc<Slot>, Error> {
-        let slot = self.place(None, &Ambient::current(), None)?;
-        Ok(slot.unwrap_or_else(|| self.keeper.primary.clone()))
+    fn primary(&self) -> Result<Arc<Entry>, Error> {
+        let entry = self.place(None, &Ambient::current(), None)?;
+        Ok(entry.unwrap_or_else(|| self.engine.entries.primary.clone()))
     }
 }
 
@@ -442,7 +448,7 @@ mod tests {
                     subject: Some(&stranger),
                     parameters,
                 };
-                assert!(handle.keeper().known_slot(wanted).is_none());
+                assert!(handle.engine().entries.find(wanted).is_none());
             }
         }
     }

@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use reqwest::Url;
 use tokio::runtime::Handle;
 
-use crate::back_off::BackOff;
 use crate::clock::{Clock, Moment};
+use crate::cooldown::Cooldown;
 use crate::endpoint::document::{Document, Issuer};
 use crate::endpoint::transport::Transport;
 use crate::error::{Delivery, Error, ErrorKind};
@@ -30,7 +30,7 @@ pub(crate) struct Discovery {
 #[derive(Debug, Default)]
 struct State {
     found: Option<(Document, Moment)>,
-    failed: BackOff,
+    failed: Cooldown,
     fetch: Option<Flight<Outcome>>,
 }
 
@@ -142,7 +142,7 @@ impl Discovery {
         match fetched {
             Ok(document) => {
                 state.found = Some((document.clone(), now));
-                state.failed = BackOff::default();
+                state.failed = Cooldown::default();
                 Ok(document)
             }
             Err(error) => {

@@ -97,7 +97,7 @@ impl Grant for RefreshTokenGrant {
     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {
         // Never the seed's: by now it may have been spent, and servers take a second use for theft.
         let Some(refresh_token) = request.refresh_token() else {
-            return Err(Error::sign_in_required("there is no refresh token").without_asking());
+            return Err(Error::sign_in_required("there is no refresh token"));
         };
         let parameters = request.parameters().or(&self.parameters);
         let request = TokenRequest::new("refresh_token")

@@ -7,27 +7,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use tokio::sync::watch;
 
 use crate::ambient::SourceId;
+use crate::cache::map::EntryMap;
 use crate::clock::Clock;
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
+use crate::engine::{Engine, RefusedRefresh, Settings, Setup, Work};
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
-use crate::keeper::account::Account;
-use crate::keeper::cache::Cache;
-use crate::keeper::looks::Looks;
-use crate::keeper::record::Record;
-use crate::keeper::saver::RotationHook;
-use crate::keeper::slot::Slot;
-use crate::keeper::vault::{STORE_TIMEOUT, Vault};
-use crate::keeper::{Keeper, RefusedRefresh, Settings};
-use crate::key::TokenKey;
+use crate::refresh::adopt;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
+use crate::session::hook::HookFn;
+use crate::session::owner::Owner;
+use crate::session::record::Record;
+use crate::session::store::RecordStore;
 use crate::source::{Refuses, TokenSource};
 use crate::store::{MemoryStore, SharedStore, TokenStore};
 use crate::telemetry::{Event, Hook, Telemetry};
@@ -53,7 +50,7 @@ pub struct TokenSourceBuilder {
 #[derive(Default)]
 struct Hooks {
     on_event: Option<Hook>,
-    on_new_refresh_token: Option<RotationHook>,
+    on_new_refresh_token: Option<HookFn>,
     refuses: Option<Refuses>,
     refused_refresh: Option<RefusedRefresh>,
 }
@@ -163,7 +160,7 @@ impl TokenSourceBuilder {
         S: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        self.hooks.on_new_refresh_token = Some(RotationHook::new(hook));
+        self.hooks.on_new_refresh_token = Some(HookFn::new(hook));
         self
     }
 
@@ -315,8 +312,8 @@ impl TokenSourceBuilder {
         }
         let source = self.unchecked();
         if let Some(seed) = seed {
-            let keeper = source.keeper();
-            keeper.adopt(&keeper.primary, &seed)?;
+            let engine = source.engine();
+            adopt(&engine.setup, &engine.entries.primary, &seed)?;
         }
         Ok(source)
     }
@@ -330,8 +327,8 @@ impl TokenSourceBuilder {
         let mut source = self.unchecked();
         source.fault = fault;
         if let Some(seed) = seed {
-            let keeper = source.keeper();
-            let _ = keeper.adopt(&keeper.primary, &seed);
+            let engine = source.engine();
+            let _ = adopt(&engine.setup, &engine.entries.primary, &seed);
         }
         source
     }
@@ -357,37 +354,45 @@ impl TokenSourceBuilder {
             }
             None => None,
         };
-        let vault = store.map(|store| {
-            Arc::new(Vault {
+        let store = store.map(|store| {
+            Arc::new(RecordStore::new(
                 store,
-                looks: Looks::new(STORE_TIMEOUT),
-                clock: self.clock.clone(),
-                telemetry: telemetry.clone(),
-                session_timeout: self.session_timeout,
+                self.clock.clone(),
+                telemetry.clone(),
+                self.session_timeout,
                 notice_within,
-            })
+            ))
         });
-        let record = match &vault {
+        let owner = match &store {
             // What it owns is in the store.
-            Some(_) => Record::default(),
-            None => Record::new(refresh_token, id_token, self.hooks.on_new_refresh_token),
+            Some(_) => Owner::unknown(),
+            None => {
+                let tokens = Record {
+                    refresh_token,
+                    id_token,
+                    ..Record::default()
+                };
+                Owner::without_store(tokens, self.hooks.on_new_refresh_token)
+            }
         };
-        let keeper = Keeper {
-            id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
-            for_users: self.grant.is_for_users(),
-            grant: self.grant,
-            clock: self.clock,
-            jitter: self.jitter,
-            settings: self.settings,
-            telemetry,
-            refused_refresh: self.hooks.refused_refresh,
-            vault,
-            primary: Arc::new(Slot::new(TokenKey::own(), Account::new(record))),
-            cache: Cache::new(self.cache_capacity),
-            flights: watch::Sender::new(0),
-            closing: watch::Sender::new(false),
+        let for_users = self.grant.is_for_users();
+        let shares_nothing = store.is_some() && !for_users;
+        let engine = Engine {
+            entries: EntryMap::new(owner, shares_nothing, self.cache_capacity),
+            setup: Setup {
+                id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
+                grant: self.grant,
+                for_users,
+                clock: self.clock,
+                jitter: self.jitter,
+                settings: self.settings,
+                telemetry,
+                refused_refresh: self.hooks.refused_refresh,
+                store,
+            },
+            work: Work::default(),
         };
-        TokenSource::new(Arc::new(keeper), self.hooks.refuses)
+        TokenSource::new(Arc::new(engine), self.hooks.refuses)
     }
 }
 

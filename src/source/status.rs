@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use crate::access_token::AccessToken;
+use crate::cache::entry::Entry;
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::keeper::slot::Slot;
 
 /// How a source's token stands: never its text.
 #[derive(Clone, Debug)]
@@ -18,17 +18,21 @@ pub struct TokenStatus {
 }
 
 impl TokenStatus {
-    pub(crate) fn of(slot: &Slot, now: Moment) -> Self {
-        let present = slot.present();
-        let ledger = slot.ledger();
-        let failure = ledger.dry.standing(now).or(ledger.urgent.standing(now));
+    pub(crate) fn of(entry: &Entry, now: Moment) -> Self {
+        let present = entry.present();
+        let history = entry.history();
+        let cooldowns = &history.cooldowns;
+        let failure = cooldowns
+            .dry
+            .standing(now)
+            .or_else(|| cooldowns.urgent.standing(now));
         Self {
             usable: present.as_ref().is_some_and(|token| token.is_usable(now)),
             refused: present
                 .as_ref()
                 .is_some_and(|token| token.standing.is_refused()),
             expires_at: present.and_then(|token| AccessToken::new(token).expires_at()),
-            refreshing: ledger.is_in_flight(),
+            refreshing: history.is_in_flight(),
             failure: failure.cloned(),
         }
     }

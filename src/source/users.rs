@@ -4,9 +4,11 @@ use std::time::SystemTime;
 
 use crate::clock::system_time;
 use crate::error::Error;
-use crate::keeper::revocation::SignOut;
-use crate::kept::{Kept, KeptToken};
 use crate::parameters::TokenParameters;
+use crate::refresh::revocation::SignOut;
+use crate::session::record::{Record, RecordToken};
+use crate::session::state::RefreshTokenState;
+use crate::sign_in;
 use crate::source::TokenSource;
 use crate::subject::Subject;
 use crate::token_set::TokenSet;
@@ -52,9 +54,7 @@ impl TokenSource {
     /// token set is empty; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if its access token
     /// cannot be sent.
     pub async fn sign_in(&self, subject: &Subject, tokens: TokenSet) -> Result<(), Error> {
-        let (keeper, subject) = (self.keeper().clone(), subject.clone());
-        let work = async move { keeper.sign_in(&subject, &tokens).await };
-        let outcome = self.keeper().see_through(work).await;
+        let outcome = sign_in::sign_in(self.engine(), subject, tokens).await;
         outcome.map_err(|error| self.named(error))
     }
 
@@ -86,9 +86,7 @@ impl TokenSource {
     /// signed in, so call it again. What the authorization server makes of it is no error of this
     /// call, see [`Revocation`](crate::Revocation).
     pub async fn sign_out(&self, subject: &Subject) -> Result<SignOut, Error> {
-        let (keeper, subject) = (self.keeper().clone(), subject.clone());
-        let work = async move { keeper.sign_out(&subject).await };
-        let outcome = self.keeper().see_through(work).await;
+        let outcome = sign_in::sign_out(self.engine(), subject).await;
         outcome.map_err(|error| self.named(error))
     }
 
@@ -98,9 +96,9 @@ impl TokenSource {
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be asked.
     pub async fn status_of(&self, subject: &Subject) -> Result<Option<UserStatus>, Error> {
-        let kept = self.keeper().record_of(subject).await;
-        let kept = kept.map_err(|error| self.named(error))?;
-        Ok(kept.map(|kept| UserStatus::of(&kept)))
+        let record = sign_in::record_of(self.engine(), subject).await;
+        let record = record.map_err(|error| self.named(error))?;
+        Ok(record.map(|record| UserStatus::of(&record)))
     }
 }
 
@@ -139,12 +137,12 @@ impl UserStatus {
         &self.access_tokens
     }
 
-    fn of(kept: &Kept) -> Self {
+    fn of(record: &Record) -> Self {
         Self {
-            has_refresh_token: kept.refresh_token.is_some(),
-            sign_in_required: kept.dead,
-            ends_at: kept.ends_at.map(system_time),
-            access_tokens: kept.tokens.iter().map(TokenDates::of).collect(),
+            has_refresh_token: record.refresh_token.is_some(),
+            sign_in_required: record.state == RefreshTokenState::Dead,
+            ends_at: record.ends_at.map(system_time),
+            access_tokens: record.tokens.iter().map(TokenDates::of).collect(),
         }
     }
 }
@@ -176,7 +174,7 @@ impl TokenDates {
         self.expires_at
     }
 
-    fn of(token: &KeptToken) -> Self {
+    fn of(token: &RecordToken) -> Self {
         Self {
             parameters: token.parameters.clone(),
             issued_at: system_time(token.issued_at),

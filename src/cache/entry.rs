@@ -1,0 +1,127 @@
+//! The place of one access token in this process, found by its token key.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use arc_swap::{ArcSwapOption, Guard as Loaded};
+
+use crate::access_token::Issued;
+use crate::cache::history::History;
+use crate::clock::Moment;
+use crate::key::TokenKey;
+use crate::session::owner::Owner;
+
+/// One key's token and history.
+///
+/// In this order: what a call reads lies together. Of ten thousand users the next one's tokens are
+/// in no near cache, and each line of memory that has to come costs a call as much as a tenth of
+/// all else that it does.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Entry {
+    present: ArcSwapOption<Issued>,
+    /// In the time of the map.
+    last_used: AtomicU64,
+    pub(crate) key: TokenKey,
+    pub(crate) owner: Arc<Owner>,
+    history: Mutex<History>,
+}
+
+impl Entry {
+    pub(crate) fn new(key: TokenKey, owner: Arc<Owner>) -> Arc<Self> {
+        Arc::new(Self {
+            present: ArcSwapOption::empty(),
+            last_used: AtomicU64::new(0),
+            key,
+            owner,
+            history: Mutex::default(),
+        })
+    }
+
+    /// The present token, without counting a reference: what a warm call reads.
+    pub(crate) fn peek(&self) -> Loaded<Option<Arc<Issued>>> {
+        self.present.load()
+    }
+
+    pub(crate) fn present(&self) -> Option<Arc<Issued>> {
+        self.present.load_full()
+    }
+
+    /// The present token, if it has not expired.
+    pub(crate) fn usable(&self, now: Moment) -> Option<Arc<Issued>> {
+        self.present().filter(|token| token.is_usable(now))
+    }
+
+    /// Whether it has a good token: neither expired nor refused.
+    pub(crate) fn has_good_token(&self, now: Moment) -> bool {
+        let present = self.peek();
+        let is_good = |token: &Arc<Issued>| token.is_usable(now) && !token.standing.is_refused();
+        present.as_ref().is_some_and(is_good)
+    }
+
+    pub(crate) fn publish(&self, token: Arc<Issued>) {
+        self.present.store(Some(token));
+    }
+
+    /// Takes the token away, with all that was known of it. A flight that is under way goes on, but what
+    /// it brings belongs to another epoch: no call of this one waits for it.
+    pub(crate) fn clear(&self) {
+        let mut history = self.history();
+        if let Some(token) = self.present.swap(None) {
+            token.standing.withdraw();
+        }
+        history.forget_failures();
+        history.refusal = None;
+        history.flight = None;
+        history.is_check = false;
+    }
+
+    /// The history. Held for a few instructions, never across an await; nothing in there panics,
+    /// so a poisoned lock holds no half-done change.
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The history, unless another call is at it.
+    pub(crate) fn history_if_free(&self) -> Option<MutexGuard<'_, History>> {
+        match self.history.try_lock() {
+            Ok(history) => Some(history),
+            Err(TryLockError::Poisoned(history)) => Some(history.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    pub(crate) fn touch(&self, now: u64) {
+        // Read before written: a store by every call would bounce the cache line.
+        if self.last_used() != now {
+            self.last_used.store(now, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entry;
+    use crate::key::TokenKey;
+    use crate::session::owner::Owner;
+
+    #[test]
+    fn a_panic_under_the_lock_leaves_the_history_to_the_caller_that_comes_next() {
+        // A4: or there would be no refresh behind the callers' backs any more.
+        let entry = Entry::new(TokenKey::own(), Owner::unknown());
+        std::thread::scope(|scope| {
+            let panics = scope.spawn(|| {
+                let _history = entry.history();
+                panic!("on purpose");
+            });
+            assert!(panics.join().is_err());
+        });
+        assert!(entry.history_if_free().is_some());
+        let _taken = entry.history();
+        assert!(entry.history_if_free().is_none());
+    }
+}

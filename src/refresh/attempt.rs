@@ -1,0 +1,91 @@
+//! One token request: bounded, and survived if the grant panics.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+
+use crate::cache::entry::Entry;
+use crate::clock::Moment;
+use crate::endpoint::queue::Place;
+use crate::engine::Setup;
+use crate::error::{Delivery, Error, ErrorKind};
+use crate::grant::GrantRequest;
+use crate::refresh::admission::{self, Budget};
+use crate::secret::Secret;
+use crate::session::owner::Out;
+use crate::telemetry::RefreshReason;
+use crate::token::TokenResponse;
+
+/// What one token request needs.
+pub(crate) struct Attempt<'flight> {
+    pub(crate) setup: &'flight Setup,
+    pub(crate) entry: &'flight Entry,
+    pub(crate) reason: RefreshReason,
+    pub(crate) refresh_token: Option<Secret>,
+}
+
+impl Attempt<'_> {
+    /// Sends the request. What becomes of the refresh token is told by `out`.
+    ///
+    /// Returns the instant before the request was sent, and what came.
+    pub(crate) async fn send(
+        self,
+        out: Option<Out<'_>>,
+        place: &mut Option<Place>,
+        budget: &mut Budget,
+    ) -> (Moment, Result<TokenResponse, Error>) {
+        let Self {
+            setup,
+            entry,
+            reason,
+            refresh_token,
+        } = self;
+        let spends = refresh_token.is_some();
+        let limit = setup.settings.attempt_timeout.min(budget.left());
+        let mut request = GrantRequest::new((*entry.key.parameters).clone(), refresh_token);
+        if let Some(subject) = &entry.key.subject {
+            request = request.for_subject(subject.clone());
+        }
+        let asked = setup.clock.now();
+        // Caught here, so that the flight ends as after any lost answer: the store hears of it, and
+        // the lease is given back.
+        let obtained = AssertUnwindSafe(setup.grant.obtain(request)).catch_unwind();
+        let answer = tokio::select! {
+            biased;
+            answer = obtained => answer.unwrap_or_else(|_| Err(panicked())),
+            () = setup.clock.sleep(limit) => Err(setup.at_server(Error::new(
+                ErrorKind::Timeout,
+                "the authorization server did not answer in time",
+            ))
+            .delivery(Delivery::Lost)
+            .unanswered()),
+        };
+        let answer = answer.map_err(|error| setup.named(error));
+        match (&answer, out) {
+            (_, None) => {}
+            (Ok(_), Some(out)) => out.answered(),
+            (Err(error), Some(out)) if !error.how_far().is_loss() => out.not_taken(),
+            (Err(_), Some(out)) => drop(out),
+        }
+        if let Some(place) = place {
+            admission::report(setup, entry, place, spends, &answer);
+        }
+        if answer.is_ok() && spends {
+            admission::note_renewal(setup, entry);
+        }
+        let duration = setup.clock.now().waited_since(asked);
+        budget.spend(duration);
+        let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+        setup.telemetry.token_request(reason, outcome, duration);
+        (asked, answer)
+    }
+}
+
+/// What becomes of a panic in a grant: how far its request got is unknown.
+fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Panicked,
+        "the grant panicked while it got a token",
+    )
+    .delivery(Delivery::Lost)
+}
