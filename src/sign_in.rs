@@ -87,7 +87,12 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
             if owner.is_about_same_user(record.id_token.as_ref()) != Some(true) {
                 owner.succession.hand_over();
             }
+            let lease = owner.lease();
             engine.withdraw(&primary);
+            // A flight of the session before can write nothing any more.
+            if let Some(lease) = lease {
+                lease.give_back().await;
+            }
             let epoch = owner.succession.epoch();
             let look = owner.succession.look();
             owner.note(&Found {

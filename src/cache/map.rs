@@ -175,7 +175,10 @@ impl EntryMap {
         }
         if is_full {
             let surplus = (map.len() + room).saturating_sub(self.capacity);
-            by_use.sort_unstable_by_key(|(order, _)| *order);
+            // Sorted as far as needed: which ones leave, and not in which order.
+            if surplus < by_use.len() {
+                by_use.select_nth_unstable_by_key(surplus, |(order, _)| *order);
+            }
             for (_, key) in by_use.iter().take(surplus) {
                 map.remove(*key);
             }

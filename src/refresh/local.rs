@@ -1,11 +1,10 @@
 //! A session without a store: its refresh token is in the memory of this process, and goes to the user's
 //! hook.
 
-use tokio::sync::MutexGuard as Turn;
-
 use crate::refresh::ending::Answer;
 use crate::refresh::flight::Flight;
 use crate::refresh::protocol::Seen;
+use crate::session::owner::Turn;
 use crate::session::record::Record;
 use crate::session::state::RefreshTokenState;
 use crate::store::Version;
@@ -15,7 +14,7 @@ pub(crate) struct Local<'flight> {
     flight: &'flight Flight<'flight>,
     pub(crate) record: Record,
     /// Held until the flight ends. A flight without a refresh token does not queue for one (A6).
-    turn: Option<Turn<'flight, ()>>,
+    turn: Option<Turn>,
 }
 
 impl<'flight> Local<'flight> {

@@ -65,6 +65,7 @@ impl<'flight> Shared<'flight> {
         let Some((lease, found)) = HeldLease::take(self.store, self.key).await? else {
             return Ok(None);
         };
+        self.flight.entry.owner.leased(&lease);
         self.lease = Some(lease);
         Ok(Some(self.understood(found, look)))
     }

@@ -3,9 +3,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::MutexGuard as Turn;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::clock::Moment;
 use crate::error::Error;
@@ -13,6 +13,7 @@ use crate::id_token::subject_claim;
 use crate::secret::Secret;
 use crate::session::doubt::{Doubt, Meaning};
 use crate::session::hook::{Hook, HookFn};
+use crate::session::lease::HeldLease;
 use crate::session::record::{Origin, Record};
 use crate::session::state::{Event, RefreshTokenState};
 use crate::session::store::Found;
@@ -20,11 +21,12 @@ use crate::session::succession::Succession;
 use crate::session::unsaved::Unsaved;
 use crate::store::Version;
 
+/// The right to be the one flight of this process that uses the refresh token of a session.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
 /// One grant key's owner: the application, or a user.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    /// One flight at a time uses the refresh token (A6).
-    queue: tokio::sync::Mutex<()>,
     pub(crate) succession: Succession,
     known: Mutex<Known>,
     pub(crate) hook: Option<Arc<Hook>>,
@@ -32,6 +34,11 @@ pub(crate) struct Owner {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// One flight at a time uses the refresh token of a session (A6); the next session has a queue of its
+    /// own.
+    queue: Arc<tokio::sync::Mutex<()>>,
+    /// The lease under which a flight of this process is at the record.
+    lease: Weak<HeldLease>,
     /// The tokens themselves, where there is no store. With one they are in this process no longer than a
     /// flight lasts.
     tokens: Option<Box<Record>>,
@@ -77,7 +84,6 @@ impl Owner {
 
     fn with(tokens: Option<Box<Record>>, hook: Option<Arc<Hook>>) -> Arc<Self> {
         Arc::new(Self {
-            queue: tokio::sync::Mutex::new(()),
             succession: Succession::default(),
             known: Mutex::new(Known {
                 tokens,
@@ -88,13 +94,25 @@ impl Owner {
     }
 
     /// Waits until no other flight of this process is at the same grant key.
-    pub(crate) async fn turn(&self) -> Turn<'_, ()> {
-        self.queue.lock().await
+    pub(crate) async fn turn(&self) -> Turn {
+        let queue = self.known().queue.clone();
+        queue.lock_owned().await
     }
 
     /// The turn, if no other flight of this process is at the same grant key.
-    pub(crate) fn turn_if_free(&self) -> Option<Turn<'_, ()>> {
-        self.queue.try_lock().ok()
+    pub(crate) fn turn_if_free(&self) -> Option<Turn> {
+        let queue = self.known().queue.clone();
+        queue.try_lock_owned().ok()
+    }
+
+    /// A flight of this process has taken the lease.
+    pub(crate) fn leased(&self, lease: &Arc<HeldLease>) {
+        self.known().lease = Arc::downgrade(lease);
+    }
+
+    /// The lease of a flight that is under way: when the session has ended, it protects nothing.
+    pub(crate) fn lease(&self) -> Option<Arc<HeldLease>> {
+        self.known().lease.upgrade()
     }
 
     /// Whether another use of the refresh token might make the server revoke the access token that is

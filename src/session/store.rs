@@ -99,8 +99,6 @@ impl RecordStore {
         self.may_ask()?;
         let entered = self.looks.enter(&self.clock).await;
         let _look = entered.inspect_err(|error| self.telemetry.store_failed(error))?;
-        // Others may have found out meanwhile that it does not answer.
-        self.may_ask()?;
         let record = self.bounded(self.store.load(key)).await?;
         self.looks.answered(self.clock.now());
         Ok(self.understood(record))

@@ -47,6 +47,8 @@ pub(crate) enum Mode {
     RemovingSilently,
     /// All calls hang.
     Hanging,
+    /// Calls of this kind hang.
+    HangingAt(Call),
     /// Calls of this kind panic.
     Panicking(Call),
     /// Saves are made twice, since the answer to the first one did not come: the second one finds
@@ -160,6 +162,7 @@ impl FragileStore {
                 Err(Error::store("this call fails, on purpose"))
             }
             Mode::Hanging => pending().await,
+            Mode::HangingAt(hanging) if hanging == call => pending().await,
             Mode::Panicking(panicking) if panicking == call => panic!("on purpose"),
             _ => Ok(()),
         }

@@ -12,7 +12,9 @@ mod outage;
 mod records;
 mod sessions;
 mod shutdown;
+mod sign_ins;
 mod sign_outs;
+mod silent_store;
 mod subjects;
 mod transactions;
 
