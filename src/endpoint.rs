@@ -12,7 +12,7 @@ use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::successes::Successes;
 use crate::endpoint::transport::Transport;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::secret::Secret;
 use crate::token::TokenResponse;
 
@@ -217,7 +217,7 @@ impl TokenEndpoint {
                 ErrorKind::Timeout,
                 "the discovery document did not come in time",
             )
-            .delivery(Delivery::NotSent)
+            .got(HowFar::NotSent)
             .at_server(discovery.issuer().place())),
         };
         Ok(document.revocation_endpoint)

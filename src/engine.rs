@@ -13,7 +13,7 @@ use crate::ambient::SourceId;
 use crate::cache::entry::Entry;
 use crate::cache::map::EntryMap;
 use crate::clock::Clock;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
@@ -186,7 +186,7 @@ impl Setup {
         let (Some(rule), Some(response)) = (&self.refused_refresh, error.error_response()) else {
             return false;
         };
-        let is_judged = error.how_far() == Delivery::Answered;
+        let is_judged = error.how_far() == HowFar::Answered;
         is_judged && catch_unwind(AssertUnwindSafe(|| (rule.0)(response))).unwrap_or(false)
     }
 

@@ -35,7 +35,7 @@ struct Report {
     kind: ErrorKind,
     message: String,
     oauth_code: Option<&'static str>,
-    delivery: Delivery,
+    how_far: HowFar,
     retry_after: Option<Duration>,
     retry_at: Option<SystemTime>,
     refusal: Refusal,
@@ -92,7 +92,7 @@ pub enum ErrorKind {
 
 /// How far a token request got: decides whether it may be repeated (E3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum HowFar {
     /// The request never left: any repetition is safe.
     NotSent,
     /// 429 or 503: the server says that it did not do it.
@@ -107,6 +107,24 @@ pub(crate) enum Delivery {
     Answered,
 }
 
+/// How far the request of a [grant of your own](crate::Grant) got, which decides what becomes of the
+/// refresh token that it was handed ([`Error::with_delivery`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// The request never left: no connection, a certificate that is not trusted. It is repeated at once,
+    /// with the same refresh token.
+    NotSent,
+    /// The server said that it did not do it, as 429 and 503 do. It is repeated at once, with the same
+    /// refresh token.
+    TurnedAway,
+    /// The server may have got it, and no complete answer came. A refresh token that it spent is not sent
+    /// again before the access token has expired or an API has refused it, since the server might take it
+    /// for theft; unless the source is told of a grace
+    /// ([`reuse_grace`](crate::TokenSourceBuilder::reuse_grace)).
+    Lost,
+}
+
 /// What an answer that refuses a token request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
@@ -118,7 +136,7 @@ enum Refusal {
     OneApi,
 }
 
-impl Delivery {
+impl HowFar {
     /// Whether what it spent may be spent without anything to show for it.
     pub(crate) fn is_loss(self) -> bool {
         matches!(self, Self::Lost | Self::Unusable)
@@ -129,10 +147,11 @@ impl Error {
     /// An error of a grant of your own that waiting may mend: the server is down or overloaded.
     ///
     /// The message must hold no secret; it is printed. Such an error counts as a lost answer: if
-    /// the grant was handed a refresh token, that one is not sent again at once.
+    /// the grant was handed a refresh token, that one is not sent again at once. A request that got less
+    /// far says so by [`with_delivery`](Self::with_delivery).
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Unavailable, message).delivery(Delivery::Lost)
+        Self::new(ErrorKind::Unavailable, message).got(HowFar::Lost)
     }
 
     /// An error of a grant of your own: the server refuses these settings.
@@ -157,7 +176,7 @@ impl Error {
     /// message must hold no secret; it is printed.
     #[must_use]
     pub fn store(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Store, message).delivery(Delivery::NotSent)
+        Self::new(ErrorKind::Store, message).got(HowFar::NotSent)
     }
 
     /// The same error with a lower bound for the next attempt, as `Retry-After` gives one: an hour
@@ -165,6 +184,24 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(self, pause: Duration) -> Self {
         self.change(|report| report.retry_after = Some(pause.min(LONGEST_PAUSE)))
+    }
+
+    /// The same error with how far the request got. Default: [`Delivery::Lost`] for
+    /// [`Error::unavailable`]; answered for all others.
+    ///
+    /// ```
+    /// use reqwest_bearer::{Delivery, Error};
+    ///
+    /// let down = Error::unavailable("no connection to the token service")
+    ///     .with_delivery(Delivery::NotSent);
+    /// ```
+    #[must_use]
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
+        self.got(match delivery {
+            Delivery::NotSent => HowFar::NotSent,
+            Delivery::TurnedAway => HowFar::TurnedAway,
+            Delivery::Lost => HowFar::Lost,
+        })
     }
 
     /// The same error with its cause, which [`source`](StdError::source) returns.
@@ -287,7 +324,7 @@ impl Error {
             kind,
             message: message.into(),
             oauth_code: None,
-            delivery: Delivery::Answered,
+            how_far: HowFar::Answered,
             retry_after: None,
             retry_at: None,
             refusal: Refusal::Plain,
@@ -306,8 +343,8 @@ impl Error {
     }
 
     #[must_use]
-    pub(crate) fn delivery(self, delivery: Delivery) -> Self {
-        self.change(|report| report.delivery = delivery)
+    pub(crate) fn got(self, how_far: HowFar) -> Self {
+        self.change(|report| report.how_far = how_far)
     }
 
     #[must_use]
@@ -417,8 +454,8 @@ impl Error {
         self.change(|report| report.server = Some(url.origin().ascii_serialization().into()))
     }
 
-    pub(crate) fn how_far(&self) -> Delivery {
-        self.0.delivery
+    pub(crate) fn how_far(&self) -> HowFar {
+        self.0.how_far
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {

@@ -43,7 +43,7 @@ pub use token_file::TokenFile;
 ///     }
 ///
 ///     async fn obtain(&self, _request: GrantRequest) -> Result<TokenResponse, Error> {
-///         Ok(TokenResponse::bearer("from-the-vault").expires_in(Duration::from_secs(600)))
+///         Ok(TokenResponse::bearer("from-the-vault").with_expires_in(Duration::from_secs(600)))
 ///     }
 /// }
 /// ```
@@ -60,12 +60,6 @@ pub trait Grant: Send + Sync + 'static {
     /// limit of requests at once.
     fn endpoint(&self) -> Option<&TokenEndpoint> {
         None
-    }
-
-    /// Whether its tokens are a user's: each request then needs a
-    /// [`Subject`](crate::Subject), and no two subjects share a token.
-    fn is_for_users(&self) -> bool {
-        false
     }
 
     /// Whether it can do nothing without a refresh token, so that nobody is asked for somebody who
@@ -134,7 +128,7 @@ impl GrantRequest {
         self.refresh_token.as_ref()
     }
 
-    /// The user, if the grant [is for users](Grant::is_for_users).
+    /// The user whose token it is to be, if the grant serves [users' sessions](crate::UserSessions).
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         self.subject.as_ref()
@@ -147,7 +141,6 @@ type Attempt<'grant> = Pin<Box<dyn Future<Output = Result<TokenResponse, Error>>
 pub(crate) trait AnyGrant: Send + Sync {
     fn name(&self) -> &str;
     fn endpoint(&self) -> Option<&TokenEndpoint>;
-    fn is_for_users(&self) -> bool;
     fn needs_refresh_token(&self) -> bool;
     fn parameters(&self) -> TokenParameters;
     fn seed(&self) -> Option<TokenSet>;
@@ -161,10 +154,6 @@ impl<G: Grant> AnyGrant for G {
 
     fn endpoint(&self) -> Option<&TokenEndpoint> {
         Grant::endpoint(self)
-    }
-
-    fn is_for_users(&self) -> bool {
-        Grant::is_for_users(self)
     }
 
     fn needs_refresh_token(&self) -> bool {

@@ -121,6 +121,7 @@ mod subject;
 mod telemetry;
 mod token;
 mod token_set;
+mod users;
 mod wiping;
 
 // Their types are in our signatures, so a program can name exactly the versions that we were built
@@ -136,21 +137,21 @@ pub use endpoint::{
     ClientAuthentication, SecretSource, TokenEndpoint, TokenEndpointBuilder, TokenKind,
     TokenRequest,
 };
-pub use error::{Error, ErrorKind};
+pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
     RefreshTokenGrant, TokenFile,
 };
 pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
-pub use named::{NamedClient, NamedClientBuilder, NamedClients};
+pub use named::{
+    NamedClient, NamedClientBuilder, NamedClients, NamedUserClient, NamedUserClientBuilder,
+};
 pub use options::TokenOptions;
 pub use parameters::TokenParameters;
-pub use redirect::{http_client, redirect_policy};
+pub use redirect::{HttpClient, http_client, http_client_without_redirects, redirect_policy};
 pub use secret::Secret;
-pub use source::{
-    Revocation, SignOut, TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus,
-};
+pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
 #[cfg(feature = "file")]
 pub use store::FileStore;
 #[cfg(feature = "encryption")]
@@ -162,6 +163,7 @@ pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;
 pub use token_set::TokenSet;
+pub use users::{Revocation, SignOut, TokenDates, UserSessions, UserSessionsBuilder, UserStatus};
 
 #[doc = include_str!("../docs/PROMISES.md")]
 pub mod promises {}

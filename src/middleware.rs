@@ -21,7 +21,7 @@ use crate::cache::rejection::Sending;
 use crate::call;
 use crate::challenge::bearer_challenge;
 use crate::destinations::{Admission, Destinations};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
 use crate::middleware::sending::{Kept, Stamp};
@@ -30,9 +30,11 @@ use crate::origin::same_origin;
 use crate::path::InvalidPath;
 use crate::refuser::Refuser;
 use crate::source::TokenSource;
+use crate::source::handle::Handle;
 use crate::subject::Subject;
+use crate::users::UserSessions;
 
-/// Gives each request the access token of a [`TokenSource`], and heals a 401 by one refresh and
+/// Gives each request an access token, and heals a 401 by one refresh and
 /// one resend.
 ///
 /// Bound to the origins that it may send tokens to when it is made. Retry and tracing middleware
@@ -43,7 +45,7 @@ use crate::subject::Subject;
 /// use reqwest_bearer::BearerTokenMiddleware;
 ///
 /// let http = reqwest_bearer::http_client(reqwest::Client::builder())?;
-/// let orders = reqwest_middleware::ClientBuilder::new(http)
+/// let orders = reqwest_middleware::ClientBuilder::new(http.into())
 ///     .with(BearerTokenMiddleware::for_origin("https://api.example.com", grant)?)
 ///     .build();
 /// # Ok(())
@@ -51,7 +53,7 @@ use crate::subject::Subject;
 /// ```
 ///
 /// A `reqwest::Client` that was not built by [`http_client`](crate::http_client) follows redirects
-/// by its own rules; see there what they leak.
+/// by its own rules; see [`redirect_policy`](crate::redirect_policy) for what they leak.
 ///
 /// What an API says beside a refusal is in the extensions of the response: the
 /// [`BearerChallenge`](crate::BearerChallenge) of any 4xx (insufficient scope, step-up,
@@ -61,8 +63,10 @@ use crate::subject::Subject;
 /// a client-wide time-out of reqwest cannot be read, and counts for each send alone.
 #[derive(Clone, Debug)]
 pub struct BearerTokenMiddleware {
-    source: TokenSource,
+    tokens: Handle,
     destinations: Destinations,
+    /// Whether a 401 that stays because the session is over is an error.
+    ended_session_is_error: bool,
 }
 
 /// A sending that an API has refused, and what another one needs.
@@ -86,40 +90,50 @@ impl BearerTokenMiddleware {
         Self::builder(source).origin(origin).build()
     }
 
+    /// Sends the tokens of the user whom a request names to this origin and to no other: by a
+    /// [`Subject`] among its extensions, or else the one that its task is for ([`Subject::scope`]).
+    ///
+    /// # Errors
+    /// As [`for_origin`](Self::for_origin).
+    pub fn for_users(origin: impl Into<String>, users: &UserSessions) -> Result<Self, Error> {
+        Self::users_builder(users).origin(origin).build()
+    }
+
     /// Sends the tokens of `source` to any https or loopback origin that a request names. For
     /// clients whose URLs are all your own; a URL from elsewhere takes the token with it.
     #[must_use]
     pub fn for_any_origin(source: impl Into<TokenSource>) -> Self {
-        Self {
-            source: source.into(),
-            destinations: Destinations::any(),
-        }
+        let handle = source.into().handle().clone();
+        Self::new(handle, Destinations::any(), false)
     }
 
     /// A middleware with settings.
     pub fn builder(source: impl Into<TokenSource>) -> BearerTokenMiddlewareBuilder {
-        BearerTokenMiddlewareBuilder::new(source.into())
+        BearerTokenMiddlewareBuilder::new(source.into().handle().clone())
     }
 
-    /// The same middleware for the tokens of this user.
-    #[must_use]
-    pub fn for_subject(&self, subject: &Subject) -> Self {
+    /// A middleware with settings, for the tokens of the users whom requests name.
+    pub fn users_builder(users: &UserSessions) -> BearerTokenMiddlewareBuilder {
+        BearerTokenMiddlewareBuilder::new(users.handle().clone())
+    }
+
+    /// The same middleware for other tokens of the same source.
+    pub(crate) fn with_tokens(&self, tokens: Handle) -> Self {
         Self {
-            source: self.source.for_subject(subject),
-            destinations: self.destinations.clone(),
+            tokens,
+            ..self.clone()
         }
     }
 
-    /// Where its tokens come from.
-    #[must_use]
-    pub fn source(&self) -> &TokenSource {
-        &self.source
-    }
-
-    pub(crate) fn new(source: TokenSource, destinations: Destinations) -> Self {
+    pub(crate) fn new(
+        tokens: Handle,
+        destinations: Destinations,
+        ended_session_is_error: bool,
+    ) -> Self {
         Self {
-            source,
+            tokens,
             destinations,
+            ended_session_is_error,
         }
     }
 
@@ -144,10 +158,15 @@ impl BearerTokenMiddleware {
         self.destinations.admit(request.url())
     }
 
+    /// Whether this reason is to take the place of the API's 401.
+    fn is_session_over(&self, reason: &Error) -> bool {
+        self.ended_session_is_error && reason.kind() == ErrorKind::SignInRequired
+    }
+
     /// Why there is no answer, as the chain hands it on.
     #[cold]
     fn failed(&self, error: Error) -> reqwest_middleware::Error {
-        self.source.named(error).into_middleware()
+        self.tokens.named(error).into_middleware()
     }
 
     /// Another token and another sending, if both can be had; otherwise the answer that is there
@@ -158,7 +177,7 @@ impl BearerTokenMiddleware {
         refused: Refused<'_>,
         extensions: &mut Extensions,
     ) -> Chain<Response> {
-        let engine = self.source.engine();
+        let engine = self.tokens.engine();
         let Refused {
             stamp,
             kept,
@@ -175,13 +194,14 @@ impl BearerTokenMiddleware {
         let newer =
             match call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await {
                 Ok(newer) => newer,
+                Err(reason) if self.is_session_over(&reason) => return Err(self.failed(reason)),
                 Err(reason) => {
-                    response.extensions_mut().insert(self.source.named(reason));
+                    response.extensions_mut().insert(self.tokens.named(reason));
                     return Ok(response);
                 }
             };
         if let Err(reason) = deadline.bound(&mut copy, &engine.setup.clock) {
-            response.extensions_mut().insert(self.source.named(reason));
+            response.extensions_mut().insert(self.tokens.named(reason));
             return Ok(response);
         }
         // Half of what the caller has left at most. The other half is the second sending's, even if the
@@ -211,7 +231,7 @@ impl BearerTokenMiddleware {
             return Judgement::Elsewhere;
         }
         let status = response.status();
-        if self.source.is_refused_by(status, response.headers()) {
+        if self.tokens.is_refused_by(status, response.headers()) {
             attach_challenge(response);
             return Judgement::Refused;
         }
@@ -264,9 +284,9 @@ impl Middleware for BearerTokenMiddleware {
                 Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
                 Err(error) => return Err(self.failed(error)),
             }
-            let engine = self.source.engine();
+            let engine = self.tokens.engine();
             let explicit = extensions.get::<Subject>();
-            let place = self.source.place_for_call(explicit, options);
+            let place = self.tokens.place_for_call(explicit, options);
             let place = place.map_err(|error| self.failed(error))?;
             let entry = place.as_ref().unwrap_or(&engine.entries.primary);
             let deadline = Deadline::of(&request, &engine.setup.clock);
@@ -281,7 +301,7 @@ impl Middleware for BearerTokenMiddleware {
             let stamp = match ready {
                 Some(stamp) => stamp,
                 None => {
-                    let mut demand = self.source.demand(options);
+                    let mut demand = self.tokens.demand(options);
                     demand.within = deadline.left(demand.within, &engine.setup.clock);
                     demand.only_try = matches!(kept, Kept::Address(_));
                     // Boxed, as `heal` is: a call that has to wait can pay for its room, and no

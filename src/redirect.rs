@@ -39,7 +39,31 @@ pub fn redirect_policy() -> Policy {
     })
 }
 
-/// Builds the client, with [`redirect_policy`] in place of whatever policy the builder has.
+/// A reqwest client that keeps the token at home: it has the [`redirect_policy`] of this crate, or
+/// follows no redirect at all.
+///
+/// Cheap to clone, and clones share one pool of connections: so the named clients of a program can share
+/// one ([`NamedClientBuilder::client`](crate::NamedClientBuilder::client)). [`http_client`] and
+/// [`http_client_without_redirects`] make it; `reqwest::Client::from` gets the plain client out of it.
+#[derive(Clone)]
+pub struct HttpClient(Client);
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the client inside, which shows its default headers: there may be keys among them.
+        formatter.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+impl From<HttpClient> for Client {
+    fn from(client: HttpClient) -> Self {
+        client.0
+    }
+}
+
+/// Builds a client with [`redirect_policy`] in place of whatever policy the builder has: reqwest does not
+/// tell which one that is, so a stricter one of yours is lost. Where redirects are not to be followed at
+/// all, take [`http_client_without_redirects`].
 ///
 /// Proxies, roots, timeouts and all other settings stay as they are:
 ///
@@ -49,6 +73,7 @@ pub fn redirect_policy() -> Policy {
 ///
 /// let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
 /// let client = reqwest_bearer::http_client(builder)?;
+/// let plain: reqwest::Client = client.into(); // for a `reqwest_middleware::ClientBuilder`
 /// # Ok(())
 /// # }
 /// ```
@@ -56,14 +81,23 @@ pub fn redirect_policy() -> Policy {
 /// # Errors
 /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
 /// error as the source.
-pub fn http_client(builder: ClientBuilder) -> Result<Client, Error> {
-    builder
-        .redirect(redirect_policy())
-        .build()
-        .map_err(|cause| {
-            Error::settings("reqwest cannot build a client with these settings")
-                .with_source(cause.without_url())
-        })
+pub fn http_client(builder: ClientBuilder) -> Result<HttpClient, Error> {
+    build(builder.redirect(redirect_policy()))
+}
+
+/// The same for a client that follows no redirect: the caller gets the 3xx answer itself.
+///
+/// # Errors
+/// As [`http_client`].
+pub fn http_client_without_redirects(builder: ClientBuilder) -> Result<HttpClient, Error> {
+    build(builder.redirect(Policy::none()))
+}
+
+fn build(builder: ClientBuilder) -> Result<HttpClient, Error> {
+    builder.build().map(HttpClient).map_err(|cause| {
+        Error::settings("reqwest cannot build a client with these settings")
+            .with_source(cause.without_url())
+    })
 }
 
 /// What to do with one redirect.

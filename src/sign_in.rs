@@ -175,8 +175,7 @@ fn user_record<'engine>(
             Ok((store, key))
         }
         _ => Err(Error::settings(
-            "this token source is for the application itself; users sign in at one whose grant is for \
-             users, such as `RefreshTokenGrant::for_users`",
+            "this token source is for the application itself; users sign in at `UserSessions`",
         )),
     }
 }

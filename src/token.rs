@@ -17,7 +17,26 @@ pub(crate) const UNSENDABLE: &str = "is empty, or has a character that no header
 
 /// One successful answer of a token endpoint (RFC 6749 section 5.1).
 ///
-/// A grant of your own makes one with [`TokenResponse::bearer`].
+/// A grant of your own makes one with [`TokenResponse::bearer`], or takes that of another grant and looks
+/// at it:
+///
+/// ```
+/// use reqwest_bearer::{ClientCredentials, Error, Grant, GrantRequest, TokenResponse};
+///
+/// struct Logged(ClientCredentials);
+///
+/// impl Grant for Logged {
+///     fn name(&self) -> &str {
+///         self.0.name()
+///     }
+///
+///     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {
+///         let response = self.0.obtain(request).await?;
+///         println!("granted {:?} for {:?}", response.scope(), response.expires_in());
+///         Ok(response)
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct TokenResponse {
     pub(crate) access_token: Secret,
@@ -63,7 +82,7 @@ impl TokenResponse {
     /// How long the token lives, counted from when it was asked for. Without it the default
     /// lifetime of the token source applies, or the token is used until an API refuses it.
     #[must_use]
-    pub fn expires_in(mut self, lifetime: Duration) -> Self {
+    pub fn with_expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = if lifetime.is_zero() {
             Lifetime::Spent
         } else {
@@ -74,14 +93,14 @@ impl TokenResponse {
 
     /// The server's hint of when to refresh, counted like the lifetime.
     #[must_use]
-    pub fn refresh_in(mut self, after: Duration) -> Self {
+    pub fn with_refresh_in(mut self, after: Duration) -> Self {
         self.refresh_in = Some(after);
         self
     }
 
     /// The refresh token that came along. The next request of the grant is handed it.
     #[must_use]
-    pub fn refresh_token(mut self, refresh_token: impl Into<Secret>) -> Self {
+    pub fn with_refresh_token(mut self, refresh_token: impl Into<Secret>) -> Self {
         self.refresh_token = Some(refresh_token.into());
         self
     }
@@ -90,14 +109,14 @@ impl TokenResponse {
     /// until nobody has used it for long
     /// ([`session_timeout`](crate::TokenSourceBuilder::session_timeout)).
     #[must_use]
-    pub fn refresh_token_expires_in(mut self, lifetime: Duration) -> Self {
+    pub fn with_refresh_token_expires_in(mut self, lifetime: Duration) -> Self {
         self.refresh_token_lifetime = Some(lifetime);
         self
     }
 
     /// The scopes that were granted, separated by spaces.
     #[must_use]
-    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
         self
     }
@@ -105,9 +124,70 @@ impl TokenResponse {
     /// Adds a member that the crate itself does not know;
     /// [`AccessToken::member`](crate::AccessToken::member) reads it.
     #[must_use]
-    pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn with_member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
+    }
+
+    /// The id token that came along (OpenID Connect Core section 3.1.3.3). With one, a refresh that
+    /// brings another user's is refused.
+    #[must_use]
+    pub fn with_id_token(mut self, id_token: impl Into<Secret>) -> Self {
+        self.id_token = Some(id_token.into());
+        self
+    }
+
+    /// The access token.
+    #[must_use]
+    pub fn access_token(&self) -> &Secret {
+        &self.access_token
+    }
+
+    /// How long the access token lives, counted from when it was asked for: zero for one that ends at
+    /// once, `None` if the server did not say.
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        match self.lifetime {
+            Lifetime::Stated(lifetime) => Some(lifetime),
+            Lifetime::Unstated => None,
+            Lifetime::Spent => Some(Duration::ZERO),
+        }
+    }
+
+    /// When the server would have the token refreshed, counted like its lifetime.
+    #[must_use]
+    pub fn refresh_in(&self) -> Option<Duration> {
+        self.refresh_in
+    }
+
+    /// The refresh token that came along.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
+    }
+
+    /// How long the refresh token lives, if the server said.
+    #[must_use]
+    pub fn refresh_token_expires_in(&self) -> Option<Duration> {
+        self.refresh_token_lifetime
+    }
+
+    /// The id token that came along, unchecked.
+    #[must_use]
+    pub fn id_token(&self) -> Option<&Secret> {
+        self.id_token.as_ref()
+    }
+
+    /// The scopes that were granted, separated by spaces, if the server named them.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// A member of the answer that the crate itself does not know, such as `instance_url`.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
     }
 }
 

@@ -226,8 +226,14 @@ mod tests {
         let expiry = |response| TokenSet::from_response(response, asked_at).expires_at();
         let token = || TokenResponse::bearer("t");
         let minute = Duration::from_secs(60);
-        assert_eq!(expiry(token().expires_in(minute)), Some(asked_at + minute));
-        assert_eq!(expiry(token().expires_in(Duration::ZERO)), Some(asked_at));
+        assert_eq!(
+            expiry(token().with_expires_in(minute)),
+            Some(asked_at + minute)
+        );
+        assert_eq!(
+            expiry(token().with_expires_in(Duration::ZERO)),
+            Some(asked_at)
+        );
         assert_eq!(expiry(token()), None);
     }
 
@@ -235,9 +241,9 @@ mod tests {
     fn a_token_set_does_not_show_what_it_holds() {
         // D6
         let response = TokenResponse::bearer("canary-a")
-            .refresh_token("canary-b")
-            .scope("canary-c")
-            .member("canary-d", "canary-e");
+            .with_refresh_token("canary-b")
+            .with_scope("canary-c")
+            .with_member("canary-d", "canary-e");
         let shown = format!("{response:?}");
         let tokens =
             TokenSet::from_response(response, SystemTime::UNIX_EPOCH).with_id_token("canary-f");

@@ -306,7 +306,7 @@ async fn a_verdict_is_remembered_for_thirty_seconds_at_most() {
 async fn the_same_token_again_takes_the_later_expiry() {
     // B7
     let (clock, issuer) = (TestClock::new(), Issuer::new());
-    let same = TokenResponse::bearer("same").expires_in(secs(600.0));
+    let same = TokenResponse::bearer("same").with_expires_in(secs(600.0));
     let source = issuer.always(same).source(&clock);
     token(&source).await.unwrap();
     clock.advance(secs(480.0));
@@ -348,7 +348,7 @@ async fn a_token_that_ends_no_later_is_used_but_counts_as_a_failure() {
 async fn a_token_of_no_use_is_not_asked_for_by_every_call() {
     // B7: the same token, which ends no later: soft and hard.
     let (clock, issuer, source) = warm().await;
-    issuer.always(TokenResponse::bearer("token-1").expires_in(secs(1.0)));
+    issuer.always(TokenResponse::bearer("token-1").with_expires_in(secs(1.0)));
     for (age, requests) in [(480.0, 2), (110.0, 3)] {
         clock.advance(secs(age));
         for _ in 0..100 {
@@ -422,7 +422,7 @@ async fn a_server_that_repeats_its_token_is_asked_once_for_a_longer_lifetime_too
     // B9, B7
     let (clock, issuer, source) = warm().await;
     clock.advance(secs(100.0));
-    issuer.always(TokenResponse::bearer("token-1").expires_in(secs(500.0)));
+    issuer.always(TokenResponse::bearer("token-1").with_expires_in(secs(500.0)));
     let longer = TokenOptions::new().minimum_lifetime(secs(550.0));
     for _ in 0..10 {
         let present = token_with(&source, longer.clone()).await;
@@ -486,8 +486,8 @@ async fn the_server_s_hint_starts_the_refresh() {
     // B10
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let hinted = TokenResponse::bearer("hinted")
-        .expires_in(secs(600.0))
-        .refresh_in(secs(100.0));
+        .with_expires_in(secs(600.0))
+        .with_refresh_in(secs(100.0));
     let source = issuer.then(hinted).source(&clock);
     token(&source).await.unwrap();
     clock.advance(secs(99.9));

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, ClientCredentials, Error, ErrorKind, Event, GrantFn,
-    MemoryStore, NamedClient, RefreshTokenGrant, Revocation, SecretSource, Subject, TestClock,
-    TokenEndpoint, TokenKind, TokenOptions, TokenSet, TokenSource,
+    MemoryStore, NamedUserClient, Revocation, SecretSource, Subject, TestClock, TokenEndpoint,
+    TokenKind, TokenOptions, TokenSet, TokenSource, UserSessions,
 };
 use support::api::Api;
 use support::authorization_server::{Answer, AuthorizationServer};
@@ -145,7 +145,7 @@ async fn whatever_goes_wrong_at_a_server_names_its_origin() {
     is_at(&error, Some("orders"), Some(&at));
     let exchange = AuthorizationCode::new("canary").exchange(&discovered).await;
     is_at(&exchange.unwrap_err(), None, Some(&at));
-    let users = TokenSource::from(RefreshTokenGrant::for_users(discovered));
+    let users = UserSessions::new(&discovered);
     let error = soon(users.warm_up()).await.unwrap_err();
     is_at(&error, Some("refresh_token"), Some(&at));
 
@@ -205,7 +205,7 @@ async fn an_error_that_no_server_is_the_cause_of_names_the_source_alone() {
     let store = FragileStore::new(&clock);
     let events: Arc<Mutex<Vec<Event>>> = Arc::default();
     let told = events.clone();
-    let users = TokenSource::builder(login.grant())
+    let users = UserSessions::builder(&login.endpoint())
         .name("users")
         .store(store.clone())
         .clock(&clock)
@@ -213,13 +213,14 @@ async fn an_error_that_no_server_is_the_cause_of_names_the_source_alone() {
         .build()
         .unwrap();
     let named = |error: Error| is_at(&error, Some("users"), None);
-    let orders = NamedClient::new("orders", "https://api.test", &users).unwrap();
+    let orders = NamedUserClient::new("orders", "https://api.test", &users).unwrap();
     let alice = Subject::new("canary").unwrap();
     let handle = users.for_subject(&alice);
 
     // Settings and calls that cannot be served.
-    named(users.token().await.unwrap_err());
-    named(users.invalidate().unwrap_err());
+    let of_task = users.for_current_subject();
+    named(of_task.token().await.unwrap_err());
+    named(of_task.invalidate().unwrap_err());
     let error = orders.get("x").send().await.unwrap_err();
     named(Error::find_in(&error).unwrap().clone());
     let error = orders
@@ -229,7 +230,7 @@ async fn an_error_that_no_server_is_the_cause_of_names_the_source_alone() {
         .unwrap_err();
     named(Error::find_in(&error).unwrap().clone());
     named(
-        users
+        of_task
             .token_with(&TokenOptions::anonymous())
             .await
             .unwrap_err(),
@@ -267,7 +268,6 @@ async fn an_error_that_no_server_is_the_cause_of_names_the_source_alone() {
     issuer.always(issuer::failure());
     let own = issuer.builder(&clock).name("users").build().unwrap();
     named(own.token().await.unwrap_err());
-    named(own.sign_in(&alice, TokenSet::new("t")).await.unwrap_err());
     clock.advance(Duration::from_secs(60));
     own.shutdown().await.unwrap();
     named(own.token().await.unwrap_err());
@@ -285,7 +285,7 @@ async fn a_revocation_that_fails_names_the_source_and_where_it_was_tried() {
         .unwrap();
     let events: Arc<Mutex<Vec<Event>>> = Arc::default();
     let told = events.clone();
-    let users = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+    let users = UserSessions::builder(&endpoint)
         .name("users")
         .store(MemoryStore::new())
         .on_event(move |event| told.lock().unwrap().push(event.clone()))

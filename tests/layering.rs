@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// The rooms by level, the lowest first; each may import those of the levels before its own, and its
 /// neighbours.
-const LEVELS: [&str; 9] = [
+const LEVELS: [&str; 11] = [
     "secret error error_response clock parameters scope jitter subject ambient flight wiping",
     "key id_token token token_set access_token schedule challenge origin destinations redirect refuser \
      cooldown path retry_after telemetry options",
@@ -22,7 +22,9 @@ const LEVELS: [&str; 9] = [
     "grant session",
     "cache engine",
     "refresh call sign_in",
-    "source middleware",
+    "source",
+    "users",
+    "middleware",
     "named",
     "fuzzing lib",
 ];

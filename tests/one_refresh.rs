@@ -194,7 +194,7 @@ async fn flights_with_one_refresh_token_run_in_turn_each_with_what_the_one_befor
 async fn a_repetition_takes_its_turn_for_a_refresh_token_that_came_meanwhile() {
     // A6
     let (clock, issuer) = (TestClock::new(), Issuer::new());
-    let first = TokenResponse::bearer("b").refresh_token("r-1");
+    let first = TokenResponse::bearer("b").with_refresh_token("r-1");
     issuer.then(Error::unavailable("down")).then(first);
     let source = issuer.source(&clock);
     let repeated = asking_with(&source, scope("a")).await;
@@ -301,8 +301,8 @@ async fn time_in_the_queue_is_not_counted_as_time_of_the_attempt() {
     // A5, E2: the second flight waits for its turn for longer than any attempt may take.
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let refresh = TokenResponse::bearer("start")
-        .refresh_token("r-1")
-        .expires_in(secs(600.0));
+        .with_refresh_token("r-1")
+        .with_expires_in(secs(600.0));
     let source = issuer
         .then(refresh)
         .builder(&clock)

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use raw_server::RawServer;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, ClientBuilder, Error, Response, StatusCode};
-use reqwest_bearer::http_client;
 
 const CANARY: &str = "Bearer canary";
 
@@ -75,6 +74,10 @@ fn without_userinfo(url: &str) -> String {
 }
 
 /// A builder whose names all lead to this machine; the port is the URL's.
+fn http_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, reqwest_bearer::Error> {
+    reqwest_bearer::http_client(builder).map(Into::into)
+}
+
 fn builder() -> ClientBuilder {
     let here = SocketAddr::from(([127, 0, 0, 1], 0));
     let names = [

@@ -36,9 +36,10 @@ use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
     ClientCredentials, ConstantToken, Error, ErrorKind, GrantFn, GrantRequest, Lease, NamedClient,
-    NamedClients, RefreshReason, RefreshTokenGrant, Secret, SecretSource, StoredRecord, Subject,
-    TestClock, TokenEndpoint, TokenFile, TokenKind, TokenOptions, TokenParameters, TokenRequest,
-    TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, Version,
+    NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret, SecretSource,
+    StoredRecord, Subject, TestClock, TokenEndpoint, TokenFile, TokenKind, TokenOptions,
+    TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
+    UserSessions, Version,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -346,12 +347,24 @@ impl Program {
             })
     }
 
-    fn client(&self, source: &TokenSource) -> NamedClient {
+    fn http() -> reqwest::ClientBuilder {
         // A key of another kind, that somebody forgot to mark as sensitive.
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::from_static("canary-key"));
+        reqwest::Client::builder().default_headers(headers)
+    }
+
+    fn client(&self, source: &TokenSource) -> NamedClient {
         NamedClient::builder("api", self.api.url(), source)
-            .http(reqwest::Client::builder().default_headers(headers))
+            .http(Self::http())
+            .after(self.outputs.clone())
+            .build()
+            .unwrap()
+    }
+
+    fn user_client(&self, users: &UserSessions) -> NamedUserClient {
+        NamedUserClient::builder("api", self.api.url(), users)
+            .http(Self::http())
             .after(self.outputs.clone())
             .build()
             .unwrap()
@@ -549,11 +562,10 @@ impl Program {
     async fn serve_users(&self, tokens: &TokenSet) {
         let store = FragileStore::new(&self.clock);
         let events = self.outputs.clone();
-        let users =
-            TokenSource::builder(RefreshTokenGrant::for_users(self.server.endpoint(basic())))
-                .store(store.clone())
-                .clock(&self.clock)
-                .on_event(move |event| events.show(event));
+        let users = UserSessions::builder(&self.server.endpoint(basic()))
+            .store(store.clone())
+            .clock(&self.clock)
+            .on_event(move |event| events.show(event));
         self.outputs.show(&users);
         let users = users.build().unwrap();
         let subject = Subject::new("canary-session").unwrap();
@@ -561,12 +573,21 @@ impl Program {
         self.outputs.show_failure(Subject::new(" "));
         self.outputs
             .show_failure(Subject::new("canary".repeat(1_000)));
-        let client = self.client(&users);
-        for of_user in [client.for_subject(&subject), client.clone()] {
-            self.outputs.show_failure(of_user.source().token().await);
-            let error = of_user.get("x").send().await.unwrap_err();
-            self.outputs.show_error(&error);
+        let client = self.user_client(&users);
+        self.outputs.show(&users);
+        let of_task = users.for_current_subject();
+        for source in [users.for_subject(&subject), of_task] {
+            self.outputs.show_failure(source.token().await);
         }
+        for request in [client.for_subject(&subject).get("x"), client.get("x")] {
+            self.outputs.show_error(&request.send().await.unwrap_err());
+        }
+        self.outputs.show(&client);
+        let builder = NamedUserClient::builder("api", self.api.url(), &users);
+        self.outputs.show(&builder.http(Self::http()));
+        self.outputs
+            .show(&reqwest_bearer::http_client(Self::http()).unwrap());
+        self.outputs.show(&reqwest_bearer::Delivery::NotSent);
         users.sign_in(&subject, tokens.clone()).await.unwrap();
         let key = store.last_key();
         self.outputs.show(&key);
@@ -652,8 +673,8 @@ impl Program {
         );
         self.outputs.show(
             &TokenResponse::bearer(secret.clone())
-                .refresh_token(secret.clone())
-                .member("canary", "canary"),
+                .with_refresh_token(secret.clone())
+                .with_member("canary", "canary"),
         );
         let seed = TokenSet::new(secret.clone()).with_id_token(secret.clone());
         self.outputs.show(&seed);

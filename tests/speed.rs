@@ -17,7 +17,7 @@ use http::{Extensions, HeaderValue};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_bearer::{
     BearerTokenMiddleware, ConstantToken, GrantFn, MemoryStore, Subject, TokenOptions,
-    TokenResponse, TokenSet, TokenSource,
+    TokenResponse, TokenSet, TokenSource, UserSessions,
 };
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
 use std::time::{Duration, SystemTime};
@@ -75,7 +75,7 @@ fn ours(lifetime: Option<Duration>) -> ClientWithMiddleware {
     let grant = GrantFn::new("g", move |_| async move {
         let token = TokenResponse::bearer("x".repeat(1024));
         Ok(match lifetime {
-            Some(lifetime) => token.expires_in(lifetime),
+            Some(lifetime) => token.with_expires_in(lifetime),
             None => token,
         })
     });
@@ -139,16 +139,13 @@ async fn a_warm_call_for_a_scope_allocates_nothing_besides_either() {
 #[tokio::test]
 async fn a_warm_call_of_a_user_allocates_nothing_besides_either() {
     // G1, F1: through each of the three doors.
-    let grant = GrantFn::for_users("g", |_| async { Ok(TokenResponse::bearer("unused")) });
-    let users = TokenSource::from(grant);
+    let grant = GrantFn::new("g", |_| async { Ok(TokenResponse::bearer("unused")) });
+    let users = UserSessions::with_grant(grant).build().unwrap();
     let session = Subject::new("a-session").unwrap();
     users.sign_in(&session, tokens(1024)).await.unwrap();
-    let bearer = BearerTokenMiddleware::for_origin(ORIGIN, users).unwrap();
-    let (limit, handle, any) = (
-        limit(),
-        client(bearer.for_subject(&session)),
-        client(bearer),
-    );
+    let of_user = BearerTokenMiddleware::for_origin(ORIGIN, users.for_subject(&session)).unwrap();
+    let of_any = BearerTokenMiddleware::for_users(ORIGIN, &users).unwrap();
+    let (limit, handle, any) = (limit(), client(of_user), client(of_any));
 
     let least = warm_call(&limit, PLAIN).await;
     assert_eq!(warm_call(&handle, PLAIN).await, least);
@@ -170,8 +167,8 @@ fn one_more_user_costs_at_most_a_kibibyte_besides_the_token() {
         .build()
         .unwrap();
     let source = |store: &MemoryStore| {
-        let grant = GrantFn::for_users("g", |_| async { Ok(TokenResponse::bearer("unused")) });
-        let builder = TokenSource::builder(grant).store(store.clone());
+        let grant = GrantFn::new("g", |_| async { Ok(TokenResponse::bearer("unused")) });
+        let builder = UserSessions::with_grant(grant).store(store.clone());
         builder.build().unwrap()
     };
     let session = |number: i64| Subject::new(format!("session-{number:035}")).unwrap();
@@ -204,7 +201,7 @@ fn one_more_key_costs_at_most_a_kibibyte_besides_its_token() {
         .build()
         .unwrap();
     let grant = GrantFn::new("g", |_| async {
-        Ok(TokenResponse::bearer("x".repeat(TOKEN)).expires_in(Duration::from_secs(3600)))
+        Ok(TokenResponse::bearer("x".repeat(TOKEN)).with_expires_in(Duration::from_secs(3600)))
     });
     let source = TokenSource::from(grant);
     let fetch = |key: i64| {

@@ -80,12 +80,12 @@ fn a_borrowed_string_will_do_for_a_grant_and_what_it_asks_for() -> Result<(), Er
             Err(Error::unavailable(&self::text("down")))
         })
     };
-    let _ = GrantFn::for_users(text, |_| async { Err(Error::protocol(&self::text("odd"))) });
+    let _ = GrantFn::new(text, |_| async { Err(Error::protocol(&self::text("odd"))) });
     let _ = GrantRequest::new(parameters, Some(text.into()));
     let _ = TokenResponse::bearer(text)
-        .refresh_token(text)
-        .scope(text)
-        .member(text, 1);
+        .with_refresh_token(text)
+        .with_scope(text)
+        .with_member(text, 1);
     let set = TokenSet::new(text)
         .with_refresh_token(text)
         .with_id_token(text)

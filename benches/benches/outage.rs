@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use reqwest_bearer::{
-    ClientAuthentication, RefreshTokenGrant, Subject, TokenEndpoint, TokenSet, TokenSource,
-};
+use reqwest_bearer::{ClientAuthentication, Subject, TokenEndpoint, TokenSet, UserSessions};
 use reqwest_bearer_benches::token_server::{ANSWERS_AFTER, TokenServer};
 use reqwest_bearer_benches::users::session;
 use tokio::runtime::Builder;
@@ -44,7 +42,7 @@ async fn outage() {
         .attempt_timeout(ATTEMPT)
         .build()
         .expect("the settings can work");
-    let users = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+    let users = UserSessions::builder(&endpoint)
         .cache_capacity(2 * USERS)
         // After the mend the queue is longer than the usual 30 s.
         .wait_at_most(Duration::from_secs(600))
@@ -101,7 +99,7 @@ async fn outage() {
 }
 
 /// Calls, and calls again when the error says that it is worth it.
-async fn until_served(users: TokenSource, subject: Subject) -> Met {
+async fn until_served(users: UserSessions, subject: Subject) -> Met {
     let users = users.for_subject(&subject);
     let mut met = Met::default();
     loop {

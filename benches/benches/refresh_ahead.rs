@@ -120,7 +120,7 @@ fn slow(lifetime: Option<Duration>, requests: &Arc<AtomicUsize>) -> GrantFn {
             tokio::time::sleep(SLOWNESS).await;
             let token = TokenResponse::bearer(format!("{}.{number}", token_text()));
             Ok(match lifetime {
-                Some(lifetime) => token.expires_in(lifetime),
+                Some(lifetime) => token.with_expires_in(lifetime),
                 None => token,
             })
         }

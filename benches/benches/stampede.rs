@@ -113,7 +113,7 @@ fn gated(
             let open = gate.acquire().await.expect("the gate is never closed");
             open.forget();
             arrival.send_replace(Instant::now());
-            Ok(TokenResponse::bearer(token_text()).expires_in(LIFETIME))
+            Ok(TokenResponse::bearer(token_text()).with_expires_in(LIFETIME))
         }
     })
 }

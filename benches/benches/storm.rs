@@ -8,8 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest_bearer::{
-    ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, TokenEndpoint, TokenSet,
-    TokenSource,
+    ClientAuthentication, Protection, RedisStore, TokenEndpoint, TokenSet, UserSessions,
 };
 use reqwest_bearer_benches::token_server::{ANSWERS_AFTER, TokenServer};
 use reqwest_bearer_benches::users::session;
@@ -79,14 +78,14 @@ async fn storm(count: usize, processes: usize) {
     );
 }
 
-fn users_at(redis: &str, token_url: &str, count: usize) -> TokenSource {
+fn users_at(redis: &str, token_url: &str, count: usize) -> UserSessions {
     let client = ClientAuthentication::client_secret_basic("client", "secret");
     let endpoint = TokenEndpoint::builder(client)
         .token_url(token_url)
         .requests_at_once(AT_ONCE)
         .build()
         .expect("the settings can work");
-    TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+    UserSessions::builder(&endpoint)
         .store(RedisStore::open(redis, Protection::plain_text()).expect("it is a URL"))
         .cache_capacity(2 * count)
         // The callers wait as long as the queue is.
@@ -95,7 +94,7 @@ fn users_at(redis: &str, token_url: &str, count: usize) -> TokenSource {
         .expect("the settings can work")
 }
 
-async fn sign_in(users: &TokenSource, count: usize) {
+async fn sign_in(users: &UserSessions, count: usize) {
     let mut signing_in = JoinSet::new();
     for worker in 0..64 {
         let users = users.clone();
@@ -114,7 +113,7 @@ async fn sign_in(users: &TokenSource, count: usize) {
     }
 }
 
-async fn call_all(users: &TokenSource, count: usize) {
+async fn call_all(users: &UserSessions, count: usize) {
     let mut calls = JoinSet::new();
     for number in 0..count {
         let users = users.for_subject(&session(number));

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use reqwest_bearer::{Error, Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
 use reqwest_bearer_benches::users::{
-    Door, Draw, UserCall, Whose, client_of, letters_of_tokens, session, source_for_users, token_set,
+    Door, Draw, UserCall, Whose, client_of, letters_of_tokens, session, token_set, user_sessions,
 };
 use reqwest_bearer_benches::{ORIGIN, in_turn, median};
 use reqwest_middleware::ClientWithMiddleware;
@@ -189,7 +189,7 @@ fn nanoseconds(door: Door, whose: &[Whose]) -> Vec<Vec<f64>> {
 
 fn a_million(runtime: &Runtime) -> bool {
     let store = CountingStore::default();
-    let source = source_for_users(store.clone());
+    let source = user_sessions(store.clone());
     let before = resident();
     let each = nanoseconds_each(USERS, |number| {
         let signed_in = runtime.block_on(source.sign_in(&session(number), token_set()));

@@ -6,9 +6,9 @@
 use std::process::ExitCode;
 
 use allocation_counter::{AllocationInfo, measure};
-use reqwest_bearer::{MemoryStore, TokenSource};
+use reqwest_bearer::{MemoryStore, UserSessions};
 use reqwest_bearer_benches::token_text;
-use reqwest_bearer_benches::users::{letters_of_tokens, session, source_for_users, token_set};
+use reqwest_bearer_benches::users::{letters_of_tokens, session, token_set, user_sessions};
 use tokio::runtime::{Builder, Runtime};
 
 /// In bytes.
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     );
 
     // A process that has signed nobody in: what it caches, the store had before.
-    let source = source_for_users(store.clone());
+    let source = user_sessions(store.clone());
     use_tokens(&runtime, &source, 0..1);
     let half = bytes(|| use_tokens(&runtime, &source, 1..CACHED));
     let other_half = bytes(|| use_tokens(&runtime, &source, CACHED..2 * CACHED));
@@ -69,14 +69,14 @@ fn letters(number: usize) -> i64 {
 
 /// Through sources that are gone afterwards, so that the sessions alone are left.
 fn sign_in(runtime: &Runtime, store: &MemoryStore, numbers: std::ops::Range<usize>) {
-    let source = source_for_users(store.clone());
+    let source = user_sessions(store.clone());
     for number in numbers {
         let signed_in = runtime.block_on(source.sign_in(&session(number), token_set()));
         signed_in.expect("the memory takes it");
     }
 }
 
-fn use_tokens(runtime: &Runtime, source: &TokenSource, numbers: std::ops::Range<usize>) {
+fn use_tokens(runtime: &Runtime, source: &UserSessions, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let token = runtime.block_on(source.for_subject(&session(number)).token());
         token.expect("the user is signed in");

@@ -91,6 +91,6 @@ pub fn client() -> Client {
 /// Tokens that outlive every bench.
 pub fn grant() -> GrantFn {
     GrantFn::new("bench", |_| async {
-        Ok(TokenResponse::bearer(token_text()).expires_in(Duration::from_secs(24 * 3600)))
+        Ok(TokenResponse::bearer(token_text()).with_expires_in(Duration::from_secs(24 * 3600)))
     })
 }

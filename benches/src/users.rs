@@ -6,8 +6,8 @@ use futures_util::FutureExt;
 use http::Extensions;
 use reqwest::{Client, Url};
 use reqwest_bearer::{
-    BearerTokenMiddleware, GrantFn, MemoryStore, Subject, TokenResponse, TokenSet, TokenSource,
-    TokenStore,
+    BearerTokenMiddleware, GrantFn, MemoryStore, Subject, TokenResponse, TokenSet, TokenStore,
+    UserSessions,
 };
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
@@ -36,24 +36,24 @@ pub fn letters_of_tokens() -> usize {
     token_text().len() + REFRESH_TOKEN.len()
 }
 
-/// A source for users with the default capacity.
+/// Users' sessions with the default capacity.
 ///
 /// It looks once a day, not every 30 s, whether the store still has what it has: that is work of a
 /// task of its own, and would fall on some call or other.
-pub fn source_for_users(store: impl TokenStore) -> TokenSource {
-    let refresh = GrantFn::for_users("users", |_| async {
-        Ok(TokenResponse::bearer(token_text()).expires_in(DAY))
+pub fn user_sessions(store: impl TokenStore) -> UserSessions {
+    let refresh = GrantFn::new("users", |_| async {
+        Ok(TokenResponse::bearer(token_text()).with_expires_in(DAY))
     });
-    TokenSource::builder(refresh)
+    UserSessions::with_grant(refresh)
         .store(store)
         .notice_within(DAY)
         .build()
         .expect("the settings can work")
 }
 
-/// A client with the tokens of this source, whose chain ends in the canned answer.
-pub fn client_of(source: &TokenSource) -> ClientWithMiddleware {
-    let bearer = BearerTokenMiddleware::for_origin(ORIGIN, source).expect("it is an origin");
+/// A client with the tokens of these users, whose chain ends in the canned answer.
+pub fn client_of(users: &UserSessions) -> ClientWithMiddleware {
+    let bearer = BearerTokenMiddleware::for_users(ORIGIN, users).expect("it is an origin");
     chain(&client(), Some(bearer))
 }
 
@@ -100,6 +100,7 @@ pub struct UserCall {
     http: Client,
     /// `None` does nothing.
     bearer: Option<BearerTokenMiddleware>,
+    sessions: Option<UserSessions>,
     client: ClientWithMiddleware,
     url: Url,
     draw: Draw,
@@ -111,21 +112,22 @@ impl UserCall {
             Whose::Users(users) | Whose::UsersByHand(users) => users,
             Whose::Nobodys | Whose::TheApplications => 1,
         };
-        let source = match whose {
+        let mut sessions = None;
+        let bearer = match whose {
             Whose::Nobodys | Whose::UsersByHand(_) => None,
-            Whose::TheApplications => Some(TokenSource::from(grant())),
+            Whose::TheApplications => Some(BearerTokenMiddleware::for_origin(ORIGIN, grant())),
             Whose::Users(_) => {
-                let source = source_for_users(MemoryStore::new());
+                let signed_in = user_sessions(MemoryStore::new());
                 for number in 0..users {
-                    let signed_in = source.sign_in(&session(number), token_set()).await;
-                    signed_in.expect("the memory takes it");
+                    let sign_in = signed_in.sign_in(&session(number), token_set()).await;
+                    sign_in.expect("the memory takes it");
                 }
-                Some(source)
+                let bearer = BearerTokenMiddleware::for_users(ORIGIN, &signed_in);
+                sessions = Some(signed_in);
+                Some(bearer)
             }
         };
-        let bearer = source.map(|source| {
-            BearerTokenMiddleware::for_origin(ORIGIN, source).expect("it is an origin")
-        });
+        let bearer = bearer.map(|bearer| bearer.expect("it is an origin"));
         let http = client();
         let call = Self {
             door,
@@ -142,6 +144,7 @@ impl UserCall {
             },
             http,
             bearer,
+            sessions,
             url: Url::parse(&format!("{ORIGIN}/v1/orders/42")).expect("it is a URL"),
             draw: Draw::new(),
         };
@@ -166,9 +169,14 @@ impl UserCall {
         let request = request(&self.url);
         let response = match self.door {
             Door::Handle => {
-                let bearer = self.bearer.as_ref();
-                let handle = bearer.map(|bearer| bearer.for_subject(&session));
-                let client = chain(&self.http, handle);
+                let of_user = self
+                    .sessions
+                    .as_ref()
+                    .map(|users| users.for_subject(&session));
+                let of_user =
+                    of_user.map(|source| BearerTokenMiddleware::for_origin(ORIGIN, source));
+                let of_user = of_user.map(|bearer| bearer.expect("it is an origin"));
+                let client = chain(&self.http, of_user.or_else(|| self.bearer.clone()));
                 client
                     .execute_with_extensions(request, &mut extensions)
                     .await

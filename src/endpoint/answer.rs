@@ -10,7 +10,7 @@ use crate::endpoint::issued::read_token;
 use crate::endpoint::transport::status_says_all;
 use crate::endpoint::verdict::{self, Asked, ErrorMember};
 use crate::endpoint::{fragments, lifetime, media_type, members};
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
 use crate::retry_after;
 use crate::token::TokenResponse;
@@ -36,7 +36,7 @@ pub(crate) fn parse_token_answer(
             let date = lifetime::answered_at(headers, now);
             read_token(&mut members, date).map_err(|problem| {
                 unusable(&problem, status, headers)
-                    .delivery(Delivery::Unusable)
+                    .got(HowFar::Unusable)
                     .answered_with(ErrorResponse::new(status, &members, body.len()))
             })
         }
@@ -103,19 +103,19 @@ pub(crate) fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 pub(crate) fn failure(status: StatusCode) -> Error {
     let (delivery, what) = match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN => {
-            (Delivery::TurnedAway, "wants fewer requests")
+            (HowFar::TurnedAway, "wants fewer requests")
         }
-        StatusCode::SERVICE_UNAVAILABLE => (Delivery::TurnedAway, "is not available"),
-        StatusCode::INTERNAL_SERVER_ERROR => (Delivery::Failed, "failed"),
+        StatusCode::SERVICE_UNAVAILABLE => (HowFar::TurnedAway, "is not available"),
+        StatusCode::INTERNAL_SERVER_ERROR => (HowFar::Failed, "failed"),
         // A proxy or a timer spoke; whether the server did its work nobody knows.
-        _ => (Delivery::Lost, "gave no answer of its own"),
+        _ => (HowFar::Lost, "gave no answer of its own"),
     };
     let status = status.as_u16();
     Error::new(
         ErrorKind::Unavailable,
         format!("the authorization server {what} (status {status})"),
     )
-    .delivery(delivery)
+    .got(delivery)
 }
 
 /// An answer that is no OAuth answer: status and content type say where to look, and the body
@@ -152,7 +152,7 @@ fn without_code(status: StatusCode, headers: &HeaderMap, body: &[u8], is_object:
             } else {
                 "is not a JSON object"
             };
-            unusable(problem, status, headers).delivery(Delivery::Unusable)
+            unusable(problem, status, headers).got(HowFar::Unusable)
         }
     }
 }

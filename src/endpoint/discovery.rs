@@ -12,7 +12,7 @@ use crate::clock::{Clock, Moment};
 use crate::cooldown::Cooldown;
 use crate::endpoint::document::{Document, Issuer};
 use crate::endpoint::transport::Transport;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::flight::{self, Flight, Waiter};
 
 /// How long a document is used before it is fetched again.
@@ -166,5 +166,5 @@ impl State {
 
 /// Whatever became of the discovery, the token request itself was not sent.
 fn not_sent(error: Error) -> Error {
-    error.delivery(Delivery::NotSent)
+    error.got(HowFar::NotSent)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use form_urlencoded::Serializer;
 
 use crate::endpoint::verdict::Asked;
-use crate::error::{Delivery, Error};
+use crate::error::{Error, HowFar};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 
@@ -78,7 +78,7 @@ impl TokenRequest {
     /// The form, if there is nothing wrong with it.
     pub(crate) fn into_form(self) -> Result<Form, Error> {
         match self.fault {
-            Some(fault) => Err(fault.delivery(Delivery::NotSent)),
+            Some(fault) => Err(fault.got(HowFar::NotSent)),
             None => Ok(self.form),
         }
     }

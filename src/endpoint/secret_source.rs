@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::secret::Secret;
 
 /// A client secret or an assertion: a value, a function or a file.
@@ -101,7 +101,7 @@ impl SecretSource {
         }
         if let Some(fault) = control_fault(secret.expose()) {
             let message = format!("the client secret or assertion that was read {fault}");
-            return Err(Error::settings(message).delivery(Delivery::NotSent));
+            return Err(Error::settings(message).got(HowFar::NotSent));
         }
         Ok(secret)
     }
@@ -201,13 +201,13 @@ async fn read_file(path: &Path) -> Result<Secret, Error> {
 
 fn unreadable<E: StdError + Send + Sync + 'static>(error: E) -> Error {
     match (&error as &dyn Any).downcast_ref::<Error>() {
-        Some(own) => own.clone().delivery(Delivery::NotSent),
+        Some(own) => own.clone().got(HowFar::NotSent),
         None => not_sent("the client secret or assertion cannot be read").with_source(error),
     }
 }
 
 fn not_sent(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unavailable, message).delivery(Delivery::NotSent)
+    Error::new(ErrorKind::Unavailable, message).got(HowFar::NotSent)
 }
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::SecretSource;
-    use crate::error::{Delivery, Error, ErrorKind};
+    use crate::error::{Error, ErrorKind, HowFar};
     use crate::secret::Secret;
 
     fn scratch(name: &str) -> std::path::PathBuf {
@@ -252,7 +252,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         for error in [missing, empty, binary] {
             assert_eq!(error.kind(), ErrorKind::Unavailable);
-            assert_eq!(error.how_far(), Delivery::NotSent);
+            assert_eq!(error.how_far(), HowFar::NotSent);
             assert!(error.to_string().contains(&path.display().to_string()));
             assert!(!format!("{error:?}").contains("canary"));
         }
@@ -265,13 +265,13 @@ mod tests {
         let error = own.read().await.expect_err("refused");
         assert_eq!(
             (error.kind(), error.how_far()),
-            (ErrorKind::Rejected, Delivery::NotSent)
+            (ErrorKind::Rejected, HowFar::NotSent)
         );
         let foreign = SecretSource::from_fn(|| async { Err::<Secret, _>(std::fmt::Error) });
         let error = foreign.read().await.expect_err("failed");
         assert_eq!(
             (error.kind(), error.how_far()),
-            (ErrorKind::Unavailable, Delivery::NotSent)
+            (ErrorKind::Unavailable, HowFar::NotSent)
         );
         assert!(error.source().is_some());
         let empty = SecretSource::from_fn(|| async { Ok::<_, Error>(Secret::new("")) });

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::form::Form;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
 use crate::wiping::WipingBuffer;
 
@@ -113,7 +113,7 @@ async fn read_body(mut response: Response) -> Result<WipingBuffer, Error> {
                 ))
                 .answered_with(ErrorResponse::of_status(status));
                 return Err(if status.is_success() {
-                    error.delivery(Delivery::Unusable)
+                    error.got(HowFar::Unusable)
                 } else {
                     error
                 });
@@ -129,7 +129,7 @@ async fn read_body(mut response: Response) -> Result<WipingBuffer, Error> {
 fn unanswered(error: reqwest::Error, url: &Url) -> Error {
     if error.is_builder() {
         return Error::settings("the request to the authorization server cannot be made")
-            .delivery(Delivery::NotSent)
+            .got(HowFar::NotSent)
             .with_source(error.without_url());
     }
     if !error.is_connect() {
@@ -140,7 +140,7 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
             "reqwest was built without TLS, so an https URL cannot be asked; enable the feature \
              `rustls` or `native-tls` of reqwest-bearer",
         )
-        .delivery(Delivery::NotSent);
+        .got(HowFar::NotSent);
     }
     let (kind, message) = if error.is_timeout() {
         (
@@ -154,7 +154,7 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
         )
     };
     Error::new(kind, message)
-        .delivery(Delivery::NotSent)
+        .got(HowFar::NotSent)
         .unanswered()
         .with_source(error.without_url())
 }
@@ -173,7 +173,7 @@ fn lost(error: reqwest::Error) -> Error {
         )
     };
     Error::new(kind, message)
-        .delivery(Delivery::Lost)
+        .got(HowFar::Lost)
         .unanswered()
         .with_source(error.without_url())
 }
@@ -202,7 +202,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::{Answer, Transport};
-    use crate::error::{Delivery, Error, ErrorKind};
+    use crate::error::{Error, ErrorKind, HowFar};
 
     async fn get(url: &str, timeout: Duration) -> Result<Answer, Error> {
         let transport = Transport::new(reqwest::Client::new(), timeout);
@@ -250,11 +250,11 @@ mod tests {
             let url = server(answer, false).await;
             let error = get(&url, LONG).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable);
-            assert_eq!(error.how_far(), Delivery::Lost, "{error:?}");
+            assert_eq!(error.how_far(), HowFar::Lost, "{error:?}");
             let url = server(answer, true).await;
             let error = get(&url, Duration::from_millis(50)).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Timeout);
-            assert_eq!(error.how_far(), Delivery::Lost, "{error:?}");
+            assert_eq!(error.how_far(), HowFar::Lost, "{error:?}");
         }
     }
 
@@ -270,7 +270,7 @@ mod tests {
             let transport = Transport::new(http.build().unwrap(), LONG);
             let error = transport.get(Url::parse(url).unwrap()).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
-            assert_eq!(error.how_far(), Delivery::NotSent, "{error:?}");
+            assert_eq!(error.how_far(), HowFar::NotSent, "{error:?}");
         }
     }
 

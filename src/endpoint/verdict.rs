@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::endpoint::refresh_codes::{is_dead, is_doubtful};
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 
 /// The codes that RFCs and OpenID Connect name. Any other is the server's own text and is never
 /// printed (D6).
@@ -143,8 +143,8 @@ pub(crate) fn of_code(
     let error = Error::new(kind, format!("{what} (status {})", status.as_u16()));
     let error = match named {
         _ if about_one_api => error.about_one_api(claims(members)),
-        Some("server_error") => error.delivery(Delivery::Failed),
-        Some("temporarily_unavailable") => error.delivery(Delivery::TurnedAway),
+        Some("server_error") => error.got(HowFar::Failed),
+        Some("temporarily_unavailable") => error.got(HowFar::TurnedAway),
         // Some servers say this of a dead refresh token (F5).
         Some("invalid_request") if status == StatusCode::BAD_REQUEST => error.unspecific(),
         // Atlassian and Spring say these of a dead refresh token; others mean what the RFCs mean.
@@ -244,7 +244,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::{Asked, ErrorMember, of_code, refusal_member};
-    use crate::error::{Delivery, Error, ErrorKind};
+    use crate::error::{Error, ErrorKind, HowFar};
 
     fn members(object: Value) -> Map<String, Value> {
         serde_json::from_value(object).unwrap()
@@ -269,7 +269,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::SignInRequired, "{code}");
             assert_eq!(
                 (error.oauth_code(), error.how_far()),
-                (None, Delivery::Answered)
+                (None, HowFar::Answered)
             );
             assert!(!error.is_about_one_api() && !error.is_unspecific_refusal());
             assert!(!format!("{error} {error:?}").contains(code), "{error:?}");

@@ -16,13 +16,12 @@ use crate::token::TokenResponse;
 /// use reqwest_bearer::{GrantFn, TokenResponse};
 ///
 /// let grant = GrantFn::new("vault", |_request| async {
-///     Ok(TokenResponse::bearer("from-the-vault").expires_in(Duration::from_secs(600)))
+///     Ok(TokenResponse::bearer("from-the-vault").with_expires_in(Duration::from_secs(600)))
 /// });
 /// ```
 #[derive(Clone)]
 pub struct GrantFn {
     name: String,
-    for_users: bool,
     obtain: Arc<dyn Fn(GrantRequest) -> Attempt + Send + Sync>,
 }
 
@@ -39,22 +38,7 @@ impl GrantFn {
     {
         Self {
             name: name.into(),
-            for_users: false,
             obtain: Arc::new(move |request| Box::pin(obtain(request))),
-        }
-    }
-
-    /// The same for users: each request needs a subject, which [`GrantRequest::subject`] tells the
-    /// function, and no two subjects share a token.
-    #[must_use]
-    pub fn for_users<F, Fut>(name: impl Into<String>, obtain: F) -> Self
-    where
-        F: Fn(GrantRequest) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<TokenResponse, Error>> + Send + 'static,
-    {
-        Self {
-            for_users: true,
-            ..Self::new(name, obtain)
         }
     }
 }
@@ -62,10 +46,6 @@ impl GrantFn {
 impl Grant for GrantFn {
     fn name(&self) -> &str {
         &self.name
-    }
-
-    fn is_for_users(&self) -> bool {
-        self.for_users
     }
 
     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {

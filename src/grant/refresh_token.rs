@@ -8,14 +8,12 @@ use crate::secret::Secret;
 use crate::token::TokenResponse;
 use crate::token_set::TokenSet;
 
-/// The refresh token grant: for all the users of a program, or for a single one.
+/// The refresh token grant, for one user whose tokens are kept elsewhere: what is given here is only the
+/// start, and the token source keeps the refresh token that each answer brings in memory, and hands it to
+/// a hook ([`on_new_refresh_token`](crate::TokenSourceBuilder::on_new_refresh_token)).
 ///
-/// [`for_users`](Self::for_users) is what a web back end wants: each user
-/// [signs in](crate::TokenSource::sign_in), and the tokens live in a
-/// [`TokenStore`](crate::TokenStore). [`new`](Self::new) and
-/// [`from_token_set`](Self::from_token_set) are for one user whose tokens are kept elsewhere: what
-/// is given there is only the start, and the token source keeps the refresh token that each answer
-/// brings in memory.
+/// For all the users of a program there are [`UserSessions`](crate::UserSessions), where each one signs in
+/// and out.
 #[derive(Clone, Debug)]
 pub struct RefreshTokenGrant {
     endpoint: TokenEndpoint,
@@ -25,16 +23,6 @@ pub struct RefreshTokenGrant {
 }
 
 impl RefreshTokenGrant {
-    /// For every user who [signs in](crate::TokenSource::sign_in); a request says for whom it is.
-    #[must_use]
-    pub fn for_users(endpoint: TokenEndpoint) -> Self {
-        Self {
-            endpoint,
-            seed: None,
-            parameters: TokenParameters::new(),
-        }
-    }
-
     /// Starts with a refresh token; the first use spends it.
     #[must_use]
     pub fn new(endpoint: TokenEndpoint, refresh_token: impl Into<Secret>) -> Self {
@@ -48,6 +36,16 @@ impl RefreshTokenGrant {
             endpoint,
             seed: Some(tokens),
             parameters: TokenParameters::new(),
+        }
+    }
+
+    /// For the users who sign in, each with a refresh token of his own.
+    #[must_use]
+    pub(crate) fn of_users(endpoint: TokenEndpoint, parameters: TokenParameters) -> Self {
+        Self {
+            endpoint,
+            seed: None,
+            parameters,
         }
     }
 
@@ -76,10 +74,6 @@ impl Grant for RefreshTokenGrant {
 
     fn endpoint(&self) -> Option<&TokenEndpoint> {
         Some(&self.endpoint)
-    }
-
-    fn is_for_users(&self) -> bool {
-        self.seed.is_none()
     }
 
     fn needs_refresh_token(&self) -> bool {

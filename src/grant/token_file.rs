@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::grant::{Grant, GrantRequest};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
@@ -52,7 +52,7 @@ impl TokenFile {
             ErrorKind::Unavailable,
             format!("the token file {path} {fault}"),
         )
-        .delivery(Delivery::NotSent)
+        .got(HowFar::NotSent)
     }
 }
 
@@ -79,6 +79,6 @@ impl Grant for TokenFile {
         if bearer_header(&token).is_err() {
             return Err(self.fault("holds a blank, a control character or one outside of ASCII, which no header can carry"));
         }
-        Ok(TokenResponse::bearer(token).refresh_in(self.reread_after))
+        Ok(TokenResponse::bearer(token).with_refresh_in(self.reread_after))
     }
 }

@@ -5,27 +5,29 @@ use std::fmt;
 use crate::destinations::{Destinations, Elsewhere};
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
-use crate::source::TokenSource;
+use crate::source::handle::Handle;
 
 /// Makes a [`BearerTokenMiddleware`].
 #[must_use = "a builder makes nothing until `build` is called"]
 #[derive(Clone)]
 pub struct BearerTokenMiddlewareBuilder {
-    source: TokenSource,
+    tokens: Handle,
     origins: Vec<String>,
     any_origin: bool,
     elsewhere: Elsewhere,
     insecure_http: bool,
+    ended_session_is_error: bool,
 }
 
 impl BearerTokenMiddlewareBuilder {
-    pub(crate) fn new(source: TokenSource) -> Self {
+    pub(crate) fn new(tokens: Handle) -> Self {
         Self {
-            source,
+            tokens,
             origins: Vec::new(),
             any_origin: false,
             elsewhere: Elsewhere::Refused,
             insecure_http: false,
+            ended_session_is_error: false,
         }
     }
 
@@ -57,6 +59,16 @@ impl BearerTokenMiddlewareBuilder {
         self
     }
 
+    /// Turns a 401 that could not be healed because the user has to sign in again into the error that
+    /// says so ([`SignInRequired`](crate::ErrorKind::SignInRequired)): a session that is over then shows
+    /// itself in one way, whether the API has answered or not. Default: the caller gets the API's own
+    /// answer, with that error in its extensions
+    /// ([`Error::find_in_response`]).
+    pub fn error_on_ended_session(mut self) -> Self {
+        self.ended_session_is_error = true;
+        self
+    }
+
     /// Makes the middleware.
     ///
     /// # Errors
@@ -65,7 +77,11 @@ impl BearerTokenMiddlewareBuilder {
     pub fn build(self) -> Result<BearerTokenMiddleware, Error> {
         let origins = (!self.any_origin).then_some(self.origins);
         let destinations = Destinations::new(origins, self.elsewhere, self.insecure_http)?;
-        Ok(BearerTokenMiddleware::new(self.source, destinations))
+        Ok(BearerTokenMiddleware::new(
+            self.tokens,
+            destinations,
+            self.ended_session_is_error,
+        ))
     }
 }
 
@@ -74,7 +90,7 @@ impl fmt::Debug for BearerTokenMiddlewareBuilder {
         // Without the origins, which are not yet checked for passwords.
         formatter
             .debug_struct("BearerTokenMiddlewareBuilder")
-            .field("source", &self.source)
+            .field("source", &self.tokens.name())
             .field("any_origin", &self.any_origin)
             .field("elsewhere", &self.elsewhere)
             .field("insecure_http", &self.insecure_http)

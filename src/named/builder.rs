@@ -7,25 +7,27 @@ use reqwest::{Client, ClientBuilder};
 use reqwest_middleware::Middleware;
 
 use crate::error::Error;
-use crate::middleware::BearerTokenMiddleware;
-use crate::named::{Chain, NamedClient};
+use crate::middleware::BearerTokenMiddlewareBuilder;
+use crate::named::NamedClient;
+use crate::named::parts::{Chain, Parts};
 use crate::origin::{Origin, all_stay_here};
 use crate::path::base_url;
-use crate::redirect::http_client;
-use crate::source::TokenSource;
+use crate::redirect::{HttpClient, http_client};
+use crate::source::handle::Handle;
 
 /// Makes a [`NamedClient`].
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct NamedClientBuilder {
     name: String,
     base_url: String,
-    source: TokenSource,
+    tokens: Handle,
     origins: Vec<String>,
     http: Http,
     before: Vec<Arc<dyn Middleware>>,
     after: Vec<Arc<dyn Middleware>>,
     insecure_http: bool,
     elsewhere_without_token: bool,
+    ended_session_is_error: bool,
 }
 
 enum Http {
@@ -35,17 +37,18 @@ enum Http {
 }
 
 impl NamedClientBuilder {
-    pub(crate) fn new(name: String, base_url: String, source: TokenSource) -> Self {
+    pub(crate) fn new(name: String, base_url: String, tokens: Handle) -> Self {
         Self {
             name,
             base_url,
-            source,
+            tokens,
             origins: Vec::new(),
             http: Http::Default,
             before: Vec::new(),
             after: Vec::new(),
             insecure_http: false,
             elsewhere_without_token: false,
+            ended_session_is_error: false,
         }
     }
 
@@ -60,6 +63,27 @@ impl NamedClientBuilder {
     /// proxy of the environment where all origins are plain http to this machine.
     pub fn http(mut self, builder: ClientBuilder) -> Self {
         self.http = Http::ToBuild(Box::new(builder));
+        self
+    }
+
+    /// A client that this crate has built, to share one pool of connections among named clients.
+    ///
+    /// ```
+    /// # fn clients(source: &reqwest_bearer::TokenSource) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::{NamedClient, http_client, reqwest};
+    ///
+    /// let http = http_client(reqwest::Client::builder())?;
+    /// let orders = NamedClient::builder("orders", "https://api.example.com/orders", source)
+    ///     .client(&http)
+    ///     .build()?;
+    /// let billing = NamedClient::builder("billing", "https://api.example.com/billing", source)
+    ///     .client(&http)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client(mut self, client: &HttpClient) -> Self {
+        self.http = Http::Built(client.clone().into());
         self
     }
 
@@ -98,12 +122,27 @@ impl NamedClientBuilder {
         self
     }
 
+    /// Turns a 401 that could not be healed because the user has to sign in again into the error that
+    /// says so, as [`BearerTokenMiddlewareBuilder::error_on_ended_session`] does. Default: the caller gets
+    /// the API's own answer, with that error in its extensions.
+    ///
+    /// [`BearerTokenMiddlewareBuilder::error_on_ended_session`]:
+    ///     crate::BearerTokenMiddlewareBuilder::error_on_ended_session
+    pub fn error_on_ended_session(mut self) -> Self {
+        self.ended_session_is_error = true;
+        self
+    }
+
     /// Makes the client. Asks nobody.
     ///
     /// # Errors
     /// If the name is empty, a URL is none that a token may be sent to, or reqwest cannot build
     /// its client.
     pub fn build(self) -> Result<NamedClient, Error> {
+        self.parts().map(NamedClient)
+    }
+
+    pub(crate) fn parts(self) -> Result<Parts, Error> {
         if self.name.trim().is_empty() {
             return Err(Error::settings(
                 "the name of a named client is empty; give it one to take it by",
@@ -113,7 +152,7 @@ impl NamedClientBuilder {
         let own_origin = Origin::of(&base_url).map(|origin| origin.to_string());
         let origins = self.origins.iter().map(String::as_str);
         let stays_here = all_stay_here(origins.chain([base_url.as_str()]));
-        let mut bearer = BearerTokenMiddleware::builder(&self.source);
+        let mut bearer = BearerTokenMiddlewareBuilder::new(self.tokens.clone());
         for origin in own_origin.into_iter().chain(self.origins) {
             bearer = bearer.origin(origin);
         }
@@ -123,10 +162,13 @@ impl NamedClientBuilder {
         if self.elsewhere_without_token {
             bearer = bearer.elsewhere_without_token();
         }
+        if self.ended_session_is_error {
+            bearer = bearer.error_on_ended_session();
+        }
         let http = match self.http {
-            Http::Default if stays_here => http_client(Client::builder().no_proxy())?,
-            Http::Default => http_client(Client::builder())?,
-            Http::ToBuild(builder) => http_client(*builder)?,
+            Http::Default if stays_here => http_client(Client::builder().no_proxy())?.into(),
+            Http::Default => http_client(Client::builder())?.into(),
+            Http::ToBuild(builder) => http_client(*builder)?.into(),
             Http::Built(client) => client,
         };
         let bearer = bearer.build()?;
@@ -136,13 +178,7 @@ impl NamedClientBuilder {
             bearer: bearer.clone(),
             after: self.after,
         };
-        Ok(NamedClient {
-            name: self.name,
-            base_url,
-            source: self.source,
-            client: chain.assemble(bearer),
-            chain: Arc::new(chain),
-        })
+        Ok(Parts::new(self.name, base_url, self.tokens, chain, bearer))
     }
 }
 
@@ -151,7 +187,7 @@ impl fmt::Debug for NamedClientBuilder {
         formatter
             .debug_struct("NamedClientBuilder")
             .field("name", &self.name)
-            .field("source", &self.source)
+            .field("source", &self.tokens.name())
             .finish_non_exhaustive()
     }
 }

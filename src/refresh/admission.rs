@@ -11,7 +11,7 @@ use crate::endpoint::TokenEndpoint;
 use crate::endpoint::breaker::{Outcome, Risk};
 use crate::endpoint::queue::{Applicant, Place};
 use crate::engine::{Engine, Setup};
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::refresh::ending::Ending;
 use crate::session::state::RefreshTokenState;
 use crate::token::TokenResponse;
@@ -79,7 +79,7 @@ pub(crate) async fn enter(
         Ending::Barred(
             setup
                 .at_server(error)
-                .delivery(Delivery::NotSent)
+                .got(HowFar::NotSent)
                 .with_retry_after(pause),
         )
     })
@@ -94,7 +94,7 @@ async fn locate(setup: &Setup, endpoint: &TokenEndpoint, budget: &mut Budget) ->
         () = setup.clock.sleep(limit) => {
             let message = "the discovery document did not come in time";
             let late = Error::new(ErrorKind::Timeout, message);
-            Err(setup.at_server(late).delivery(Delivery::NotSent))
+            Err(setup.at_server(late).got(HowFar::NotSent))
         }
     };
     budget.spend(setup.clock.now().waited_since(began));

@@ -8,7 +8,7 @@ use crate::cache::entry::Entry;
 use crate::clock::Moment;
 use crate::endpoint::queue::Place;
 use crate::engine::Setup;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::grant::GrantRequest;
 use crate::refresh::admission::{self, Budget};
 use crate::secret::Secret;
@@ -57,7 +57,7 @@ impl Attempt<'_> {
                 ErrorKind::Timeout,
                 "the authorization server did not answer in time",
             ))
-            .delivery(Delivery::Lost)
+            .got(HowFar::Lost)
             .unanswered()),
         };
         let answer = answer.map_err(|error| setup.named(error));
@@ -87,5 +87,5 @@ fn panicked() -> Error {
         ErrorKind::Panicked,
         "the grant panicked while it got a token",
     )
-    .delivery(Delivery::Lost)
+    .got(HowFar::Lost)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::refresh::protocol::Fate;
 use crate::secret::Secret;
 use crate::session::doubt::Meaning;
@@ -26,11 +26,11 @@ pub(crate) struct Circumstances<'flight> {
 /// How far the request got.
 pub(crate) fn fate_of(error: &Error) -> Fate {
     match error.how_far() {
-        Delivery::NotSent | Delivery::TurnedAway => Fate::NotTaken,
-        Delivery::Failed => Fate::ServerFailed,
-        Delivery::Lost => Fate::Lost,
-        Delivery::Unusable => Fate::Unusable,
-        Delivery::Answered => Fate::Refused,
+        HowFar::NotSent | HowFar::TurnedAway => Fate::NotTaken,
+        HowFar::Failed => Fate::ServerFailed,
+        HowFar::Lost => Fate::Lost,
+        HowFar::Unusable => Fate::Unusable,
+        HowFar::Answered => Fate::Refused,
     }
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn judge(
 #[cfg(test)]
 mod tests {
     use super::{fate_of, is_repeatable};
-    use crate::error::{Delivery, Error, ErrorKind};
+    use crate::error::{Error, ErrorKind, HowFar};
     use crate::refresh::protocol::Fate;
     use std::time::Duration;
 
@@ -106,14 +106,14 @@ mod tests {
     fn how_far_a_request_got_is_what_became_of_the_refresh_token() {
         // E3
         for (delivery, fate) in [
-            (Delivery::NotSent, Fate::NotTaken),
-            (Delivery::TurnedAway, Fate::NotTaken),
-            (Delivery::Failed, Fate::ServerFailed),
-            (Delivery::Lost, Fate::Lost),
-            (Delivery::Unusable, Fate::Unusable),
-            (Delivery::Answered, Fate::Refused),
+            (HowFar::NotSent, Fate::NotTaken),
+            (HowFar::TurnedAway, Fate::NotTaken),
+            (HowFar::Failed, Fate::ServerFailed),
+            (HowFar::Lost, Fate::Lost),
+            (HowFar::Unusable, Fate::Unusable),
+            (HowFar::Answered, Fate::Refused),
         ] {
-            let error = Error::new(ErrorKind::Unavailable, "").delivery(delivery);
+            let error = Error::new(ErrorKind::Unavailable, "").got(delivery);
             assert_eq!(fate_of(&error), fate, "{delivery:?}");
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access_token::Issued;
 use crate::clock::Moment;
 use crate::endpoint::queue::Place;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::refresh::admission::{self, Budget};
 use crate::refresh::attempt::Attempt;
 use crate::refresh::backend::Backend;
@@ -239,7 +239,7 @@ impl Run<'_> {
                     let error = Error::protocol(
                         "the id token of a refresh is about another user than the one who signed in",
                     );
-                    self.error = Some(error.delivery(Delivery::Unusable));
+                    self.error = Some(error.got(HowFar::Unusable));
                     return Event::Failed {
                         fate: Fate::Unusable,
                         repeatable: false,
@@ -441,7 +441,7 @@ fn too_late() -> Error {
         ErrorKind::Unavailable,
         "the answer to the refresh token was lost, and it is too late to send it again at once",
     )
-    .delivery(Delivery::Lost)
+    .got(HowFar::Lost)
 }
 
 /// Of an end that says more than it can: the protocol has no such one.

@@ -66,6 +66,8 @@ struct OwnMark {
     /// that it took it, or the flight ended before it sent anything, or the server said that it did not
     /// take the refresh token and the store could not be told.
     is_out: bool,
+    /// An answer to a request under this mark is lost: no other attempt under it takes that back.
+    is_lost: bool,
 }
 
 impl Owner {
@@ -122,7 +124,7 @@ impl Owner {
         let known = self.known();
         match known.state {
             RefreshTokenState::AnswerLost { .. } => true,
-            RefreshTokenState::Sent { by, .. } => !known.is_own_mark(by),
+            RefreshTokenState::Sent { by, .. } => !known.is_under_way(by),
             RefreshTokenState::Ready | RefreshTokenState::Dead => false,
         }
     }
@@ -227,7 +229,13 @@ impl Owner {
 
     /// A flight is about to mark the refresh token in the record.
     pub(crate) fn about_to_mark(&self, by: Version) {
-        self.known().mark = Some(Box::new(OwnMark { by, is_out: false }));
+        let mut known = self.known();
+        let before = known.mark.take().filter(|mark| mark.by == by);
+        known.mark = Some(Box::new(OwnMark {
+            by,
+            is_out: false,
+            is_lost: before.is_some_and(|mark| mark.is_lost),
+        }));
     }
 
     /// The flight with this mark sends the refresh token now. If what is returned is dropped, the answer
@@ -269,6 +277,7 @@ impl Known {
             RefreshTokenState::Sent { by, since, .. } => {
                 let mark = self.mark.as_ref().filter(|mark| mark.by == by);
                 match mark {
+                    Some(mark) if mark.is_lost => state.next(Event::Lost, since),
                     Some(mark) if !mark.is_out => state.next(Event::NotTaken, since),
                     _ => state,
                 }
@@ -277,8 +286,10 @@ impl Known {
         }
     }
 
-    fn is_own_mark(&self, by: Version) -> bool {
-        self.mark.as_ref().is_some_and(|mark| mark.by == by)
+    /// Whether a flight of this process is at work under this mark, and no answer to it is lost.
+    fn is_under_way(&self, by: Version) -> bool {
+        let mark = self.mark.as_ref().filter(|mark| mark.by == by);
+        mark.is_some_and(|mark| !mark.is_lost)
     }
 }
 
@@ -314,16 +325,18 @@ impl Drop for Out<'_> {
         };
         let mut known = self.owner.known();
         // Not if the user has signed out or in again meanwhile: then it is another session's state.
-        if known.is_own_mark(by) {
-            known.mark = None;
-            let state = match known.state {
-                RefreshTokenState::Sent { since, .. } => known.state.next(Event::Lost, since),
-                state => state,
-            };
-            known.state = state;
-            if let Some(tokens) = &mut known.tokens {
-                tokens.state = state;
-            }
+        let Some(mark) = known.mark.as_mut().filter(|mark| mark.by == by) else {
+            return;
+        };
+        mark.is_out = false;
+        mark.is_lost = true;
+        let state = match known.state {
+            RefreshTokenState::Sent { since, .. } => known.state.next(Event::Lost, since),
+            state => state,
+        };
+        known.state = state;
+        if let Some(tokens) = &mut known.tokens {
+            tokens.state = state;
         }
     }
 }
@@ -339,4 +352,53 @@ fn about(id_token: Option<&Secret>) -> Option<NonZeroU64> {
 /// Whether two id tokens are about two users.
 pub(crate) fn are_of_two_users(before: Option<&Secret>, now: Option<&Secret>) -> bool {
     matches!((about(before), about(now)), (Some(before), Some(now)) if before != now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Owner;
+    use crate::session::state::RefreshTokenState;
+    use crate::store::Version;
+    use std::time::Duration;
+
+    const SINCE: Duration = Duration::from_secs(1);
+
+    fn sent(by: Version) -> RefreshTokenState {
+        RefreshTokenState::Sent {
+            since: SINCE,
+            by,
+            after_loss: false,
+        }
+    }
+
+    #[test]
+    fn a_mark_of_this_process_under_which_nothing_is_out_stands_for_nothing() {
+        // E3, F6
+        let owner = Owner::unknown();
+        let (own, other) = (Version::of_bytes(b"own"), Version::of_bytes(b"other"));
+        owner.about_to_mark(own);
+        assert_eq!(owner.lifted(sent(own)), RefreshTokenState::Ready);
+        assert_eq!(owner.lifted(sent(other)), sent(other));
+        let out = owner.sends(own);
+        assert_eq!(owner.lifted(sent(own)), sent(own), "it may have arrived");
+        out.not_taken();
+        assert_eq!(owner.lifted(sent(own)), RefreshTokenState::Ready);
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_under_a_mark_is_not_taken_back_by_the_next_attempt_under_it() {
+        // E3: or the refresh token would be sent again at any later time.
+        let owner = Owner::unknown();
+        let mark = Version::of_bytes(b"own");
+        owner.about_to_mark(mark);
+        drop(owner.sends(mark));
+        owner.about_to_mark(mark);
+        let lost = RefreshTokenState::AnswerLost { since: SINCE };
+        assert_eq!(owner.lifted(sent(mark)), lost);
+        owner.sends(mark).not_taken();
+        assert_eq!(owner.lifted(sent(mark)), lost);
+        owner.sends(mark).answered();
+        owner.about_to_mark(mark);
+        assert_eq!(owner.lifted(sent(mark)), RefreshTokenState::Ready);
+    }
 }

@@ -25,7 +25,8 @@ use crate::session::hook::HookFn;
 use crate::session::owner::Owner;
 use crate::session::record::Record;
 use crate::session::store::RecordStore;
-use crate::source::{Refuses, TokenSource};
+use crate::source::TokenSource;
+use crate::source::handle::{Handle, Refuses};
 use crate::store::{MemoryStore, SharedStore, TokenStore};
 use crate::telemetry::{Event, Hook, Telemetry};
 
@@ -36,12 +37,13 @@ static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct TokenSourceBuilder {
     grant: SharedGrant,
+    for_users: bool,
     name: Option<String>,
     settings: Settings,
     cache_capacity: usize,
     store: Option<SharedStore>,
-    session_timeout: Duration,
-    notice_within: Duration,
+    pub(crate) session_timeout: Duration,
+    pub(crate) notice_within: Duration,
     clock: Clock,
     jitter: Jitter,
     hooks: Hooks,
@@ -59,6 +61,7 @@ impl TokenSourceBuilder {
     pub(crate) fn new(grant: SharedGrant) -> Self {
         Self {
             grant,
+            for_users: false,
             name: None,
             settings: Settings {
                 margins: Margins::default(),
@@ -75,6 +78,19 @@ impl TokenSourceBuilder {
             jitter: Jitter::Random,
             hooks: Hooks::default(),
         }
+    }
+
+    /// The same for the tokens of users: each request needs a subject, and no two subjects share a token.
+    pub(crate) fn for_users(grant: SharedGrant) -> Self {
+        Self {
+            for_users: true,
+            ..Self::new(grant)
+        }
+    }
+
+    /// The same with another grant.
+    pub(crate) fn grant(self, grant: SharedGrant) -> Self {
+        Self { grant, ..self }
     }
 
     /// What events and log lines call the source. Default: the name of its grant.
@@ -208,29 +224,10 @@ impl TokenSourceBuilder {
         self
     }
 
-    /// Where the tokens outlive the process, or are shared with other processes. For a grant for
-    /// users it has their sessions; for any other grant it is where a hundred replicas share one
-    /// token. Default: the memory of this process.
+    /// Where the token outlives the process, and where a hundred replicas share one. Default: the memory
+    /// of this process.
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.store = Some(Arc::new(store));
-        self
-    }
-
-    /// How long a session stays that nobody uses, if the authorization server does not tell how
-    /// long the refresh token lives. Default: 30 days.
-    pub fn session_timeout(mut self, timeout: Duration) -> Self {
-        self.session_timeout = timeout;
-        self
-    }
-
-    /// Within which time this process notices that another one has signed a user out, or in again,
-    /// although the token that it has is still good. Halfway the store is asked behind the calls;
-    /// a call that comes later than this waits for the answer, at most 2 s. Default: 60 s.
-    /// (A user whose last call was at 8:00:00 is looked up behind the call of 8:00:40; one who
-    /// comes at 9:00:00, before that call goes out.) Without a [`store`](Self::store) of the user's own
-    /// there is no other process, and nothing to notice.
-    pub fn notice_within(mut self, time: Duration) -> Self {
-        self.notice_within = time;
         self
     }
 
@@ -263,8 +260,43 @@ impl TokenSourceBuilder {
     /// # Errors
     /// A setting that cannot work; the message says which, and how to mend it.
     pub fn build(self) -> Result<TokenSource, Error> {
-        self.settings.margins.check()?;
+        self.handle().map(TokenSource::new)
+    }
+
+    /// The source of a grant with the default settings. What is wrong with the grant, each call is told.
+    pub(crate) fn with_defaults(self) -> TokenSource {
+        TokenSource::new(self.handle_with_faults())
+    }
+
+    /// What `build` makes, whoever's tokens they are.
+    pub(crate) fn handle(self) -> Result<Handle, Error> {
+        self.check()?;
         self.grant.parameters().check_grant()?;
+        let (handle, adopted) = self.with_seed();
+        adopted.map(|()| handle)
+    }
+
+    /// The same where nothing may fail: each call is told what is wrong with the grant. An access token
+    /// that the grant brought along and that cannot be sent is left out, as if it had expired.
+    pub(crate) fn handle_with_faults(self) -> Handle {
+        let fault = self.grant.parameters().check_grant().err();
+        let (mut handle, _) = self.with_seed();
+        handle.fault = fault;
+        handle
+    }
+
+    fn with_seed(self) -> (Handle, Result<(), Error>) {
+        let seed = self.grant.seed();
+        let handle = self.unchecked();
+        let adopted = seed.map_or(Ok(()), |seed| {
+            let engine = handle.engine();
+            adopt(&engine.setup, &engine.entries.primary, &seed)
+        });
+        (handle, adopted)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.settings.margins.check()?;
         for (name, duration) in [
             ("wait_at_most", self.settings.wait_at_most),
             ("attempt_timeout", self.settings.attempt_timeout),
@@ -278,11 +310,8 @@ impl TokenSourceBuilder {
                 )));
             }
         }
-        if self
-            .name
-            .as_ref()
-            .is_some_and(|name| name.trim().is_empty())
-        {
+        let name = self.name.as_ref();
+        if name.is_some_and(|name| name.trim().is_empty()) {
             return Err(Error::settings(
                 "the name of the token source is empty; leave it out or give one",
             ));
@@ -293,47 +322,28 @@ impl TokenSourceBuilder {
             ));
         }
         let seed = self.grant.seed();
-        if self.store.is_some()
-            && seed
-                .as_ref()
-                .is_some_and(|seed| seed.refresh_token.is_some())
-        {
+        let brings_one = seed.is_some_and(|seed| seed.refresh_token.is_some());
+        if self.for_users && brings_one {
             return Err(Error::settings(
-                "the grant brings a refresh token of its own, and the store may have a newer one; use \
-                 `RefreshTokenGrant::for_users` and sign the user in",
+                "the grant brings the refresh token of one user; sign the users in instead",
             ));
         }
-        let has_store = self.store.is_some() || self.grant.is_for_users();
-        if has_store && self.hooks.on_new_refresh_token.is_some() {
+        if self.store.is_some() && brings_one {
             return Err(Error::settings(
-                "refresh tokens go into the store, so nobody would call the hook; leave out \
+                "the grant brings a refresh token of its own, and the store may have a newer one; take \
+                 `UserSessions` and sign the user in",
+            ));
+        }
+        if self.store.is_some() && self.hooks.on_new_refresh_token.is_some() {
+            return Err(Error::settings(
+                "refresh tokens go into the store, so the hook would never be called; leave out \
                  `on_new_refresh_token`",
             ));
         }
-        let source = self.unchecked();
-        if let Some(seed) = seed {
-            let engine = source.engine();
-            adopt(&engine.setup, &engine.entries.primary, &seed)?;
-        }
-        Ok(source)
+        Ok(())
     }
 
-    /// The source of a grant with the default settings. An access token that the grant brought
-    /// along and that cannot be sent is left out, as if it had expired. What else is wrong with the
-    /// grant, each call is told.
-    pub(crate) fn with_defaults(self) -> TokenSource {
-        let seed = self.grant.seed();
-        let fault = self.grant.parameters().check_grant().err();
-        let mut source = self.unchecked();
-        source.fault = fault;
-        if let Some(seed) = seed {
-            let engine = source.engine();
-            let _ = adopt(&engine.setup, &engine.entries.primary, &seed);
-        }
-        source
-    }
-
-    fn unchecked(self) -> TokenSource {
+    fn unchecked(self) -> Handle {
         let seed = self.grant.seed();
         let (refresh_token, id_token) = seed
             .map(|seed| (seed.refresh_token, seed.id_token))
@@ -348,7 +358,7 @@ impl TokenSourceBuilder {
         let notice_within = self.store.is_some().then_some(self.notice_within);
         let store = match self.store {
             Some(store) => Some(store),
-            None if self.grant.is_for_users() => {
+            None if self.for_users => {
                 let memory: SharedStore = Arc::new(MemoryStore::with(self.clock.clone()));
                 Some(memory)
             }
@@ -375,14 +385,13 @@ impl TokenSourceBuilder {
                 Owner::without_store(tokens, self.hooks.on_new_refresh_token)
             }
         };
-        let for_users = self.grant.is_for_users();
-        let shares_nothing = store.is_some() && !for_users;
+        let shares_nothing = store.is_some() && !self.for_users;
         let engine = Engine {
             entries: EntryMap::new(owner, shares_nothing, self.cache_capacity),
             setup: Setup {
                 id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
                 grant: self.grant,
-                for_users,
+                for_users: self.for_users,
                 clock: self.clock,
                 jitter: self.jitter,
                 settings: self.settings,
@@ -392,7 +401,7 @@ impl TokenSourceBuilder {
             },
             work: Work::default(),
         };
-        TokenSource::new(Arc::new(engine), self.hooks.refuses)
+        Handle::new(Arc::new(engine), self.hooks.refuses)
     }
 }
 

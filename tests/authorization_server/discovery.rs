@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest_bearer::{
-    ClientAuthentication, ClientCredentials, ErrorKind, MemoryStore, RefreshTokenGrant, Secret,
-    Subject, TestClock, TokenEndpoint, TokenKind, TokenOptions, TokenSet, TokenSource,
+    ClientAuthentication, ClientCredentials, ErrorKind, MemoryStore, Secret, Subject, TestClock,
+    TokenEndpoint, TokenKind, TokenOptions, TokenSet, TokenSource, UserSessions,
 };
 use serde_json::json;
 use tokio::sync::Notify;
@@ -552,8 +552,8 @@ async fn issuers_that_differ_by_the_slash_at_the_end_have_one_session_in_the_sto
     for issuer in [at_root, with_path] {
         let store = MemoryStore::new();
         let users = |issuer: &str| {
-            let grant = RefreshTokenGrant::for_users(discovering(issuer, &TestClock::new()));
-            let builder = TokenSource::builder(grant).store(store.clone());
+            let endpoint = discovering(issuer, &TestClock::new());
+            let builder = UserSessions::builder(&endpoint).store(store.clone());
             builder.build().expect("settings")
         };
         let (one, other) = (users(&issuer), users(&format!("{issuer}/")));

@@ -6,6 +6,7 @@ use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind,
     Grant, GrantFn, GrantRequest, RefreshTokenGrant, Secret, Subject, TestClock, TokenEndpoint,
     TokenFile, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
+    UserSessions,
 };
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
@@ -144,7 +145,7 @@ async fn a_field_of_the_request_itself_cannot_be_set_as_an_extra_parameter() {
         is_refused(handle.token().await, name, &server).await;
         let options = TokenOptions::new().extra("a", "b");
         is_refused(handle.token_with(&options).await, name, &server).await;
-        let users = TokenSource::from(RefreshTokenGrant::for_users(endpoint.clone()));
+        let users = UserSessions::new(&endpoint);
         let subject = Subject::new("session").expect("an id");
         let tokens = TokenSet::new("a").with_refresh_token("r");
         users.sign_in(&subject, tokens).await.expect("signed in");
@@ -330,7 +331,7 @@ async fn a_function_is_a_grant() {
     // E5
     let grant = GrantFn::new("vault", |request: GrantRequest| async move {
         let scope = request.parameters().scope_text().unwrap_or_default();
-        Ok(TokenResponse::bearer("t").scope(scope))
+        Ok(TokenResponse::bearer("t").with_scope(scope))
     });
     let request = GrantRequest::new(TokenParameters::new().scope("a"), None);
     let tokens = obtained(&grant, request).await.expect("a token");

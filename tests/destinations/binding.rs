@@ -41,7 +41,7 @@ impl Parts {
 
 fn client(middleware: BearerTokenMiddleware) -> ClientWithMiddleware {
     let http = reqwest_bearer::http_client(Client::builder()).unwrap();
-    ClientBuilder::new(http).with(middleware).build()
+    ClientBuilder::new(http.into()).with(middleware).build()
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_token_travels_by_plain_http_only_if_that_is_allowed_by_name() {
         } else {
             builder
         };
-        ClientBuilder::new(http.clone())
+        ClientBuilder::new(http.clone().into())
             .with(builder.build().unwrap())
             .build()
     };

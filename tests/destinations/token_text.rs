@@ -2,7 +2,7 @@
 
 use reqwest_bearer::{
     ConstantToken, ErrorKind, RefreshTokenGrant, Subject, TokenFile, TokenResponse, TokenSet,
-    TokenSource,
+    TokenSource, UserSessions,
 };
 use serde_json::json;
 
@@ -87,7 +87,7 @@ async fn a_token_is_sent_byte_for_byte_wherever_it_comes_from() {
         std::fs::write(&file, format!("{token}\n")).unwrap();
         let set = TokenSet::new(token).with_refresh_token("refresh");
         let stored = RefreshTokenGrant::from_token_set(server.endpoint(), set.clone());
-        let users = TokenSource::from(RefreshTokenGrant::for_users(server.endpoint()));
+        let users = UserSessions::new(&server.endpoint());
         let alice = Subject::new("alice").unwrap();
         users.sign_in(&alice, set).await.unwrap();
         let sources = [
@@ -103,7 +103,7 @@ async fn a_token_is_sent_byte_for_byte_wherever_it_comes_from() {
             assert_eq!(answer.status(), 200, "{token}");
         }
         let api = Api::that_takes(move |seen| seen == token).await;
-        let client = api.client(&users).for_subject(&alice);
+        let client = api.user_client(&users).for_subject(&alice);
         let answer = client.get("x").send().await.unwrap();
         assert_eq!(answer.status(), 200, "{token}");
         std::fs::remove_file(&file).unwrap();

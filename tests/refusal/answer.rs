@@ -80,7 +80,7 @@ async fn a_refresh_that_fails_leaves_the_api_s_answer_and_says_why() {
 async fn a_refresh_that_brings_the_refused_token_again_leaves_the_api_s_answer() {
     // C8
     let (clock, issuer) = (TestClock::new(), Issuer::new());
-    issuer.always(TokenResponse::bearer("same").expires_in(secs(600.0)));
+    issuer.always(TokenResponse::bearer("same").with_expires_in(secs(600.0)));
     let source = issuer.source(&clock);
     let api = Api::that_takes(|_| true).await;
     assert_eq!(call(&api, &source).await.status(), 200);

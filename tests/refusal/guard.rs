@@ -323,7 +323,7 @@ async fn each_of_two_apis_that_always_refuse_has_pauses_of_its_own() {
 async fn a_server_that_issues_the_refused_token_again_is_asked_five_times_in_thirty_seconds() {
     // C4, C8: there is no resend here that could be refused.
     let (clock, issuer) = (TestClock::new(), Issuer::new());
-    issuer.always(TokenResponse::bearer("same").expires_in(secs(600.0)));
+    issuer.always(TokenResponse::bearer("same").with_expires_in(secs(600.0)));
     let source = issuer.source(&clock);
     let wrong = Api::that_takes(|_| false).await;
     let client = wrong.client(&source);

@@ -135,7 +135,7 @@ async fn what_was_asked_for_before_a_refusal_is_never_used() {
         clock.advance(secs(480.0));
         issuer
             .hold()
-            .then(TokenResponse::bearer(brought).expires_in(secs(600.0)));
+            .then(TokenResponse::bearer(brought).with_expires_in(secs(600.0)));
         assert_eq!(call(&api, &source).await.status(), 200);
         issuer.until_requests(2).await;
         // The request of the soft flight is on its way. Now the token is refused.
@@ -166,7 +166,7 @@ async fn what_was_asked_for_before_a_refusal_is_used_if_nothing_later_comes() {
     let busy = Error::unavailable("the server asks for a pause").with_retry_after(secs(60.0));
     issuer
         .hold()
-        .then(TokenResponse::bearer("token-2").expires_in(secs(600.0)))
+        .then(TokenResponse::bearer("token-2").with_expires_in(secs(600.0)))
         .then(busy);
     assert_eq!(call(&api, &source).await.status(), 200);
     issuer.until_requests(2).await;
@@ -195,8 +195,8 @@ async fn a_flight_that_asks_after_the_refusal_asks_once() {
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     issuer.then(
         TokenResponse::bearer("token-1")
-            .expires_in(secs(600.0))
-            .refresh_token("refresh-1"),
+            .with_expires_in(secs(600.0))
+            .with_refresh_token("refresh-1"),
     );
     let source = issuer.source(&clock);
     let api = Api::that_takes(|_| true).await;

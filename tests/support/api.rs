@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use reqwest_bearer::{NamedClient, TokenSource};
+use reqwest_bearer::{NamedClient, NamedUserClient, TokenSource, UserSessions};
 use tokio::sync::{Semaphore, watch};
 
 use super::authorization_server::AuthorizationServer;
@@ -66,6 +66,10 @@ impl Api {
     /// A named client for this API.
     pub(crate) fn client(&self, source: impl Into<TokenSource>) -> NamedClient {
         NamedClient::new("api", self.url(), source).unwrap()
+    }
+
+    pub(crate) fn user_client(&self, users: &UserSessions) -> NamedUserClient {
+        NamedUserClient::new("api", self.url(), users).unwrap()
     }
 
     /// The next request gets this answer, whatever its token.

@@ -136,7 +136,7 @@ impl Issuer {
         let answer = answer.or_else(|| self.0.otherwise.lock().unwrap().clone());
         match answer {
             None => Ok(TokenResponse::bearer(format!("token-{number}"))
-                .expires_in(*self.0.lifetime.lock().unwrap())),
+                .with_expires_in(*self.0.lifetime.lock().unwrap())),
             Some(Answer::Respond(response)) => Ok(response),
             Some(Answer::Fail(error)) => Err(error),
             Some(Answer::Panic) => panic!("on purpose"),

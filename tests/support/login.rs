@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest_bearer::{
-    ClientAuthentication, RefreshTokenGrant, TokenEndpoint, TokenEndpointBuilder, TokenSet,
-};
+use reqwest_bearer::{ClientAuthentication, TokenEndpoint, TokenEndpointBuilder, TokenSet};
 use serde_json::json;
 use tokio::sync::{Barrier, Semaphore, watch};
 
@@ -99,10 +97,6 @@ impl Login {
             .token_url(format!("{}/token", self.http.url()))
             .revocation_url(format!("{}/revoke", self.http.url()));
         set(builder).build().unwrap()
-    }
-
-    pub(crate) fn grant(&self) -> RefreshTokenGrant {
-        RefreshTokenGrant::for_users(self.endpoint())
     }
 
     /// What a sign-in of this user brings, issued at `now`. Ends the family before.

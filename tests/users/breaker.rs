@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{Error, ErrorKind, Subject, TokenSource};
+use reqwest_bearer::{Error, ErrorKind, Subject, UserSessions};
 use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
@@ -15,7 +15,7 @@ use crate::{World, token};
 const USERS: usize = 60;
 
 /// Users whose access tokens have expired.
-async fn expired(world: &World, users: &TokenSource) -> Vec<Subject> {
+async fn expired(world: &World, users: &UserSessions) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for number in 0..USERS {
         subjects.push(world.sign_in(users, &format!("user-{number}")).await);
@@ -26,7 +26,7 @@ async fn expired(world: &World, users: &TokenSource) -> Vec<Subject> {
 
 type Outcomes = Vec<Result<String, Error>>;
 
-fn call(users: &TokenSource, subjects: &[Subject]) -> JoinSet<Result<String, Error>> {
+fn call(users: &UserSessions, subjects: &[Subject]) -> JoinSet<Result<String, Error>> {
     let mut calls = JoinSet::new();
     for subject in subjects {
         let (users, subject) = (users.clone(), subject.clone());
@@ -188,8 +188,7 @@ async fn a_queued_refresh_that_all_callers_have_given_up_is_dropped_and_one_by_a
     // A7, A2
     let world = World::new().await;
     let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
-    let grant = reqwest_bearer::RefreshTokenGrant::for_users(endpoint);
-    let builder = TokenSource::builder(grant).store(world.store.clone());
+    let builder = UserSessions::builder(&endpoint).store(world.store.clone());
     let users = builder.clock(&world.clock).jitter(0.0).build().unwrap();
     let subjects = expired(&world, &users).await;
     let soft = world.sign_in(&users, "soft").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{Error, ErrorKind, Subject, TokenOptions, TokenSource};
+use reqwest_bearer::{Error, ErrorKind, Subject, TokenOptions, UserSessions};
 use serde_json::json;
 
 use crate::support::authorization_server::Answer;
@@ -22,7 +22,7 @@ fn invalid_request() -> Reply {
 /// Calls when the error before says that it is worth it, for this long; returns the last error.
 async fn refused_for(
     world: &World,
-    users: &TokenSource,
+    users: &UserSessions,
     subject: &Subject,
     reply: &Reply,
     seconds: u64,
@@ -43,7 +43,7 @@ async fn refused_for(
 }
 
 /// A session whose access token has expired.
-async fn expired(world: &World, users: &TokenSource, user: &str) -> Subject {
+async fn expired(world: &World, users: &UserSessions, user: &str) -> Subject {
     let subject = world.sign_in(users, user).await;
     world.advance(601);
     subject

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use reqwest_bearer::{
-    ErrorKind, Event, RefreshReason, RefreshTokenGrant, Subject, TokenOptions, TokenSet,
-    TokenSource,
+    ErrorKind, Event, RefreshReason, Subject, TokenOptions, TokenSet, TokenSource, UserSessions,
 };
 use tokio::task::JoinSet;
 
@@ -14,7 +13,7 @@ use crate::support::store::{Call, Mode};
 use crate::support::{soon, time_passes, time_until, until, while_time_passes};
 use crate::{World, kind, token, until_token};
 
-async fn all(world: &World, processes: &[TokenSource], user: &str) -> Vec<String> {
+async fn all(world: &World, processes: &[UserSessions], user: &str) -> Vec<String> {
     let ended = world.reasons().len();
     let mut calls = JoinSet::new();
     for process in processes {
@@ -81,7 +80,7 @@ async fn a_forced_refresh_takes_what_another_process_asked_for_later() {
     let (one, other) = (world.process(), world.process());
     let alice = world.sign_in(&one, "alice").await;
     world.login.hold();
-    let forced = |process: &TokenSource| {
+    let forced = |process: &UserSessions| {
         let process = process.for_subject(&alice);
         tokio::spawn(async move {
             let options = TokenOptions::new().force_refresh();
@@ -331,7 +330,7 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
     let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
     let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
     let minutes = Duration::from_secs(100);
-    let cut_off = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+    let cut_off = UserSessions::builder(&endpoint)
         .store(way.clone())
         .clock(&world.clock)
         .jitter(0.0)
@@ -345,7 +344,7 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
         })
         .build()
         .unwrap();
-    let asking = |source: &TokenSource, user: &Subject| {
+    let asking = |source: &UserSessions, user: &Subject| {
         let (source, user) = (source.clone(), user.clone());
         tokio::spawn(async move { token(&source, &user).await })
     };
@@ -711,11 +710,11 @@ async fn a_refused_token_is_looked_for_in_the_store_also_while_the_server_wants_
     let refused = soon(one.for_subject(&alice).token()).await.unwrap();
     let wait = Reply::new(429).header("retry-after", "3600");
     world.login.then(Answer::Reply(wait));
-    one.refuse(&refused);
+    one.for_current_subject().refuse(&refused);
     assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-1");
     assert_eq!(world.login.token_requests(), 1);
     let theirs = soon(other.for_subject(&alice).token()).await.unwrap();
-    other.refuse(&theirs);
+    other.for_current_subject().refuse(&theirs);
     assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-2");
     world.advance(60);
     assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-2");

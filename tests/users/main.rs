@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest_bearer::{
-    Error, ErrorKind, Event, NamedClient, RefreshReason, Revocation, Subject, TestClock,
-    TokenSource,
+    Error, ErrorKind, Event, NamedUserClient, RefreshReason, Revocation, Subject, TestClock,
+    UserSessions,
 };
 use support::api::Api;
 use support::login::{Login, id_token};
@@ -54,25 +54,25 @@ impl World {
     }
 
     /// A token source as one process has it.
-    fn process(&self) -> TokenSource {
+    fn process(&self) -> UserSessions {
         self.builder().build().unwrap()
     }
 
-    fn builder(&self) -> reqwest_bearer::TokenSourceBuilder {
+    fn builder(&self) -> reqwest_bearer::UserSessionsBuilder {
         let events = self.events.clone();
-        TokenSource::builder(self.login.grant())
+        UserSessions::builder(&self.login.endpoint())
             .store(self.store.clone())
             .clock(&self.clock)
             .jitter(0.0)
             .on_event(move |event| events.lock().unwrap().push(event.clone()))
     }
 
-    fn client(&self, source: &TokenSource) -> NamedClient {
-        self.api.client(source)
+    fn client(&self, source: &UserSessions) -> NamedUserClient {
+        self.api.user_client(source)
     }
 
     /// Signs the user in; the subject is the user's name, and so is what the id token says.
-    async fn sign_in(&self, source: &TokenSource, user: &str) -> Subject {
+    async fn sign_in(&self, source: &UserSessions, user: &str) -> Subject {
         let subject = subject(user);
         let tokens = self.login.sign_in(user, self.clock.system_time());
         let tokens = tokens.with_id_token(id_token(user));
@@ -81,7 +81,7 @@ impl World {
     }
 
     /// A call that has found its token expired, once its token request is under way.
-    async fn refresh_under_way(&self, source: &TokenSource, subject: &Subject) -> Waiting {
+    async fn refresh_under_way(&self, source: &UserSessions, subject: &Subject) -> Waiting {
         self.advance(601);
         self.login.hold();
         let waiting = tokio::spawn({
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// A refresh whose answer comes when the store has become so.
-    async fn refresh_while_store_is(&self, mode: Mode, source: &TokenSource, subject: &Subject) {
+    async fn refresh_while_store_is(&self, mode: Mode, source: &UserSessions, subject: &Subject) {
         let waiting = self.refresh_under_way(source, subject).await;
         self.store.be(mode);
         self.login.release();
@@ -122,7 +122,7 @@ impl World {
 
     /// What becomes of a call whose attempts fail: time passes between them only, since a socket is
     /// at work in each.
-    async fn repeated(&self, source: &TokenSource, subject: &Subject) -> Result<String, Error> {
+    async fn repeated(&self, source: &UserSessions, subject: &Subject) -> Result<String, Error> {
         let call = tokio::spawn({
             let (source, subject) = (source.clone(), subject.clone());
             async move { token(&source, &subject).await }
@@ -149,28 +149,28 @@ fn subject(id: &str) -> Subject {
     Subject::new(id).unwrap()
 }
 
-async fn token(source: &TokenSource, subject: &Subject) -> Result<String, Error> {
+async fn token(source: &UserSessions, subject: &Subject) -> Result<String, Error> {
     let token = support::soon(source.for_subject(subject).token()).await?;
     Ok(token.expose().to_owned())
 }
 
-async fn kind(source: &TokenSource, subject: &Subject) -> ErrorKind {
+async fn kind(source: &UserSessions, subject: &Subject) -> ErrorKind {
     token(source, subject).await.unwrap_err().kind()
 }
 
 /// Signs the user out; says what the authorization server made of it.
-async fn revocation(source: &TokenSource, subject: &Subject) -> Revocation {
+async fn revocation(source: &UserSessions, subject: &Subject) -> Revocation {
     let sign_out = support::soon(source.sign_out(subject)).await.unwrap();
     support::soon(sign_out.outcome()).await
 }
 
 /// Returns when no token request of this user is under way.
-async fn until_landed(source: &TokenSource, subject: &Subject) {
+async fn until_landed(source: &UserSessions, subject: &Subject) {
     let handle = source.for_subject(subject);
     support::until(async || !handle.status().is_refreshing()).await;
 }
 
 /// Calls until this is the token.
-async fn until_token(source: &TokenSource, subject: &Subject, expected: &str) {
+async fn until_token(source: &UserSessions, subject: &Subject, expected: &str) {
     support::until(async || token(source, subject).await.unwrap() == expected).await;
 }

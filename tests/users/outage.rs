@@ -126,7 +126,7 @@ async fn a_grant_that_panics_leaves_no_lease_behind() {
     // A4
     async fn token_of(fails: bool, at_once: bool) -> Result<TokenResponse, Error> {
         assert!(!fails || at_once, "on purpose");
-        Ok(TokenResponse::bearer("t").expires_in(Duration::from_secs(600)))
+        Ok(TokenResponse::bearer("t").with_expires_in(Duration::from_secs(600)))
     }
     for at_once in [true, false] {
         let world = World::new().await;
@@ -351,7 +351,7 @@ async fn without_the_store_a_refresh_token_of_the_application_s_own_makes_no_fli
             async move {
                 asked.add_permits(1);
                 gate.acquire().await.unwrap().forget();
-                Ok(TokenResponse::bearer("token").refresh_token("refresh"))
+                Ok(TokenResponse::bearer("token").with_refresh_token("refresh"))
             }
         })
     };

@@ -67,7 +67,7 @@ async fn a_stored_token_that_cannot_be_sent_is_replaced_and_not_kept_until_it_en
     let grant = GrantFn::new("careless", move |_| {
         let text = texts.lock().unwrap().pop().unwrap();
         let hour = Duration::from_secs(3600);
-        async move { Ok(TokenResponse::bearer(text).expires_in(hour)) }
+        async move { Ok(TokenResponse::bearer(text).with_expires_in(hour)) }
     });
     let source = TokenSource::builder(grant)
         .store(world.store.clone())

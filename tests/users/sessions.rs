@@ -107,14 +107,12 @@ async fn a_server_that_is_down_does_not_keep_a_user_signed_in() {
     .build()
     .unwrap();
     let events = world.events.clone();
-    let cut_off = reqwest_bearer::TokenSource::builder(
-        reqwest_bearer::RefreshTokenGrant::for_users(dead_end),
-    )
-    .store(world.store.clone())
-    .clock(&world.clock)
-    .on_event(move |event| events.lock().unwrap().push(event.clone()))
-    .build()
-    .unwrap();
+    let cut_off = reqwest_bearer::UserSessions::builder(&dead_end)
+        .store(world.store.clone())
+        .clock(&world.clock)
+        .on_event(move |event| events.lock().unwrap().push(event.clone()))
+        .build()
+        .unwrap();
     cut_off
         .sign_in(&alice, TokenSet::new("a").with_refresh_token("r"))
         .await
@@ -277,7 +275,7 @@ async fn what_a_flight_brings_after_the_sign_out_is_revoked_also_if_somebody_has
         let world = World::new().await;
         let (users, other) = (world.process(), world.process());
         let kiosk = subject("kiosk");
-        let sign_in = async |source: &reqwest_bearer::TokenSource, user: &str| {
+        let sign_in = async |source: &reqwest_bearer::UserSessions, user: &str| {
             let tokens = world.login.sign_in(user, world.clock.system_time());
             source.sign_in(&kiosk, tokens).await.unwrap();
         };
@@ -477,7 +475,7 @@ impl Passing {
     }
 
     /// Signs the user in at the place that all share.
-    async fn sign_in(self, world: &World, source: &reqwest_bearer::TokenSource, user: &str) {
+    async fn sign_in(self, world: &World, source: &reqwest_bearer::UserSessions, user: &str) {
         let mut tokens = world.login.sign_in(user, world.clock.system_time());
         if self.with_id_tokens {
             tokens = tokens.with_id_token(id_token(user));

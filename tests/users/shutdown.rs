@@ -1,8 +1,6 @@
 //! F10: a shutdown ends while calls go on.
 
-use reqwest_bearer::{
-    ClientAuthentication, RefreshTokenGrant, TokenEndpoint, TokenSet, TokenSource,
-};
+use reqwest_bearer::{ClientAuthentication, TokenEndpoint, TokenSet, UserSessions};
 
 use crate::support::soon;
 use crate::support::store::Call;
@@ -31,7 +29,7 @@ async fn sessions_in_the_memory_of_one_process_are_not_looked_up_behind_its_call
     // F10: nobody else can have changed them.
     let endpoint = TokenEndpoint::new("https://as.test/token", ClientAuthentication::none("me"));
     let clock = reqwest_bearer::TestClock::new();
-    let users = TokenSource::builder(RefreshTokenGrant::for_users(endpoint.unwrap()));
+    let users = UserSessions::builder(&endpoint.unwrap());
     let users = users.clock(&clock).build().unwrap();
     let alice = subject("alice");
     users.sign_in(&alice, TokenSet::new("a")).await.unwrap();

@@ -1,8 +1,8 @@
 //! F10, K21: a sign-out forgets at once, and says what became of the tokens at the authorization server.
 
 use reqwest_bearer::{
-    ClientAuthentication, Error, ErrorKind, Event, GrantFn, RefreshTokenGrant, Revocation, Secret,
-    SecretSource, TokenEndpoint, TokenSet, TokenSource,
+    ClientAuthentication, Error, ErrorKind, Event, GrantFn, Revocation, Secret, SecretSource,
+    TokenEndpoint, TokenSet, UserSessions,
 };
 
 use crate::support::{soon, until};
@@ -80,10 +80,10 @@ async fn where_no_revocation_endpoint_is_known_the_outcome_and_an_event_say_that
     let world = World::new().await;
     let client = ClientAuthentication::none("me");
     let endpoint = TokenEndpoint::new("https://as.test/token", client).unwrap();
-    let nowhere = GrantFn::for_users("nowhere", |_| async { Err(Error::unavailable("down")) });
+    let nowhere = GrantFn::new("nowhere", |_| async { Err(Error::unavailable("down")) });
     let builders = [
-        TokenSource::builder(RefreshTokenGrant::for_users(endpoint)),
-        TokenSource::builder(nowhere),
+        UserSessions::builder(&endpoint),
+        UserSessions::with_grant(nowhere),
     ];
     for (number, builder) in builders.into_iter().enumerate() {
         let events = world.events.clone();
@@ -126,7 +126,7 @@ async fn a_client_secret_that_cannot_be_used_is_a_failed_revocation_and_no_missi
             .unwrap();
         let world = World::new().await;
         let events = world.events.clone();
-        let users = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+        let users = UserSessions::builder(&endpoint)
             .name("users")
             .on_event(move |event| events.lock().unwrap().push(event.clone()))
             .build()

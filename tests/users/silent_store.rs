@@ -83,8 +83,8 @@ async fn what_an_application_s_grant_brings_while_the_store_is_down_is_saved_whe
                 let mut seen = seen.lock().unwrap();
                 seen.push(spent);
                 let token = TokenResponse::bearer(format!("token-{}", seen.len()));
-                let token = token.expires_in(Duration::from_secs(600));
-                Ok(token.refresh_token(format!("refresh-{}", seen.len())))
+                let token = token.with_expires_in(Duration::from_secs(600));
+                Ok(token.with_refresh_token(format!("refresh-{}", seen.len())))
             }
         });
         let builder = TokenSource::builder(grant).store(world.store.clone());

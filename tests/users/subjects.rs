@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use reqwest_bearer::reqwest_middleware::RequestBuilder;
 use reqwest_bearer::{
-    ErrorKind, GrantFn, NamedClient, RefreshTokenGrant, Subject, TestClock, TokenOptions,
-    TokenParameters, TokenResponse, TokenSource,
+    ErrorKind, GrantFn, NamedUserClient, RefreshTokenGrant, Subject, TestClock, TokenOptions,
+    TokenParameters, TokenResponse, TokenSource, UserSessions,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -21,9 +22,8 @@ fn owners(world: &World) -> Vec<String> {
     owners.collect()
 }
 
-async fn get(client: &NamedClient) {
-    let answer = soon(client.get("x").send()).await.unwrap();
-    assert_eq!(answer.status(), 200);
+async fn get(request: RequestBuilder) {
+    assert_eq!(soon(request.send()).await.unwrap().status(), 200);
 }
 
 #[tokio::test]
@@ -39,13 +39,13 @@ async fn the_request_beats_the_handle_and_the_handle_beats_the_task() {
     let of_handle = client.for_subject(&subject(handle));
     subject(task)
         .scope(async {
-            get(&client).await;
-            get(&of_handle).await;
+            get(client.get("x")).await;
+            get(of_handle.get("x")).await;
             let explicit = of_handle.get("x").with_extension(subject(request));
             assert_eq!(explicit.send().await.unwrap().status(), 200);
             // An inner scope hides the outer one, and only while it lasts.
-            subject(request).scope(get(&client)).await;
-            get(&client).await;
+            subject(request).scope(get(client.get("x"))).await;
+            get(client.get("x")).await;
         })
         .await;
     assert_eq!(owners(&world), [task, handle, request, request, task]);
@@ -74,12 +74,12 @@ async fn without_a_subject_nothing_is_sent() {
     let error = reqwest_bearer::Error::find_in(&error).unwrap();
     assert_eq!(error.kind(), ErrorKind::NoSubject);
     assert!(!error.is_transient());
-    assert_eq!(
-        users.token().await.unwrap_err().kind(),
-        ErrorKind::NoSubject
-    );
-    assert_eq!(users.invalidate().unwrap_err().kind(), ErrorKind::NoSubject);
-    let failure = users.status().failure().map(reqwest_bearer::Error::kind);
+    let source = users.for_current_subject();
+    let error = source.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSubject);
+    let error = source.invalidate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSubject);
+    let failure = source.status().failure().map(reqwest_bearer::Error::kind);
     assert_eq!(failure, Some(ErrorKind::NoSubject));
     assert!(world.api.seen().is_empty());
     assert_eq!(world.login.token_requests(), 0);
@@ -111,13 +111,10 @@ async fn an_application_s_own_token_has_no_subject() {
     let api = Api::that_takes(|_| true).await;
     let client = api.client(&source);
     // A web back end runs each handler for its user, and some of its calls are its own.
-    subject("alice").scope(get(&client)).await;
-    get(&client).await;
+    subject("alice").scope(get(client.get("x"))).await;
+    get(client.get("x")).await;
     assert_eq!(issuer.requests(), 1);
     assert!(issuer.asked()[0].subject().is_none());
-    let tokens = world_tokens("alice");
-    let error = source.sign_in(&subject("alice"), tokens).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Settings);
 }
 
 #[tokio::test]
@@ -129,11 +126,8 @@ async fn a_user_who_is_named_never_gets_the_application_s_own_token() {
     let api = Api::that_takes(|_| true).await;
     let client = api.client(&source);
     let alice = subject("alice");
-    let of_handle = client.for_subject(&alice);
     let narrowed = TokenOptions::new().scope("orders");
     for request in [
-        of_handle.get("x"),
-        of_handle.get("x").with_extension(narrowed.clone()),
         client.get("x").with_extension(alice.clone()),
         client
             .get("x")
@@ -143,37 +137,25 @@ async fn a_user_who_is_named_never_gets_the_application_s_own_token() {
         let error = soon(request.send()).await.unwrap_err();
         let error = reqwest_bearer::Error::find_in(&error).unwrap();
         assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
-        assert!(!error.is_transient());
+        assert!(!error.is_transient() && error.to_string().contains("UserSessions"));
     }
-    let of_alice = source.for_subject(&alice);
-    let error = of_alice.token().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Settings);
-    let error = of_alice.warm_up().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Settings);
-    let error = of_alice.invalidate().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Settings);
-    let failure = of_alice.status().failure().map(reqwest_bearer::Error::kind);
-    assert_eq!(failure, Some(ErrorKind::Settings));
     assert!(api.seen().is_empty());
     assert_eq!(issuer.requests(), 0);
     // Without a token there is nothing that could be mistaken.
-    let anonymous = of_handle.get("x").with_extension(TokenOptions::anonymous());
+    let anonymous = client.get("x").with_extension(alice);
+    let anonymous = anonymous.with_extension(TokenOptions::anonymous());
     soon(anonymous.send()).await.unwrap();
     assert!(api.seen()[0].token().is_none());
-}
-
-fn world_tokens(user: &str) -> reqwest_bearer::TokenSet {
-    reqwest_bearer::TokenSet::new(format!("access-{user}"))
 }
 
 #[tokio::test]
 async fn a_grant_of_one_s_own_is_told_the_subject_and_its_tokens_are_kept_apart() {
     // F1, D8
-    let grant = GrantFn::for_users("on behalf of", |request| async move {
+    let grant = GrantFn::new("on behalf of", |request| async move {
         let user = request.subject().unwrap().as_str().to_owned();
         Ok(TokenResponse::bearer(format!("token-of-{user}")))
     });
-    let source = TokenSource::from(grant);
+    let source = UserSessions::with_grant(grant).build().unwrap();
     for user in ["alice", "bob", "alice"] {
         assert_eq!(
             token(&source, &subject(user)).await.unwrap(),
@@ -185,11 +167,11 @@ async fn a_grant_of_one_s_own_is_told_the_subject_and_its_tokens_are_kept_apart(
 #[tokio::test]
 async fn a_flight_carries_its_own_subject_and_not_that_of_the_task_that_started_it() {
     // F1: a grant that calls an API on its way does so for the user whose token it gets.
-    let grant = GrantFn::for_users("looks around", |_| async {
+    let grant = GrantFn::new("looks around", |_| async {
         let ambient = Subject::current().map(|subject| subject.as_str().to_owned());
         Ok(TokenResponse::bearer(ambient.unwrap()))
     });
-    let source = TokenSource::from(grant);
+    let source = UserSessions::with_grant(grant).build().unwrap();
     let of_bob = subject("alice")
         .scope(token(&source, &subject("bob")))
         .await;
@@ -203,7 +185,7 @@ async fn several_resources_of_one_user_live_on_one_refresh_token() {
     let users = world.process();
     let alice = world.sign_in(&users, "alice").await;
     let for_orders = users.with_parameters(TokenParameters::new().resource("https://orders"));
-    let orders = NamedClient::new("orders", world.api.url(), for_orders).unwrap();
+    let orders = NamedUserClient::new("orders", world.api.url(), &for_orders).unwrap();
     let options = TokenOptions::new().scope("billing");
     let (one, two, three) = tokio::join!(
         orders.get("x").with_extension(alice.clone()).send(),
@@ -294,31 +276,43 @@ async fn a_thousand_users_at_once_never_meet_whatever_panics_among_them() {
 }
 
 #[tokio::test]
-async fn a_source_for_users_takes_no_hook_and_one_with_a_store_no_seed() {
+async fn a_refresh_token_of_one_s_own_goes_to_a_hook_or_into_a_store_and_not_to_both() {
     // F2
     let world = World::new().await;
     let hook = |_| async { Ok::<_, std::convert::Infallible>(()) };
-    let with_hook = TokenSource::builder(world.login.grant()).on_new_refresh_token(hook);
-    assert_eq!(with_hook.build().unwrap_err().kind(), ErrorKind::Settings);
-    let seeded = RefreshTokenGrant::new(world.login.endpoint(), "refresh");
-    let with_store = TokenSource::builder(seeded).store(world.store.clone());
-    assert_eq!(with_store.build().unwrap_err().kind(), ErrorKind::Settings);
+    let seeded = || RefreshTokenGrant::new(world.login.endpoint(), "refresh");
+    let with_both = TokenSource::builder(GrantFn::new("g", |_| async {
+        Ok(TokenResponse::bearer("token"))
+    }));
+    let with_both = with_both
+        .store(world.store.clone())
+        .on_new_refresh_token(hook);
+    let with_store = TokenSource::builder(seeded()).store(world.store.clone());
+    for error in [
+        with_both.build().unwrap_err(),
+        with_store.build().unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Settings);
+    }
+    // Nor is the refresh token of one user all users'.
+    let of_all = UserSessions::with_grant(seeded()).build().unwrap_err();
+    assert_eq!(of_all.kind(), ErrorKind::Settings);
 }
 
 #[tokio::test]
 async fn a_refused_token_of_a_user_who_never_signed_in_is_healed_also_when_its_record_is_gone() {
     // F1, F10, C1: no sign-in, so nobody can have taken another one's place.
     let world = World::new().await;
-    let grant = GrantFn::for_users("on behalf of", |request| async move {
+    let grant = GrantFn::new("on behalf of", |request| async move {
         let user = request.subject().unwrap().as_str().to_owned();
         static ISSUED: AtomicUsize = AtomicUsize::new(0);
         let number = ISSUED.fetch_add(1, Ordering::Relaxed);
         Ok(TokenResponse::bearer(format!("{user}-{number}")))
     });
-    let builder = TokenSource::builder(grant).store(world.store.clone());
+    let builder = UserSessions::with_grant(grant).store(world.store.clone());
     let source = builder.clock(&world.clock).build().unwrap();
     let api = Api::that_takes(|token| token == "alice-1").await;
-    let client = api.client(&source).for_subject(&subject("alice"));
+    let client = api.user_client(&source).for_subject(&subject("alice"));
     assert_eq!(token(&source, &subject("alice")).await.unwrap(), "alice-0");
     let key = world.store.last_key();
     let removed = reqwest_bearer::TokenStore::remove(world.store.memory(), &key).await;
@@ -330,10 +324,13 @@ async fn a_refused_token_of_a_user_who_never_signed_in_is_healed_also_when_its_r
 async fn a_user_who_never_signed_in_need_not_do_so_when_the_token_has_expired() {
     // F1, F10: a grant of one's own gets the next token as it got the first one.
     let clock = TestClock::new();
-    let grant = GrantFn::for_users("on behalf of", |_| async {
-        Ok(TokenResponse::bearer("token").expires_in(std::time::Duration::from_secs(600)))
+    let grant = GrantFn::new("on behalf of", |_| async {
+        Ok(TokenResponse::bearer("token").with_expires_in(std::time::Duration::from_secs(600)))
     });
-    let source = TokenSource::builder(grant).clock(&clock).build().unwrap();
+    let source = UserSessions::with_grant(grant)
+        .clock(&clock)
+        .build()
+        .unwrap();
     for _ in 0..3 {
         assert_eq!(token(&source, &subject("alice")).await.unwrap(), "token");
         clock.advance(std::time::Duration::from_secs(3600));

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest_bearer::{NamedClient, RefreshTokenGrant, TokenEndpoint, TokenSource};
+use reqwest_bearer::{NamedUserClient, TokenEndpoint, UserSessions};
 
 use crate::activity::Activity;
 use crate::open_id::OpenId;
@@ -26,9 +26,9 @@ pub(crate) struct Application {
     /// Of the provider, for what is asked of it by hand.
     pub(crate) endpoint: TokenEndpoint,
     /// The tokens of all users.
-    pub(crate) users: TokenSource,
+    pub(crate) users: UserSessions,
     /// The API.
-    pub(crate) orders: NamedClient,
+    pub(crate) orders: NamedUserClient,
     /// What is asked of the API.
     pub(crate) call: String,
     pub(crate) activity: Arc<Activity>,
@@ -49,11 +49,11 @@ impl Application {
         let watch = activity.clone();
         let endpoint =
             TokenEndpoint::discover(&registration.issuer, registration.authentication())?;
-        let users = TokenSource::builder(RefreshTokenGrant::for_users(endpoint.clone()))
+        let users = UserSessions::builder(&endpoint)
             .name("users")
             .on_event(move |event| watch.note(event))
             .build()?;
-        let orders = NamedClient::new("orders", api, &users)?;
+        let orders = NamedUserClient::new("orders", api, &users)?;
         let open_id = OpenId::new(registration, public.at("/signed-in"))?;
         Ok(Arc::new(Self {
             public,

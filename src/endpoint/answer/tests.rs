@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::endpoint::answer::{parse_revocation_answer, parse_token_answer};
 use crate::endpoint::verdict::Asked;
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::token::{LONGEST_LIFETIME, Lifetime, TokenResponse};
 
 /// 1 January 2026: what is a lifetime, and what an end, depends on it.
@@ -55,7 +55,7 @@ fn ok(body: &str) -> TokenResponse {
 fn failed(
     answer: Result<TokenResponse, Error>,
     kind: ErrorKind,
-    delivery: Delivery,
+    delivery: HowFar,
     code: Option<&str>,
 ) -> Error {
     let error = answer.expect_err("no token");
@@ -156,7 +156,7 @@ fn a_token_whose_type_needs_a_proof_or_is_none_is_an_error() {
         let error = failed(
             json_answer(200, &body),
             ErrorKind::Protocol,
-            Delivery::Unusable,
+            HowFar::Unusable,
             None,
         );
         assert!(!error.to_string().contains("canary"), "{error}");
@@ -262,7 +262,7 @@ fn an_answer_without_a_usable_token_is_a_protocol_error_with_status_and_content_
     ] {
         let answer = parse(200, content_type, body);
         // K4, E3: whatever it looks like, what was spent may be spent.
-        let error = failed(answer, ErrorKind::Protocol, Delivery::Unusable, None);
+        let error = failed(answer, ErrorKind::Protocol, HowFar::Unusable, None);
         assert!(error.to_string().contains(said), "{error}");
         assert!(
             !format!("{error} {error:?}").contains("canary"),
@@ -283,7 +283,7 @@ fn a_deeply_nested_answer_is_an_error_and_no_overflow() {
         failed(
             json_answer(200, &body),
             ErrorKind::Protocol,
-            Delivery::Unusable,
+            HowFar::Unusable,
             None,
         );
     }
@@ -315,7 +315,7 @@ fn the_oauth_code_is_read_for_every_status_and_label() {
                 r#"{{"access_token":"canary","error_description":"canary","error":"{code}"}}"#
             );
             let answer = parse(status, Some("text/html"), &body);
-            let error = failed(answer, kind, Delivery::Answered, Some(code));
+            let error = failed(answer, kind, HowFar::Answered, Some(code));
             assert!(!error.is_transient());
             assert!(
                 !format!("{error} {error:?}").contains("canary"),
@@ -330,7 +330,7 @@ fn a_code_that_no_rfc_names_is_a_refusal_and_is_not_printed() {
     // D6, IDPS: `scope_invalid`
     for code in ["scope_invalid", "canary", "INVALID_GRANT", "invalid_grants"] {
         let answer = json_answer(400, &format!(r#"{{"error":"{code}"}}"#));
-        let error = failed(answer, ErrorKind::Rejected, Delivery::Answered, None);
+        let error = failed(answer, ErrorKind::Rejected, HowFar::Answered, None);
         assert!(!format!("{error} {error:?}").contains(code), "{error:?}");
         assert!(!error.is_unspecific_refusal());
     }
@@ -341,12 +341,12 @@ fn a_server_that_says_it_is_in_trouble_is_unavailable() {
     // E3
     use ErrorKind::Unavailable;
     let answer = json_answer(400, r#"{"error":"server_error"}"#);
-    failed(answer, Unavailable, Delivery::Failed, Some("server_error"));
+    failed(answer, Unavailable, HowFar::Failed, Some("server_error"));
     let answer = json_answer(200, r#"{"error":"temporarily_unavailable"}"#);
     failed(
         answer,
         Unavailable,
-        Delivery::TurnedAway,
+        HowFar::TurnedAway,
         Some("temporarily_unavailable"),
     );
 }
@@ -355,14 +355,14 @@ fn a_server_that_says_it_is_in_trouble_is_unavailable() {
 fn a_code_echoed_by_a_failing_server_is_never_a_verdict() {
     // E3
     for (status, delivery) in [
-        (408, Delivery::Lost),
-        (429, Delivery::TurnedAway),
-        (500, Delivery::Failed),
-        (501, Delivery::Lost),
-        (502, Delivery::Lost),
-        (503, Delivery::TurnedAway),
-        (504, Delivery::Lost),
-        (520, Delivery::Lost),
+        (408, HowFar::Lost),
+        (429, HowFar::TurnedAway),
+        (500, HowFar::Failed),
+        (501, HowFar::Lost),
+        (502, HowFar::Lost),
+        (503, HowFar::TurnedAway),
+        (504, HowFar::Lost),
+        (520, HowFar::Lost),
     ] {
         for body in [
             "",
@@ -499,18 +499,18 @@ fn an_answer_to_a_refresh_that_may_mean_a_dead_refresh_token_is_unspecific() {
 fn a_403_that_asks_for_a_pause_and_gives_no_code_has_turned_the_request_away() {
     // K17, E3
     for (body, kind, delivery, code) in [
-        ("<html>", ErrorKind::Unavailable, Delivery::TurnedAway, None),
-        ("", ErrorKind::Unavailable, Delivery::TurnedAway, None),
+        ("<html>", ErrorKind::Unavailable, HowFar::TurnedAway, None),
+        ("", ErrorKind::Unavailable, HowFar::TurnedAway, None),
         (
             r#"{"error":{"code":403}}"#,
             ErrorKind::Unavailable,
-            Delivery::TurnedAway,
+            HowFar::TurnedAway,
             None,
         ),
         (
             r#"{"error":"invalid_client"}"#,
             ErrorKind::Rejected,
-            Delivery::Answered,
+            HowFar::Answered,
             Some("invalid_client"),
         ),
     ] {

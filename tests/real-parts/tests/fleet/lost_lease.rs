@@ -12,8 +12,7 @@ use std::time::Duration;
 use real_parts::fleet::{Line, Orders, Place, now};
 use real_parts::{Folder, RedisServer, Worker};
 use reqwest_bearer::{
-    ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject, TokenEndpoint,
-    TokenSet, TokenSource,
+    ClientAuthentication, Protection, RedisStore, Subject, TokenEndpoint, TokenSet, UserSessions,
 };
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -308,7 +307,7 @@ async fn sign_alice_in(issuer: &str, redis: &RedisServer) {
     let client = ClientAuthentication::client_secret_basic("basic-client", "basic-secret");
     let endpoint = TokenEndpoint::discover(issuer, client).expect("a URL");
     let store = RedisStore::open(redis.url(), Protection::plain_text()).expect("a URL of Redis");
-    let source = TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
+    let source = UserSessions::builder(&endpoint)
         .store(store)
         .build()
         .expect("settings that work");

@@ -12,8 +12,8 @@ use std::time::Duration;
 use real_parts::fleet::{Call, Line, Orders, Place, now};
 use real_parts::{AuthorizationServer, BASIC, Folder, Issuer, RedisServer, Worker};
 use reqwest_bearer::{
-    AuthorizationCode, ClientAuthentication, Protection, RedisStore, RefreshTokenGrant, Subject,
-    TokenEndpoint, TokenSet, TokenSource, TokenStore,
+    AuthorizationCode, ClientAuthentication, Protection, RedisStore, Subject, TokenEndpoint,
+    TokenSet, TokenStore, UserSessions,
 };
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    async fn sign_all_in(&self, source: &TokenSource) {
+    async fn sign_all_in(&self, source: &UserSessions) {
         for user in &self.users {
             let tokens = self.sign_in(user).await;
             let signed_in = source.sign_in(&subject(user), tokens).await;
@@ -109,13 +109,13 @@ impl World {
     }
 
     /// The token source of the process that users sign in at: the test's own.
-    fn source(&self) -> TokenSource {
+    fn source(&self) -> UserSessions {
         let store = RedisStore::open(self.redis.url(), Protection::plain_text());
         self.source_with(store.expect("a URL of Redis"))
     }
 
-    fn source_with(&self, store: impl TokenStore) -> TokenSource {
-        TokenSource::builder(RefreshTokenGrant::for_users(self.endpoint()))
+    fn source_with(&self, store: impl TokenStore) -> UserSessions {
+        UserSessions::builder(&self.endpoint())
             .store(store)
             .build()
             .expect("settings that work")

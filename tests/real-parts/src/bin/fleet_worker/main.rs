@@ -11,8 +11,8 @@ use real_parts::fleet::{Call, Line, Orders, Place, now};
 use reqwest_bearer::reqwest;
 use reqwest_bearer::reqwest::header::HeaderValue;
 use reqwest_bearer::{
-    ClientAuthentication, ClientCredentials, Error, Event, FileStore, NamedClient, Protection,
-    RedisStore, RefreshTokenGrant, Subject, TokenEndpoint, TokenSource, TokenStore,
+    ClientAuthentication, ClientCredentials, Error, Event, FileStore, NamedClient, NamedUserClient,
+    Protection, RedisStore, Subject, TokenEndpoint, TokenSource, TokenStore, UserSessions,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -31,17 +31,16 @@ async fn main() {
     let argument = std::env::args().nth(1).expect("orders");
     let orders: Orders = serde_json::from_str(&argument).expect("orders in JSON");
     let log = Arc::new(Log::append_to(&orders.log));
-    let source = match &orders.store {
+    let api = match &orders.store {
         Place::Redis(url) => {
             let store = RedisStore::open(url, Protection::plain_text()).expect("a URL of Redis");
-            source(&orders, &log, store)
+            Api::new(&orders, &log, store)
         }
         Place::File(path) => {
             let store = FileStore::new(path).expect("the path of a file");
-            source(&orders, &log, store)
+            Api::new(&orders, &log, store)
         }
     };
-    let api = NamedClient::new("api", &orders.api, &source).expect("the API's URL");
 
     let mut calls = JoinSet::new();
     tokio::select! {
@@ -52,7 +51,7 @@ async fn main() {
     while let Some(answered) = calls.join_next().await {
         unanswered += usize::from(!answered.expect("a call does not panic"));
     }
-    let shutdown = source.shutdown().await;
+    let shutdown = api.shutdown().await;
     log.write(&Line::Ended {
         at: now(),
         unanswered,
@@ -60,29 +59,65 @@ async fn main() {
     });
 }
 
-/// The tokens of the users, or of the application itself. The token endpoint is told which process
-/// asks.
-fn source(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> TokenSource {
-    let client = ClientAuthentication::client_secret_basic(BASIC.id, BASIC.secret);
-    let name = format!("fleet-worker/{}", std::process::id());
-    let endpoint = TokenEndpoint::builder(client)
-        .issuer(&orders.issuer)
-        .attempt_timeout(Duration::from_secs_f64(orders.token_request_timeout))
-        .http(reqwest::Client::builder().user_agent(name))
-        .build()
-        .expect("an issuer");
-    let builder = if orders.users.is_empty() {
-        TokenSource::builder(ClientCredentials::new(endpoint))
-    } else {
-        TokenSource::builder(RefreshTokenGrant::for_users(endpoint))
-    };
-    let telling = log.clone();
-    builder
-        .attempt_timeout(Duration::from_secs_f64(orders.token_request_timeout))
-        .store(Watched::new(store, log.clone(), orders.clone()))
-        .on_event(move |event| tell(&telling, event))
-        .build()
-        .expect("settings that work")
+/// The API with the tokens of the users, or of the application itself.
+#[derive(Clone)]
+enum Api {
+    OfApplication(NamedClient),
+    OfUsers(NamedUserClient),
+}
+
+impl Api {
+    /// The token endpoint is told which process asks.
+    fn new(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> Self {
+        let client = ClientAuthentication::client_secret_basic(BASIC.id, BASIC.secret);
+        let name = format!("fleet-worker/{}", std::process::id());
+        let limit = Duration::from_secs_f64(orders.token_request_timeout);
+        let endpoint = TokenEndpoint::builder(client)
+            .issuer(&orders.issuer)
+            .attempt_timeout(limit)
+            .http(reqwest::Client::builder().user_agent(name))
+            .build()
+            .expect("an issuer");
+        let store = Watched::new(store, log.clone(), orders.clone());
+        let telling = log.clone();
+        let told = move |event: &Event| tell(&telling, event);
+        if orders.users.is_empty() {
+            let source = TokenSource::builder(ClientCredentials::new(endpoint))
+                .attempt_timeout(limit)
+                .store(store)
+                .on_event(told)
+                .build()
+                .expect("settings that work");
+            let api = NamedClient::new("api", &orders.api, source);
+            Self::OfApplication(api.expect("the API's URL"))
+        } else {
+            let users = UserSessions::builder(&endpoint)
+                .attempt_timeout(limit)
+                .store(store)
+                .on_event(told)
+                .build()
+                .expect("settings that work");
+            let api = NamedUserClient::new("api", &orders.api, &users);
+            Self::OfUsers(api.expect("the API's URL"))
+        }
+    }
+
+    async fn shutdown(&self) -> Result<(), Error> {
+        match self {
+            Self::OfApplication(api) => api.source().shutdown().await,
+            Self::OfUsers(api) => api.users().shutdown().await,
+        }
+    }
+
+    fn of(&self, user: Option<&str>) -> NamedClient {
+        match (self, user) {
+            (Self::OfApplication(api), _) => api.clone(),
+            (Self::OfUsers(api), user) => {
+                let name = user.expect("users have names");
+                api.for_subject(&Subject::new(name).expect("a user's name"))
+            }
+        }
+    }
 }
 
 fn tell(log: &Log, event: &Event) {
@@ -105,7 +140,7 @@ fn tell(log: &Log, event: &Event) {
 
 /// One call after the other, at an even pace and in turn for each user who has arrived. No call
 /// waits for another one.
-async fn load(orders: &Orders, api: &NamedClient, log: &Arc<Log>, calls: &mut JoinSet<bool>) {
+async fn load(orders: &Orders, api: &Api, log: &Arc<Log>, calls: &mut JoinSet<bool>) {
     let pace = Duration::from_secs_f64(1.0 / orders.calls_per_second);
     // The processes of a fleet do not go in step.
     tokio::time::sleep(pace.mul_f64(fastrand::f64())).await;
@@ -136,12 +171,9 @@ async fn load(orders: &Orders, api: &NamedClient, log: &Arc<Log>, calls: &mut Jo
     }
 }
 
-async fn call(api: NamedClient, user: Option<String>) -> Call {
+async fn call(api: Api, user: Option<String>) -> Call {
     let at = now();
-    let api = match &user {
-        Some(user) => api.for_subject(&Subject::new(user).expect("a user's name")),
-        None => api,
-    };
+    let api = api.of(user.as_deref());
     let mut call = Call {
         at,
         took: 0.0,

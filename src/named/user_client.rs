@@ -1,0 +1,216 @@
+//! Named clients for the users of a program.
+
+use std::fmt;
+
+use http::Method;
+use reqwest::{Client, ClientBuilder, Url};
+use reqwest_middleware::{ClientWithMiddleware, Middleware, RequestBuilder};
+
+use crate::error::Error;
+use crate::named::NamedClient;
+use crate::named::builder::NamedClientBuilder;
+use crate::named::parts::Parts;
+use crate::redirect::HttpClient;
+use crate::subject::Subject;
+use crate::users::UserSessions;
+
+/// A client for one API that is called for users: each request goes out with the token of its user.
+///
+/// [`for_subject`](Self::for_subject) gives the client of one user. A request of this client itself says
+/// for whom it is by a [`Subject`] among its extensions, or runs in [`Subject::scope`]; without either it
+/// fails with [`NoSubject`](crate::ErrorKind::NoSubject) before anything is sent. In all else it is as
+/// [`NamedClient`] is.
+///
+/// ```no_run
+/// # async fn call(users: &reqwest_bearer::UserSessions, session: &reqwest_bearer::Subject)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// use reqwest_bearer::NamedUserClient;
+///
+/// let orders = NamedUserClient::new("orders", "https://api.example.com/v1", users)?;
+/// let answer = orders.for_subject(session).get("orders/42").send().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct NamedUserClient(Parts);
+
+/// Makes a [`NamedUserClient`].
+#[must_use = "a builder makes nothing until `build` is called"]
+#[derive(Debug)]
+pub struct NamedUserClientBuilder(NamedClientBuilder);
+
+impl NamedUserClient {
+    /// A client with the default settings.
+    ///
+    /// # Errors
+    /// If the name is empty, or the base URL is no URL that a token may be sent to.
+    pub fn new(
+        name: impl Into<String>,
+        base_url: impl AsRef<str>,
+        users: &UserSessions,
+    ) -> Result<Self, Error> {
+        Self::builder(name, base_url, users).build()
+    }
+
+    /// A client with settings.
+    pub fn builder(
+        name: impl Into<String>,
+        base_url: impl AsRef<str>,
+        users: &UserSessions,
+    ) -> NamedUserClientBuilder {
+        let (base_url, tokens) = (base_url.as_ref().to_owned(), users.handle().clone());
+        NamedUserClientBuilder(NamedClientBuilder::new(name.into(), base_url, tokens))
+    }
+
+    /// The client of this user, whatever becomes of a request on its way:
+    /// `RequestBuilder::build`, which drops extensions, changes nothing about it. Shares the
+    /// connections and all else with this one.
+    #[must_use]
+    pub fn for_subject(&self, subject: &Subject) -> NamedClient {
+        let tokens = self.0.tokens().for_subject(subject);
+        NamedClient(self.0.with_tokens(tokens))
+    }
+
+    /// The users whose tokens it sends.
+    #[must_use]
+    pub fn users(&self) -> UserSessions {
+        UserSessions::from_handle(self.0.tokens().clone())
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
+    /// The plain client inside, for libraries that want one. It joins no paths.
+    #[must_use]
+    pub fn inner(&self) -> &ClientWithMiddleware {
+        self.0.client()
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// What relative paths are joined to.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        self.0.base_url()
+    }
+
+    /// The URL that a path stands for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPath`](crate::ErrorKind::InvalidPath) if the path would leave the base URL.
+    pub fn url(&self, path: impl AsRef<str>) -> Result<Url, Error> {
+        self.0.url(path.as_ref())
+    }
+
+    /// Begins a GET request.
+    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// Begins a POST request.
+    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// Begins a PUT request.
+    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// Begins a PATCH request.
+    pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
+    /// Begins a DELETE request.
+    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// Begins a HEAD request.
+    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, path)
+    }
+
+    /// Begins a request. A path that cannot be joined is an error of `send`, as a URL that cannot
+    /// be read is with a plain client.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
+        self.0.request(method, path.as_ref())
+    }
+}
+
+impl NamedUserClientBuilder {
+    /// Adds an origin that tokens may be sent to, besides the base URL's. Default: none.
+    pub fn origin(self, origin: impl Into<String>) -> Self {
+        Self(self.0.origin(origin))
+    }
+
+    /// The reqwest client to build, as with [`NamedClientBuilder::http`].
+    pub fn http(self, builder: ClientBuilder) -> Self {
+        Self(self.0.http(builder))
+    }
+
+    /// A client that this crate has built, to share one pool of connections among named clients, as with
+    /// [`NamedClientBuilder::client`].
+    pub fn client(self, client: &HttpClient) -> Self {
+        Self(self.0.client(client))
+    }
+
+    /// A ready-made reqwest client, whose redirects are its owner's care, as with
+    /// [`NamedClientBuilder::client_with_own_redirects`].
+    pub fn client_with_own_redirects(self, client: Client) -> Self {
+        Self(self.0.client_with_own_redirects(client))
+    }
+
+    /// Adds middleware that sees a request before its token is attached, as with
+    /// [`NamedClientBuilder::before`].
+    pub fn before(self, middleware: impl Middleware) -> Self {
+        Self(self.0.before(middleware))
+    }
+
+    /// Adds middleware that sees each sending with its token, as with [`NamedClientBuilder::after`].
+    pub fn after(self, middleware: impl Middleware) -> Self {
+        Self(self.0.after(middleware))
+    }
+
+    /// Sends requests with absolute URLs of other origins without a token. Default: they fail.
+    pub fn elsewhere_without_token(self) -> Self {
+        Self(self.0.elsewhere_without_token())
+    }
+
+    /// Lets the token travel by plain http. Default: https, or http to this machine.
+    pub fn allow_insecure_http(self) -> Self {
+        Self(self.0.allow_insecure_http())
+    }
+
+    /// Turns a 401 that could not be healed because the user has to sign in again into the error that says
+    /// so, as with [`NamedClientBuilder::error_on_ended_session`].
+    pub fn error_on_ended_session(self) -> Self {
+        Self(self.0.error_on_ended_session())
+    }
+
+    /// Makes the client. Asks nobody.
+    ///
+    /// # Errors
+    /// As [`NamedClientBuilder::build`].
+    pub fn build(self) -> Result<NamedUserClient, Error> {
+        self.0.parts().map(NamedUserClient)
+    }
+}
+
+impl fmt::Debug for NamedUserClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the client inside, which shows its default headers: there may be keys among them.
+        formatter
+            .debug_struct("NamedUserClient")
+            .field("name", &self.name())
+            .field("base_url", &self.base_url().as_str())
+            .field("source", &self.0.tokens().name())
+            .finish_non_exhaustive()
+    }
+}

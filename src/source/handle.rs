@@ -1,0 +1,306 @@
+//! What a source of tokens is made of, whoever's they are: the engine, and what its requests ask for.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::access_token::AccessToken;
+use crate::ambient::Ambient;
+use crate::cache::entry::Entry;
+use crate::cache::policy::Demand;
+use crate::cache::rejection::Sending;
+use crate::call;
+use crate::challenge::refuses;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::key::Wanted;
+use crate::options::TokenOptions;
+use crate::parameters::TokenParameters;
+use crate::refuser::Refuser;
+use crate::subject::Subject;
+
+pub(crate) type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
+
+/// Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    engine: Arc<Engine>,
+    refuses: Option<Refuses>,
+    /// Whose tokens this handle is for, unless a request says otherwise.
+    subject: Option<Subject>,
+    /// What its requests ask for, unless they ask for something themselves.
+    parameters: Option<Arc<TokenParameters>>,
+    /// What is wrong with the grant, where the source was made by a conversion, which cannot fail.
+    pub(crate) fault: Option<Error>,
+}
+
+impl Handle {
+    /// A handle for the tokens of this user.
+    #[must_use]
+    pub(crate) fn for_subject(&self, subject: &Subject) -> Self {
+        Self {
+            subject: Some(subject.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// A handle whose requests ask for tokens with these parameters.
+    #[must_use]
+    pub(crate) fn with_parameters(&self, parameters: TokenParameters) -> Self {
+        Self {
+            parameters: Some(Arc::new(match &self.parameters {
+                Some(known) => parameters.or(known),
+                None => parameters,
+            })),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.engine.setup.telemetry.source
+    }
+
+    /// The usable access token for these options.
+    pub(crate) async fn token(&self, options: &TokenOptions) -> Result<AccessToken, Error> {
+        let served = self.serve(options).await;
+        served.map_err(|error| self.named(error))
+    }
+
+    async fn serve(&self, options: &TokenOptions) -> Result<AccessToken, Error> {
+        if options.anonymous {
+            return Err(Error::settings(
+                "the options ask for no token; leave `anonymous` out",
+            ));
+        }
+        let entry = self.place_for_call(None, Some(options))?;
+        let entry = entry.as_ref().unwrap_or(&self.engine.entries.primary);
+        let demand = self.demand(Some(options));
+        let served = call::token(&self.engine, entry, &demand).await?;
+        Ok(AccessToken::new(served.token))
+    }
+
+    /// A server did not take this token.
+    pub(crate) fn refuse(&self, token: &AccessToken) {
+        let issued = token.issued();
+        // A place that is gone is not made again: that might cost another token its own.
+        if let Some(entry) = self.engine.entries.find(issued.key.as_wanted()) {
+            self.refuse_by_hand(&entry, issued.generation);
+        }
+    }
+
+    /// Takes all tokens of the application, or of the user, for refused.
+    pub(crate) fn invalidate(&self) -> Result<(), Error> {
+        // The handle's own place may be that of a narrowed token.
+        let own = self
+            .place(None, &Ambient::current(), None)
+            .map_err(|error| self.named(error))?;
+        let own = own.unwrap_or_else(|| self.engine.entries.primary.clone());
+        for entry in self.engine.entries.entries_of(&own.key) {
+            if let Some(token) = entry.present() {
+                self.refuse_by_hand(&entry, token.generation);
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry of the token that requests without options get, if there is one.
+    pub(crate) fn present_entry(&self) -> Result<Option<Arc<Entry>>, Error> {
+        // Found and not made: a caller who looks at a user who never calls takes no place in the cache.
+        let find = |wanted: Wanted<'_>| self.engine.entries.find(wanted);
+        let place = self.find(None, &Ambient::current(), None, find)?;
+        Ok(place.unwrap_or_else(|| Some(self.engine.entries.primary.clone())))
+    }
+
+    /// Gets the first token; of users without one that is named, it finds the token endpoint.
+    pub(crate) async fn warm_up(&self) -> Result<(), Error> {
+        let is_named = self.subject.is_some() || Subject::current().is_some();
+        let setup = &self.engine.setup;
+        let warm = match &self.fault {
+            Some(fault) => Err(fault.clone()),
+            None if setup.for_users && !is_named => match setup.grant.endpoint() {
+                Some(endpoint) => endpoint.locate().await,
+                None => Ok(()),
+            },
+            None => self.token(&TokenOptions::new()).await.map(drop),
+        };
+        warm.map_err(|error| self.named(error))
+    }
+
+    pub(crate) async fn shut_down(&self) -> Result<(), Error> {
+        let ended = self.engine.shut_down().await;
+        ended.map_err(|error| self.named(error))
+    }
+
+    fn refuse_by_hand(&self, entry: &Entry, generation: u64) {
+        let sending = Sending::First;
+        call::refuse(&self.engine, entry, generation, &Refuser::ByHand, sending);
+    }
+
+    /// The error with the name of this source in it, if it has none: on its way out to a program that
+    /// may have many.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        self.engine.setup.named(error)
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    pub(crate) fn new(engine: Arc<Engine>, refuses: Option<Refuses>) -> Self {
+        Self {
+            engine,
+            refuses,
+            subject: None,
+            parameters: None,
+            fault: None,
+        }
+    }
+
+    /// The place of the token for a request; `None` if it is the application's primary one, which
+    /// needs no look-up. `explicit` is the subject that the request itself names: it beats the
+    /// handle's, and that one the task's (F1).
+    ///
+    /// # Errors
+    /// If it has none for want of a subject, or if this task is at work to get a token for this very
+    /// source: it would wait for itself (E1).
+    #[inline]
+    pub(crate) fn place_for_call(
+        &self,
+        explicit: Option<&Subject>,
+        options: Option<&TokenOptions>,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        let ambient = Ambient::current();
+        if ambient.is_refreshing(self.engine.setup.id) {
+            return Err(self.reentrant());
+        }
+        self.place(explicit, &ambient, options)
+    }
+
+    #[inline]
+    fn place(
+        &self,
+        explicit: Option<&Subject>,
+        ambient: &Ambient,
+        options: Option<&TokenOptions>,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        self.find(explicit, ambient, options, |wanted| {
+            self.engine.entry(wanted)
+        })
+    }
+
+    /// What `find` makes of the place that is wanted; `None` as above.
+    #[inline]
+    fn find<T>(
+        &self,
+        explicit: Option<&Subject>,
+        ambient: &Ambient,
+        options: Option<&TokenOptions>,
+        find: impl FnOnce(Wanted<'_>) -> T,
+    ) -> Result<Option<T>, Error> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        if !self.engine.setup.for_users {
+            // The ambient subject says for whom the task is, not whose token each of its calls wants.
+            if explicit.is_some() || self.subject.is_some() {
+                return Err(self.without_users());
+            }
+            if options.is_none() && self.parameters.is_none() {
+                return Ok(None);
+            }
+        }
+        self.look_up(explicit, ambient, options, find)
+    }
+
+    fn look_up<T>(
+        &self,
+        explicit: Option<&Subject>,
+        ambient: &Ambient,
+        options: Option<&TokenOptions>,
+        find: impl FnOnce(Wanted<'_>) -> T,
+    ) -> Result<Option<T>, Error> {
+        let own = options.map(|options| &options.parameters);
+        let merged = match (own, &self.parameters) {
+            (Some(own), Some(defaults)) if !own.is_empty() => Some(own.or(defaults)),
+            _ => None,
+        };
+        let nothing = &self.engine.entries.primary.key.parameters;
+        let parameters: &TokenParameters = match (&merged, own) {
+            (Some(merged), _) => merged,
+            (None, Some(own)) if !own.is_empty() => own,
+            (None, _) => self.parameters.as_ref().unwrap_or(nothing),
+        };
+        parameters.check()?;
+        if !self.engine.setup.for_users {
+            return Ok((!parameters.is_empty()).then(|| {
+                find(Wanted {
+                    subject: None,
+                    parameters,
+                })
+            }));
+        }
+        let subject = explicit.or(self.subject.as_ref()).or(ambient.subject());
+        if subject.is_none() {
+            return Err(no_subject());
+        }
+        Ok(Some(find(Wanted {
+            subject,
+            parameters,
+        })))
+    }
+
+    pub(crate) fn demand(&self, options: Option<&TokenOptions>) -> Demand {
+        let within = self.engine.setup.settings.wait_at_most;
+        Demand {
+            new: options.is_some_and(|options| options.force_refresh),
+            minimum: options.and_then(|options| options.minimum_lifetime),
+            ..Demand::within(within)
+        }
+    }
+
+    /// Whether this answer of an API refuses the token.
+    pub(crate) fn is_refused_by(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        match &self.refuses {
+            Some(rule) => rule(status, headers),
+            None => refuses(status, headers),
+        }
+    }
+
+    #[cold]
+    fn without_users(&self) -> Error {
+        let name = self.name();
+        Error::settings(format!(
+            "the request is for a user, and `{name}` has the application's own token only; leave the \
+             subject out, or take a client of `UserSessions`"
+        ))
+    }
+
+    #[cold]
+    fn reentrant(&self) -> Error {
+        let name = self.name();
+        Error::new(
+            ErrorKind::Reentrant,
+            format!(
+                "getting a token for `{name}` needs a token of `{name}`; give the grant another client"
+            ),
+        )
+    }
+}
+
+#[cold]
+fn no_subject() -> Error {
+    Error::new(
+        ErrorKind::NoSubject,
+        "the tokens are users' tokens, and nobody says for which user the request is: give it a \
+         `Subject` as an extension, take a handle by `for_subject`, or run it in `Subject::scope`",
+    )
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Handle")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
