@@ -252,6 +252,43 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_ends_the_flight() {
     assert_eq!(issuer.requests(), 2);
 }
 
+#[tokio::test]
+async fn a_grant_of_one_s_own_says_how_far_its_request_got_and_what_may_be_sent_again() {
+    // E3
+    use reqwest_bearer::Delivery;
+    for (delivery, repeated) in [
+        (Some(Delivery::NotSent), true),
+        (Some(Delivery::TurnedAway), true),
+        (Some(Delivery::Lost), false),
+        (None, false),
+    ] {
+        let (clock, issuer) = (TestClock::new(), Issuer::new());
+        let bearer = |token| TokenResponse::bearer(token).with_expires_in(secs(600.0));
+        issuer.then(bearer("a").with_refresh_token("r-1"));
+        let down = Error::unavailable("down");
+        issuer.then(match delivery {
+            Some(delivery) => down.with_delivery(delivery),
+            None => down,
+        });
+        issuer.then(bearer("b"));
+        let source = issuer.source(&clock);
+        source.token().await.unwrap();
+        // An API has not refused it, and it has not expired: what the answer was lost to is protected.
+        let options = reqwest_bearer::TokenOptions::new().force_refresh();
+        let call = tokio::spawn({
+            let source = source.clone();
+            async move { source.token_with(&options).await }
+        });
+        let outcome = while_time_passes(&clock, call).await.unwrap();
+        assert_eq!(outcome.is_ok(), repeated, "{delivery:?}");
+        assert_eq!(issuer.requests(), if repeated { 3 } else { 2 });
+        for request in &issuer.asked()[1..] {
+            let spent = request.refresh_token().map(|token| token.expose());
+            assert_eq!(spent, Some("r-1"), "{delivery:?}");
+        }
+    }
+}
+
 /// A source that starts from the server's refresh token, on a clock.
 fn refreshing(server: &AuthorizationServer, clock: &TestClock) -> TokenSourceBuilder {
     TokenSource::builder(server.refresh_token_grant())

@@ -336,3 +336,42 @@ async fn a_user_who_never_signed_in_need_not_do_so_when_the_token_has_expired() 
         clock.advance(std::time::Duration::from_secs(3600));
     }
 }
+
+#[tokio::test]
+async fn the_source_of_the_task_s_user_asks_anew_at_each_call_who_that_is() {
+    // F1
+    let world = World::new().await;
+    let users = world.process();
+    let source = users.for_current_subject();
+    for user in ["alice", "bob"] {
+        let subject = world.sign_in(&users, user).await;
+        let token = subject.scope(source.token()).await.unwrap();
+        let owner = world.login.owner(token.expose());
+        assert_eq!(owner.as_deref(), Some(user));
+    }
+}
+
+#[tokio::test]
+async fn a_grant_of_one_s_own_whose_id_token_is_about_another_user_is_refused() {
+    // F10
+    use crate::support::login::id_token;
+    let world = World::new().await;
+    let grant = GrantFn::new("own", |request| async move {
+        let response = TokenResponse::bearer("token").with_refresh_token("r-2");
+        let about = request.subject().unwrap().as_str();
+        Ok(response.with_id_token(id_token(if about == "mixed-up" {
+            "somebody else"
+        } else {
+            about
+        })))
+    });
+    let users = UserSessions::with_grant(grant).clock(&world.clock);
+    let users = users.build().unwrap();
+    for (user, is_served) in [("alice", true), ("mixed-up", false)] {
+        let tokens = reqwest_bearer::TokenSet::from_refresh_token("r-1");
+        let tokens = tokens.with_id_token(id_token(user));
+        users.sign_in(&subject(user), tokens).await.unwrap();
+        let served = token(&users, &subject(user)).await;
+        assert_eq!(served.is_ok(), is_served, "{user}: {served:?}");
+    }
+}
