@@ -12,7 +12,7 @@ use crate::cache::policy::{
 };
 use crate::cache::rejection::Sending;
 use crate::clock::{Moment, system_time};
-use crate::engine::{Engine, runtime};
+use crate::engine::{Engine, at_server, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Waiter;
 use crate::refresh::start;
@@ -94,7 +94,8 @@ pub(crate) async fn token(
                     ErrorKind::Timeout,
                     "no token came in time; a token request is still under way",
                 );
-                Some(Err(NoToken::Failed(setup.at_server(late))))
+                let endpoint = entry.owner.endpoint();
+                Some(Err(NoToken::Failed(at_server(endpoint.as_ref(), late))))
             }
         };
         if succession.has_passed_since(began_at_look) {

@@ -13,6 +13,7 @@ use crate::ambient::SourceId;
 use crate::cache::entry::Entry;
 use crate::cache::map::EntryMap;
 use crate::clock::Clock;
+use crate::endpoint::TokenEndpoint;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
@@ -23,6 +24,7 @@ use crate::schedule::Margins;
 use crate::session::store::RecordStore;
 use crate::store::StoreKey;
 use crate::telemetry::Telemetry;
+use crate::token_owner::TokenOwner;
 
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) refused_refresh: Option<RefusedRefresh>,
     /// Where the tokens outlive the process, if they do.
     pub(crate) store: Option<Arc<RecordStore>>,
+    /// Whether the sessions are found by what their id tokens say.
+    pub(crate) keeps_index: bool,
 }
 
 /// What a user can set about refreshing.
@@ -159,8 +163,8 @@ impl Setup {
 
     /// What the record of a token is called in the store: the one place that makes such names. A
     /// user's tokens have one record together, and each token of an application has its own (A5).
-    pub(crate) fn store_key(&self, key: &TokenKey) -> StoreKey {
-        let server_and_client = self.grant.endpoint().map(|endpoint| endpoint.identity());
+    pub(crate) fn store_key(&self, endpoint: Option<&TokenEndpoint>, key: &TokenKey) -> StoreKey {
+        let server_and_client = endpoint.map(TokenEndpoint::identity);
         let whose = match &key.subject {
             Some(subject) => ["user", subject.as_str()],
             None => ["application", ""],
@@ -195,11 +199,22 @@ impl Setup {
         error.of_token_source(&self.telemetry.source)
     }
 
-    /// Names the server that a time-out of our own is about.
-    pub(crate) fn at_server(&self, error: Error) -> Error {
-        match self.grant.endpoint() {
-            Some(endpoint) => error.at_server(&endpoint.server()),
-            None => error,
+    /// The token endpoint of the tokens of this owner, if the grant asks one.
+    ///
+    /// # Errors
+    /// What the grant says, if it cannot tell.
+    pub(crate) async fn endpoint_of(
+        &self,
+        owner: &TokenOwner,
+    ) -> Result<Option<TokenEndpoint>, Error> {
+        tokio::select! {
+            biased;
+            endpoint = self.grant.endpoint(owner) => endpoint,
+            () = self.clock.sleep(self.settings.attempt_timeout) => Err(Error::new(
+                ErrorKind::Timeout,
+                "the grant did not say in time which token endpoint it asks",
+            )
+            .got(HowFar::NotSent)),
         }
     }
 }
@@ -255,6 +270,14 @@ impl Engine {
         }
         // It may have left the cache, and be in a call's hands all the same.
         entry.clear();
+    }
+}
+
+/// Names the server that a time-out of our own is about.
+pub(crate) fn at_server(endpoint: Option<&TokenEndpoint>, error: Error) -> Error {
+    match endpoint {
+        Some(endpoint) => error.at_server(&endpoint.server()),
+        None => error,
     }
 }
 

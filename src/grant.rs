@@ -11,6 +11,7 @@ use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::subject::Subject;
 use crate::token::TokenResponse;
+use crate::token_owner::TokenOwner;
 use crate::token_set::TokenSet;
 
 mod authorization_code;
@@ -56,10 +57,42 @@ pub trait Grant: Send + Sync + 'static {
     /// of your own whose tokens depend on something else has it in its name.
     fn name(&self) -> &str;
 
-    /// The token endpoint that it asks, if it asks one: the source then keeps to the endpoint's
-    /// limit of requests at once.
-    fn endpoint(&self) -> Option<&TokenEndpoint> {
-        None
+    /// The token endpoint that it asks for the tokens of this owner, if it asks one: the source then keeps
+    /// to the endpoint's limit of requests at once, revokes there, and knows by it which tokens of a shared
+    /// store are meant. Asked before each refresh and each look into the store, so one that has to be
+    /// looked up is best remembered; owners may have different ones.
+    ///
+    /// ```
+    /// use reqwest_bearer::{Error, Grant, GrantRequest, TokenEndpoint, TokenOwner, TokenRequest, TokenResponse};
+    ///
+    /// struct OfTenant { eu: TokenEndpoint, us: TokenEndpoint }
+    ///
+    /// impl Grant for OfTenant {
+    ///     fn name(&self) -> &str {
+    ///         "of-tenant"
+    ///     }
+    ///
+    ///     async fn endpoint(&self, owner: &TokenOwner) -> Result<Option<TokenEndpoint>, Error> {
+    ///         let is_european = matches!(owner, TokenOwner::User(user) if user.as_str().starts_with("eu-"));
+    ///         Ok(Some(if is_european { self.eu.clone() } else { self.us.clone() }))
+    ///     }
+    ///
+    ///     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {
+    ///         let endpoint = self.endpoint(&request.owner()).await?;
+    ///         let endpoint = endpoint.ok_or_else(|| Error::rejected("no such tenant"))?;
+    ///         endpoint.request_token(TokenRequest::new("client_credentials")).await
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Any: calls end with it as with that of a token request that was not sent.
+    fn endpoint(
+        &self,
+        owner: &TokenOwner,
+    ) -> impl Future<Output = Result<Option<TokenEndpoint>, Error>> + Send {
+        let _ = owner;
+        std::future::ready(Ok(None))
     }
 
     /// Whether it can do nothing without a refresh token, so that nobody is asked for somebody who
@@ -128,6 +161,15 @@ impl GrantRequest {
         self.refresh_token.as_ref()
     }
 
+    /// Whose token it is to be.
+    #[must_use]
+    pub fn owner(&self) -> TokenOwner {
+        match &self.subject {
+            Some(subject) => TokenOwner::User(subject.clone()),
+            None => TokenOwner::Application,
+        }
+    }
+
     /// The user whose token it is to be, if the grant serves [users' sessions](crate::UserSessions).
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
@@ -137,10 +179,13 @@ impl GrantRequest {
 
 type Attempt<'grant> = Pin<Box<dyn Future<Output = Result<TokenResponse, Error>> + Send + 'grant>>;
 
+type Place<'grant> =
+    Pin<Box<dyn Future<Output = Result<Option<TokenEndpoint>, Error>> + Send + 'grant>>;
+
 /// The boxed twin of [`Grant`], so that no public type has a type parameter.
 pub(crate) trait AnyGrant: Send + Sync {
     fn name(&self) -> &str;
-    fn endpoint(&self) -> Option<&TokenEndpoint>;
+    fn endpoint<'grant>(&'grant self, owner: &'grant TokenOwner) -> Place<'grant>;
     fn needs_refresh_token(&self) -> bool;
     fn parameters(&self) -> TokenParameters;
     fn seed(&self) -> Option<TokenSet>;
@@ -152,8 +197,8 @@ impl<G: Grant> AnyGrant for G {
         Grant::name(self)
     }
 
-    fn endpoint(&self) -> Option<&TokenEndpoint> {
-        Grant::endpoint(self)
+    fn endpoint<'grant>(&'grant self, owner: &'grant TokenOwner) -> Place<'grant> {
+        Box::pin(Grant::endpoint(self, owner))
     }
 
     fn needs_refresh_token(&self) -> bool {

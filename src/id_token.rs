@@ -6,21 +6,30 @@ use serde::Deserialize;
 
 use crate::secret::Secret;
 
+/// What of an id token tells its user and its sign-in.
 #[derive(Deserialize)]
-struct Claims {
-    sub: String,
+pub(crate) struct Claims {
+    pub(crate) sub: String,
+    /// The sign-in at the authorization server (OpenID Connect Back-Channel Logout 1.0 section 2.1).
+    pub(crate) sid: Option<String>,
+}
+
+impl Claims {
+    /// The claims; `None` if this is no id token.
+    ///
+    /// The signature is not checked: the token came straight from the token endpoint, and the question
+    /// is only whether a later one is about the same user (OpenID Connect Core 12.2).
+    pub(crate) fn of(id_token: &Secret) -> Option<Self> {
+        let mut parts = id_token.expose().split('.');
+        let claims = parts.nth(1)?;
+        let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+        serde_json::from_slice(&claims).ok()
+    }
 }
 
 /// The claim `sub` (OpenID Connect Core section 2); `None` if this is no such token.
-///
-/// The signature is not checked: the token came straight from the token endpoint, and the question
-/// is only whether a later one is about the same user (OpenID Connect Core 12.2).
 pub(crate) fn subject_claim(id_token: &Secret) -> Option<String> {
-    let mut parts = id_token.expose().split('.');
-    let claims = parts.nth(1)?;
-    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    Some(claims.sub)
+    Claims::of(id_token).map(|claims| claims.sub)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use papaya::Equivalent;
 
 use crate::parameters::TokenParameters;
 use crate::subject::Subject;
+use crate::token_owner::TokenOwner;
 
 /// Whose token, and narrowed to what. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,14 @@ impl TokenKey {
         Self {
             subject: None,
             parameters: Arc::default(),
+        }
+    }
+
+    /// Whose token it is.
+    pub(crate) fn owner(&self) -> TokenOwner {
+        match &self.subject {
+            Some(subject) => TokenOwner::User(subject.clone()),
+            None => TokenOwner::Application,
         }
     }
 

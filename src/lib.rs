@@ -120,6 +120,7 @@ mod store;
 mod subject;
 mod telemetry;
 mod token;
+mod token_owner;
 mod token_set;
 mod users;
 mod wiping;
@@ -162,6 +163,7 @@ pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;
+pub use token_owner::TokenOwner;
 pub use token_set::TokenSet;
 pub use users::{Revocation, SignOut, TokenDates, UserSessions, UserSessionsBuilder, UserStatus};
 

@@ -18,3 +18,4 @@ pub(crate) mod start;
 mod write_back;
 
 pub(crate) use crate::refresh::landing::adopt;
+pub(crate) use crate::refresh::write_back::offer as offer_unsaved;

@@ -1,17 +1,23 @@
-//! A user's session at its two ends: signed in, and signed out (F10).
+//! A user's session from its beginning to its end: signed in, renamed, signed out (F10, F12, F13).
+
+mod index;
+mod place;
+mod rename;
+mod sign_out;
 
 use std::sync::Arc;
 
-use crate::cache::entry::Entry;
-use crate::engine::{Engine, Task, runtime};
-use crate::error::{Error, ErrorKind};
-use crate::key::{TokenKey, Wanted};
-use crate::parameters::TokenParameters;
+pub(crate) use crate::sign_in::index::Claim;
+pub(crate) use crate::sign_in::rename::rename;
+pub(crate) use crate::sign_in::sign_out::{end_all, sign_out};
+
+use crate::engine::Engine;
+use crate::error::Error;
 use crate::refresh::adopt;
-use crate::refresh::revocation::{self, SignOut};
 use crate::session::record::{Origin, Record, RecordToken, since_epoch};
-use crate::session::store::{Found, RecordStore, Saved};
-use crate::store::{StoreKey, Version};
+use crate::session::store::{Found, Saved};
+use crate::sign_in::place::{Place, primary, see_through};
+use crate::store::Version;
 use crate::subject::Subject;
 use crate::token::bearer_header;
 use crate::token_set::TokenSet;
@@ -35,30 +41,18 @@ pub(crate) async fn sign_in(
     see_through(engine, work).await
 }
 
-/// Forgets the tokens of a user, and has them revoked behind the caller's back. Once begun, it is carried
-/// through.
-///
-/// # Errors
-/// If the store cannot be told.
-pub(crate) async fn sign_out(engine: &Arc<Engine>, subject: &Subject) -> Result<SignOut, Error> {
-    let work = {
-        let (engine, subject) = (engine.clone(), subject.clone());
-        async move { forget(&engine, &subject).await }
-    };
-    see_through(engine, work).await
-}
-
 /// The record of a user, if there is one.
 ///
 /// # Errors
 /// If the store cannot be asked.
 pub(crate) async fn record_of(engine: &Engine, subject: &Subject) -> Result<Option<Record>, Error> {
-    let (store, key) = user_record(engine, subject)?;
-    Ok(store.load(&key).await?.record)
+    let place = Place::of(engine, subject).await?;
+    Ok(place.store.load(&place.key).await?.record)
 }
 
 async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(), Error> {
-    let (store, key) = user_record(engine, subject)?;
+    let place = Place::of(engine, subject).await?;
+    let (store, key) = (place.store, place.key);
     if let Some(access_token) = set.access_token() {
         bearer_header(access_token)?;
     } else if set.refresh_token().is_none() {
@@ -77,6 +71,9 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
         ends_at: set.refresh_token_expires_at().map(since_epoch),
         ..Record::default()
     };
+    // Before the session: one that the index does not know could not be ended with the others.
+    let index_keys = place.index_keys(set.id_token());
+    index::add(store, &index_keys, &key).await?;
     for _ in 0..MOST_CONFLICTS {
         let expected = store.load(&key).await?.version;
         let saved = store.save_or_look(&key, &mut record, expected, version);
@@ -116,75 +113,4 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
     Err(Error::store(
         "other processes keep changing the record of this user",
     ))
-}
-
-async fn forget(engine: &Arc<Engine>, subject: &Subject) -> Result<SignOut, Error> {
-    let (store, key) = user_record(engine, subject)?;
-    let removed = store.remove(&key).await;
-    let primary = primary(engine, subject);
-    primary.owner.succession.hand_over();
-    engine.withdraw(&primary);
-    let stored = removed?.record;
-    // What the store has not taken yet is the newer one.
-    let unsaved = primary.owner.take_unsaved();
-    if let Some(lease) = unsaved.as_ref().and_then(|unsaved| unsaved.lease.as_ref()) {
-        lease.give_back().await;
-    }
-    let newest = unsaved.map(|unsaved| unsaved.record.clone());
-    Ok(match newest.or(stored) {
-        Some(record) => revocation::start(engine, record),
-        None => SignOut::without_tokens(),
-    })
-}
-
-/// Does `work` in a task of its own, whatever becomes of the caller: what it has begun in the
-/// store is ended here. A shutdown waits for it.
-async fn see_through<T: Send + 'static>(
-    engine: &Arc<Engine>,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let task = Task::begin(engine);
-    let task = runtime()?.spawn(async move {
-        let outcome = work.await;
-        drop(task);
-        outcome
-    });
-    task.await.unwrap_or_else(|ended| {
-        Err(if ended.is_panic() {
-            Error::new(ErrorKind::Panicked, "a hook or a grant panicked")
-        } else {
-            Error::new(
-                ErrorKind::Unavailable,
-                "the runtime of this call is being shut down",
-            )
-        })
-    })
-}
-
-fn user_record<'engine>(
-    engine: &'engine Engine,
-    subject: &Subject,
-) -> Result<(&'engine Arc<RecordStore>, StoreKey), Error> {
-    let setup = &engine.setup;
-    match &setup.store {
-        Some(store) if setup.for_users => {
-            let key = setup.store_key(&TokenKey {
-                subject: Some(subject.clone()),
-                parameters: engine.entries.primary.key.parameters.clone(),
-            });
-            Ok((store, key))
-        }
-        _ => Err(Error::settings(
-            "this token source is for the application itself; users sign in at `UserSessions`",
-        )),
-    }
-}
-
-/// The entry of the token that requests without options get, for this user.
-fn primary(engine: &Engine, subject: &Subject) -> Arc<Entry> {
-    let wanted = Wanted {
-        subject: Some(subject),
-        parameters: &TokenParameters::NONE,
-    };
-    engine.entry(wanted)
 }

@@ -156,6 +156,40 @@ pub trait TokenStore: Send + Sync + 'static {
             Ok(saved)
         }
     }
+
+    /// Puts `record` under the key `to`, and removes the one under `from`: if that one has the version
+    /// `expected`, and there is none under `to`; otherwise nothing changes. Returns whether it did.
+    ///
+    /// Two calls by itself, the removal first: there are never two records with one refresh token, and a
+    /// process that ends between the two loses the session. A store that can does both in one step.
+    ///
+    /// # Errors
+    /// [`Error::store`] if the store cannot be told, or it is unknown whether it was.
+    fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        async move {
+            let found = self.load(from).await?;
+            let is_expected = found.is_some_and(|found| found.version() == expected);
+            if !is_expected || self.load(to).await?.is_some() {
+                return Ok(false);
+            }
+            let Some(removed) = self.remove(from).await? else {
+                return Ok(false);
+            };
+            let saved = self.save(to, record, None, keep_for).await;
+            if !matches!(saved, Ok(true)) {
+                // Back where it was, as if nothing had happened.
+                let _ = self.save(from, removed, None, keep_for).await;
+            }
+            saved
+        }
+    }
 }
 
 /// What a store keeps under one key: bytes, and the version that they are compared by.
@@ -251,6 +285,14 @@ pub(crate) trait AnyStore: Send + Sync {
         keep_for: Duration,
         lease: &'store Lease,
     ) -> Answer<'store, bool>;
+    fn rename<'store>(
+        &'store self,
+        from: &'store StoreKey,
+        expected: Version,
+        to: &'store StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Answer<'store, bool>;
 }
 
 impl<S: TokenStore> AnyStore for S {
@@ -309,6 +351,19 @@ impl<S: TokenStore> AnyStore for S {
             saved.await
         })
     }
+
+    fn rename<'store>(
+        &'store self,
+        from: &'store StoreKey,
+        expected: Version,
+        to: &'store StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Answer<'store, bool> {
+        Box::pin(
+            async move { TokenStore::rename(self, from, expected, to, record, keep_for).await },
+        )
+    }
 }
 
 /// A store of any kind, shared by all who keep their tokens in it.
@@ -365,5 +420,16 @@ impl<S: TokenStore> TokenStore for Arc<S> {
         lease: &Lease,
     ) -> Result<bool, Error> {
         S::save_and_release(self, key, record, expected, keep_for, lease).await
+    }
+
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        S::rename(self, from, expected, to, record, keep_for).await
     }
 }

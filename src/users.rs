@@ -11,7 +11,7 @@ use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::parameters::TokenParameters;
-use crate::sign_in;
+use crate::sign_in::{self, Claim};
 use crate::source::TokenSource;
 use crate::source::handle::Handle;
 use crate::subject::Subject;
@@ -155,6 +155,53 @@ impl UserSessions {
     /// call, see [`Revocation`].
     pub async fn sign_out(&self, subject: &Subject) -> Result<SignOut, Error> {
         let outcome = sign_in::sign_out(self.0.engine(), subject).await;
+        outcome.map_err(|error| self.0.named(error))
+    }
+
+    /// Lets the session of `old` go on under the id `new`, as web frameworks renew the session's id at a
+    /// sign-in: in one step in the store, with its refresh token and its access tokens. Calls for the old
+    /// id then end with [`SignInRequired`](crate::ErrorKind::SignInRequired), in other processes
+    /// [within a minute](UserSessionsBuilder::notice_within). Once begun, it is carried through, also if
+    /// the caller goes away. It waits for a refresh of the session that is under way.
+    ///
+    /// ```no_run
+    /// # use reqwest_bearer::{Error, Subject, UserSessions};
+    /// # async fn renewed(users: UserSessions) -> Result<(), Error> {
+    /// let (old, new) = (Subject::new("3f1c0a9e")?, Subject::new("77d0b2c4")?);
+    /// users.rename(&old, &new).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignInRequired`](crate::ErrorKind::SignInRequired) if no user is signed in under the old
+    /// id, [`ErrorKind::Settings`](crate::ErrorKind::Settings) if one is under the new id, and
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be told.
+    pub async fn rename(&self, old: &Subject, new: &Subject) -> Result<(), Error> {
+        let outcome = sign_in::rename(self.0.engine(), old, new).await;
+        outcome.map_err(|error| self.0.named(error))
+    }
+
+    /// Signs out all sessions of this user, by the `sub` of their id tokens; needs
+    /// [`index_sessions`](UserSessionsBuilder::index_sessions). For each session that has ended there is
+    /// one [`SignOut`]. Other processes notice [within a minute](UserSessionsBuilder::notice_within).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) without the index, and
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be told: some of the sessions may
+    /// have ended, so call it again.
+    pub async fn sign_out_sub(&self, sub: &str) -> Result<Vec<SignOut>, Error> {
+        let outcome = sign_in::end_all(self.0.engine(), Claim::Sub(sub)).await;
+        outcome.map_err(|error| self.0.named(error))
+    }
+
+    /// The same for one sign-in at the authorization server, by the `sid` of the id tokens (OpenID Connect
+    /// Back-Channel Logout 1.0 section 2.4).
+    ///
+    /// # Errors
+    /// As [`sign_out_sub`](Self::sign_out_sub).
+    pub async fn sign_out_sid(&self, sid: &str) -> Result<Vec<SignOut>, Error> {
+        let outcome = sign_in::end_all(self.0.engine(), Claim::Sid(sid)).await;
         outcome.map_err(|error| self.0.named(error))
     }
 

@@ -110,6 +110,13 @@ impl EntryMap {
         entries
     }
 
+    /// The primary entries of all users.
+    pub(crate) fn users(&self) -> Vec<Arc<Entry>> {
+        let entries = self.entries.pin();
+        let primary = entries.iter().filter(|(key, _)| key.parameters.is_empty());
+        primary.map(|(_, entry)| entry.clone()).collect()
+    }
+
     /// The owner of the tokens of the application, or of the user, if any of its entries knows it.
     fn owner_of(
         &self,

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::grant::{Grant, GrantRequest};
 use crate::parameters::TokenParameters;
 use crate::token::TokenResponse;
+use crate::token_owner::TokenOwner;
 
 /// The client credentials grant: the application asks for itself.
 ///
@@ -74,8 +75,8 @@ impl Grant for ClientCredentials {
         "client_credentials"
     }
 
-    fn endpoint(&self) -> Option<&TokenEndpoint> {
-        Some(&self.endpoint)
+    async fn endpoint(&self, _: &TokenOwner) -> Result<Option<TokenEndpoint>, Error> {
+        Ok(Some(self.endpoint.clone()))
     }
 
     fn parameters(&self) -> TokenParameters {

@@ -6,6 +6,7 @@ use crate::grant::{Grant, GrantRequest};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::token::TokenResponse;
+use crate::token_owner::TokenOwner;
 use crate::token_set::TokenSet;
 
 /// The refresh token grant, for one user whose tokens are kept elsewhere: what is given here is only the
@@ -72,8 +73,8 @@ impl Grant for RefreshTokenGrant {
         "refresh_token"
     }
 
-    fn endpoint(&self) -> Option<&TokenEndpoint> {
-        Some(&self.endpoint)
+    async fn endpoint(&self, _: &TokenOwner) -> Result<Option<TokenEndpoint>, Error> {
+        Ok(Some(self.endpoint.clone()))
     }
 
     fn needs_refresh_token(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::endpoint::TokenEndpoint;
 use crate::endpoint::breaker::{Outcome, Risk};
 use crate::endpoint::queue::{Applicant, Place};
-use crate::engine::{Engine, Setup};
+use crate::engine::{Setup, at_server};
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::refresh::ending::Ending;
 use crate::session::state::RefreshTokenState;
@@ -37,6 +37,14 @@ impl Budget {
     }
 }
 
+/// How a flight asks for a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks {
+    pub(crate) risk: Risk,
+    /// It has had one already, and gave it back.
+    pub(crate) returns: bool,
+}
+
 /// What a request would risk that spends a refresh token in this state, or none.
 pub(crate) fn risk_of(spends: bool, state: RefreshTokenState) -> Risk {
     match state {
@@ -53,12 +61,13 @@ pub(crate) fn risk_of(spends: bool, state: RefreshTokenState) -> Risk {
 /// If the server cannot be found, or is left alone because it fails for others (A8).
 pub(crate) async fn enter(
     setup: &Setup,
+    endpoint: Option<&TokenEndpoint>,
     entry: &Entry,
-    risk: Risk,
-    returns: bool,
+    asks: Asks,
     budget: &mut Budget,
 ) -> Result<Option<Place>, Ending> {
-    let Some(endpoint) = setup.grant.endpoint() else {
+    let Asks { risk, returns } = asks;
+    let Some(endpoint) = endpoint else {
         return Ok(None);
     };
     locate(setup, endpoint, budget)
@@ -77,8 +86,7 @@ pub(crate) async fn enter(
             "the authorization server is left alone for a moment, since it fails for others",
         );
         Ending::Barred(
-            setup
-                .at_server(error)
+            at_server(Some(endpoint), error)
                 .got(HowFar::NotSent)
                 .with_retry_after(pause),
         )
@@ -94,7 +102,7 @@ async fn locate(setup: &Setup, endpoint: &TokenEndpoint, budget: &mut Budget) ->
         () = setup.clock.sleep(limit) => {
             let message = "the discovery document did not come in time";
             let late = Error::new(ErrorKind::Timeout, message);
-            Err(setup.at_server(late).got(HowFar::NotSent))
+            Err(at_server(Some(endpoint), late).got(HowFar::NotSent))
         }
     };
     budget.spend(setup.clock.now().waited_since(began));
@@ -121,8 +129,8 @@ pub(crate) fn report(
 }
 
 /// The authorization server has renewed the tokens of the owner of `entry`.
-pub(crate) fn note_renewal(setup: &Setup, entry: &Entry) {
-    if let Some(endpoint) = setup.grant.endpoint() {
+pub(crate) fn note_renewal(setup: &Setup, endpoint: Option<&TokenEndpoint>, entry: &Entry) {
+    if let Some(endpoint) = endpoint {
         let now = setup.clock.now().monotonic;
         endpoint.successes().note(owner_of(setup, entry, true), now);
     }
@@ -130,9 +138,14 @@ pub(crate) fn note_renewal(setup: &Setup, entry: &Entry) {
 
 /// Whether the authorization server has renewed the tokens of another owner since then, for the
 /// same client (F5).
-pub(crate) fn others_are_renewed(engine: &Engine, entry: &Entry, since: Moment) -> bool {
-    engine.setup.grant.endpoint().is_some_and(|endpoint| {
-        let owner = owner_of(&engine.setup, entry, true);
+pub(crate) fn others_are_renewed(
+    setup: &Setup,
+    endpoint: Option<&TokenEndpoint>,
+    entry: &Entry,
+    since: Moment,
+) -> bool {
+    endpoint.is_some_and(|endpoint| {
+        let owner = owner_of(setup, entry, true);
         endpoint
             .successes()
             .of_another_since(owner, since.monotonic)

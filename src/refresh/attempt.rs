@@ -6,8 +6,9 @@ use futures_util::FutureExt;
 
 use crate::cache::entry::Entry;
 use crate::clock::Moment;
+use crate::endpoint::TokenEndpoint;
 use crate::endpoint::queue::Place;
-use crate::engine::Setup;
+use crate::engine::{Setup, at_server};
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::grant::GrantRequest;
 use crate::refresh::admission::{self, Budget};
@@ -19,6 +20,7 @@ use crate::token::TokenResponse;
 /// What one token request needs.
 pub(crate) struct Attempt<'flight> {
     pub(crate) setup: &'flight Setup,
+    pub(crate) endpoint: Option<&'flight TokenEndpoint>,
     pub(crate) entry: &'flight Entry,
     pub(crate) reason: RefreshReason,
     pub(crate) refresh_token: Option<Secret>,
@@ -36,6 +38,7 @@ impl Attempt<'_> {
     ) -> (Moment, Result<TokenResponse, Error>) {
         let Self {
             setup,
+            endpoint,
             entry,
             reason,
             refresh_token,
@@ -53,7 +56,7 @@ impl Attempt<'_> {
         let answer = tokio::select! {
             biased;
             answer = obtained => answer.unwrap_or_else(|_| Err(panicked())),
-            () = setup.clock.sleep(limit) => Err(setup.at_server(Error::new(
+            () = setup.clock.sleep(limit) => Err(at_server(endpoint, Error::new(
                 ErrorKind::Timeout,
                 "the authorization server did not answer in time",
             ))
@@ -71,7 +74,7 @@ impl Attempt<'_> {
             admission::report(setup, entry, place, spends, &answer);
         }
         if answer.is_ok() && spends {
-            admission::note_renewal(setup, entry);
+            admission::note_renewal(setup, endpoint, entry);
         }
         let duration = setup.clock.now().waited_since(asked);
         budget.spend(duration);

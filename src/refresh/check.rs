@@ -24,7 +24,9 @@ pub(crate) async fn check(
     epoch: u32,
 ) -> Result<Option<RecordToken>, Ending> {
     let owner = &entry.owner;
-    let key = engine.setup.store_key(&entry.key);
+    let endpoint = engine.setup.endpoint_of(&entry.key.owner()).await;
+    let endpoint = endpoint.map_err(Ending::Failed)?;
+    let key = engine.setup.store_key(endpoint.as_ref(), &entry.key);
     let turn = owner.turn_if_free();
     let beginning = Beginning {
         epoch,

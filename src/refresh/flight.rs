@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cache::entry::Entry;
 use crate::cache::outcome::Outcome;
+use crate::endpoint::TokenEndpoint;
 use crate::engine::Engine;
 use crate::flight::Landing;
 use crate::refresh::identity::Beginning;
@@ -14,6 +15,8 @@ use crate::telemetry::RefreshReason;
 pub(crate) struct Flight<'flight> {
     pub(crate) engine: &'flight Arc<Engine>,
     pub(crate) entry: &'flight Arc<Entry>,
+    /// Where the tokens come from, if the grant asks a token endpoint.
+    pub(crate) endpoint: Option<&'flight TokenEndpoint>,
     pub(crate) reason: RefreshReason,
     pub(crate) beginning: Beginning,
     /// Tells whether any caller still waits for it.

@@ -14,6 +14,7 @@ use crate::engine::{Engine, Setup, Task};
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::session::record::Record;
+use crate::token_owner::TokenOwner;
 
 /// A user who is signed out, and whose tokens are being revoked at the authorization server.
 ///
@@ -77,12 +78,12 @@ impl fmt::Debug for SignOut {
 
 /// Has the tokens of a session that has ended revoked, from a task of its own: a server that hangs
 /// keeps no user waiting who signs out.
-pub(crate) fn start(engine: &Arc<Engine>, record: Record) -> SignOut {
+pub(crate) fn start(engine: &Arc<Engine>, owner: TokenOwner, record: Record) -> SignOut {
     let task = Task::begin(engine);
     let task = tokio::spawn(async move {
         let setup = &task.engine().setup;
         // A function that gives the client's secret may panic.
-        let revoked = AssertUnwindSafe(revoke(setup, &record))
+        let revoked = AssertUnwindSafe(revoke(setup, &owner, &record))
             .catch_unwind()
             .await;
         revoked.unwrap_or_else(|_| {
@@ -94,35 +95,44 @@ pub(crate) fn start(engine: &Arc<Engine>, record: Record) -> SignOut {
     SignOut(State::UnderWay(task))
 }
 
-async fn revoke(setup: &Setup, record: &Record) -> Revocation {
+async fn revoke(setup: &Setup, owner: &TokenOwner, record: &Record) -> Revocation {
     let now = setup.clock.now().wall;
     let alive = record.tokens.iter().filter(|token| token.is_alive(now));
     let access_tokens: Vec<_> = alive.map(|token| &token.access_token).collect();
     if record.refresh_token.is_none() && access_tokens.is_empty() {
         return Revocation::NothingToRevoke;
     }
-    let place = match setup.grant.endpoint() {
-        Some(endpoint) => match endpoint.revocation_url().await {
-            Ok(url) => url.map(|url| (endpoint, url)),
-            Err(error) => return Revocation::Failed(not_revoked(setup, error)),
-        },
-        None => None,
-    };
-    let Some((endpoint, url)) = place else {
-        setup.telemetry.no_revocation_endpoint();
-        return Revocation::NoRevocationEndpoint;
+    let (endpoint, url) = match place_of(setup, owner).await {
+        Ok(Some(place)) => place,
+        Ok(None) => {
+            setup.telemetry.no_revocation_endpoint();
+            return Revocation::NoRevocationEndpoint;
+        }
+        Err(error) => return Revocation::Failed(not_revoked(setup, error)),
     };
     // First, since many servers end the access tokens with it.
     let refresh_token = record.refresh_token.iter();
     let kind = TokenKind::RefreshToken;
-    let of_refresh_token = revoke_all(setup, endpoint, &url, refresh_token, kind).await;
+    let of_refresh_token = revoke_all(setup, &endpoint, &url, refresh_token, kind).await;
     let access_tokens = access_tokens.into_iter();
     let kind = TokenKind::AccessToken;
-    let of_access_tokens = revoke_all(setup, endpoint, &url, access_tokens, kind).await;
+    let of_access_tokens = revoke_all(setup, &endpoint, &url, access_tokens, kind).await;
     match of_refresh_token.and(of_access_tokens) {
         Ok(()) => Revocation::Revoked,
         Err(error) => Revocation::Failed(error),
     }
+}
+
+/// Where the tokens of this owner are revoked, if there is such a place.
+async fn place_of(
+    setup: &Setup,
+    owner: &TokenOwner,
+) -> Result<Option<(TokenEndpoint, Url)>, Error> {
+    let Some(endpoint) = setup.endpoint_of(owner).await? else {
+        return Ok(None);
+    };
+    let url = endpoint.revocation_url().await?;
+    Ok(url.map(|url| (endpoint, url)))
 }
 
 /// At once, so that a server that hangs makes it no longer the more tokens there are. The first

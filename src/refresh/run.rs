@@ -7,7 +7,7 @@ use crate::access_token::Issued;
 use crate::clock::Moment;
 use crate::endpoint::queue::Place;
 use crate::error::{Error, ErrorKind, HowFar};
-use crate::refresh::admission::{self, Budget};
+use crate::refresh::admission::{self, Asks, Budget};
 use crate::refresh::attempt::Attempt;
 use crate::refresh::backend::Backend;
 use crate::refresh::ending::{Answer, Arrival, Committed, Ending};
@@ -164,12 +164,15 @@ impl Run<'_> {
         let Flight {
             engine,
             entry,
+            endpoint,
             reason,
             landing,
             ..
         } = *self.flight;
         let risk = admission::risk_of(protocol.spends(), protocol.state());
-        let enters = admission::enter(&engine.setup, entry, risk, returns, &mut self.budget);
+        let asks = Asks { risk, returns };
+        let setup = &engine.setup;
+        let enters = admission::enter(setup, endpoint, entry, asks, &mut self.budget);
         // What was started for callers who wait is worth nothing when all of them have given up; a
         // refresh ahead of the expiry is for those to come.
         let is_ahead = matches!(reason, RefreshReason::Soft | RefreshReason::Hard);
@@ -198,6 +201,7 @@ impl Run<'_> {
         let Flight {
             engine,
             entry,
+            endpoint,
             reason,
             beginning,
             ..
@@ -222,6 +226,7 @@ impl Run<'_> {
         let spent = refresh_token.clone();
         let attempt = Attempt {
             setup,
+            endpoint,
             entry,
             reason,
             refresh_token,
@@ -262,6 +267,7 @@ impl Run<'_> {
         let Flight {
             engine,
             entry,
+            endpoint,
             beginning,
             ..
         } = *self.flight;
@@ -274,7 +280,9 @@ impl Run<'_> {
                     now: setup.clock.now(),
                     is_plain: entry.key.parameters.is_empty(),
                     is_refused_by_rule: setup.is_refused_refresh(&error),
-                    others_succeed: &|since| admission::others_are_renewed(engine, entry, since),
+                    others_succeed: &|since| {
+                        admission::others_are_renewed(setup, endpoint, entry, since)
+                    },
                 };
                 failure::judge(&entry.owner, refresh_token, error, &circumstances)
             }

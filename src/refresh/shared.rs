@@ -44,7 +44,10 @@ impl<'flight> Shared<'flight> {
         Self {
             flight,
             store,
-            key: flight.engine.setup.store_key(&flight.entry.key),
+            key: flight
+                .engine
+                .setup
+                .store_key(flight.endpoint, &flight.entry.key),
             began,
             lease: None,
             record: Record::default(),
@@ -107,6 +110,7 @@ impl<'flight> Shared<'flight> {
         };
         if is_precious {
             entry.owner.put_unsaved(Unsaved {
+                key: self.key,
                 record: self.record.clone(),
                 expected: self.version,
                 version,
@@ -151,7 +155,7 @@ impl<'flight> Shared<'flight> {
         let Flight { engine, entry, .. } = *self.flight;
         let of_a_user = entry.key.subject.is_some();
         if is_ours && of_a_user && found.is_another_session_than(&self.record) {
-            revocation::start(engine, self.record.clone());
+            revocation::start(engine, self.flight.entry.key.owner(), self.record.clone());
         }
     }
 

@@ -84,14 +84,20 @@ async fn fly(
     landing: Landing<Outcome>,
 ) {
     let engine = task.engine();
-    let flight = Flight {
-        engine,
-        entry: &entry,
-        reason,
-        beginning,
-        landing: &landing,
+    let work = async {
+        let endpoint = engine.setup.endpoint_of(&entry.key.owner()).await;
+        let endpoint = endpoint.map_err(Ending::Failed)?;
+        entry.owner.asks_at(endpoint.as_ref());
+        run(&Flight {
+            engine,
+            entry: &entry,
+            endpoint: endpoint.as_ref(),
+            reason,
+            beginning,
+            landing: &landing,
+        })
+        .await
     };
-    let work = run(&flight);
     // Made here and not at the start, where a lock is held that a subscriber might ask for.
     #[cfg(feature = "tracing")]
     let work = tracing::Instrument::instrument(work, engine.setup.telemetry.flight_span(reason));

@@ -59,10 +59,12 @@ pub(crate) async fn offer(engine: &Arc<Engine>, entry: &Entry) -> bool {
     let (Some(store), Some(unsaved)) = (&engine.setup.store, entry.owner.unsaved()) else {
         return true;
     };
-    let key = engine.setup.store_key(&entry.key);
     let (expected, version) = (unsaved.expected, unsaved.version);
     let mut record = unsaved.record.clone();
-    let Ok(saved) = store.save(&key, &mut record, expected, version).await else {
+    let Ok(saved) = store
+        .save(&unsaved.key, &mut record, expected, version)
+        .await
+    else {
         return false;
     };
     let was_ours = entry.owner.take_unsaved().is_some();
@@ -73,7 +75,7 @@ pub(crate) async fn offer(engine: &Arc<Engine>, entry: &Entry) -> bool {
         && entry.key.subject.is_some()
         && found.is_another_session_than(&record)
     {
-        revocation::start(engine, record);
+        revocation::start(engine, entry.key.owner(), record);
     }
     if let Some(lease) = &unsaved.lease {
         lease.give_back().await;

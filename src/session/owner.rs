@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::clock::Moment;
+use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
 use crate::id_token::subject_claim;
 use crate::secret::Secret;
@@ -39,6 +40,8 @@ struct Known {
     queue: Arc<tokio::sync::Mutex<()>>,
     /// The lease under which a flight of this process is at the record.
     lease: Weak<HeldLease>,
+    /// Where its tokens come from, as the last flight was told.
+    endpoint: Option<TokenEndpoint>,
     /// The tokens themselves, where there is no store. With one they are in this process no longer than a
     /// flight lasts.
     tokens: Option<Box<Record>>,
@@ -127,6 +130,16 @@ impl Owner {
             RefreshTokenState::Sent { by, .. } => !known.is_under_way(by),
             RefreshTokenState::Ready | RefreshTokenState::Dead => false,
         }
+    }
+
+    /// A flight has been told where the tokens come from.
+    pub(crate) fn asks_at(&self, endpoint: Option<&TokenEndpoint>) {
+        self.known().endpoint = endpoint.cloned();
+    }
+
+    /// Where its tokens come from, as the last flight was told.
+    pub(crate) fn endpoint(&self) -> Option<TokenEndpoint> {
+        self.known().endpoint.clone()
     }
 
     /// Takes note of what the store has. A death that was remembered counts as long as the record is

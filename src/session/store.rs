@@ -193,6 +193,55 @@ impl RecordStore {
         }
     }
 
+    /// Moves `record` to another key, where none is, in place of the version that is `expected` at this
+    /// one; `false` if either is not so.
+    pub(crate) async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: &mut Record,
+        version: Version,
+    ) -> Result<bool, Error> {
+        let (stored, keep_for) = self.stored(record, version);
+        let renamed = self.store.rename(from, expected, to, stored, keep_for);
+        let error = match self.bounded(renamed).await {
+            Ok(renamed) => return Ok(renamed),
+            Err(error) => error,
+        };
+        // Carried out, perhaps, and its answer lost.
+        match self.load(to).await {
+            Ok(found) if found.version == Some(version) => Ok(true),
+            Ok(_) | Err(_) => Err(error),
+        }
+    }
+
+    /// The bytes of something else than a session, with their version.
+    pub(crate) async fn load_bytes(
+        &self,
+        key: &StoreKey,
+    ) -> Result<Option<(Version, Vec<u8>)>, Error> {
+        self.may_ask()?;
+        let stored = self.bounded(self.store.load(key)).await?;
+        Ok(stored.map(|stored| {
+            let bytes = stored.data().unwrap_or_default().to_vec();
+            (stored.version(), bytes)
+        }))
+    }
+
+    /// Writes such bytes, for as long as a session that is not used; `false` if another version was there.
+    pub(crate) async fn save_bytes(
+        &self,
+        key: &StoreKey,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> Result<bool, Error> {
+        let stored = StoredRecord::new(Version::random()?, bytes);
+        let keep_for = self.session_timeout;
+        self.bounded(self.store.save(key, stored, expected, keep_for))
+            .await
+    }
+
     /// Whether a session was written so long ago that it would leave although it is used.
     pub(crate) fn is_to_be_touched(&self, record: &Record) -> bool {
         let after = TOUCH_AFTER.min(self.session_timeout / 2);

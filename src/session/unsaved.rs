@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::session::lease::HeldLease;
 use crate::session::record::Record;
-use crate::store::Version;
+use crate::store::{StoreKey, Version};
 
 /// A record that is newer than the store's.
 #[derive(Debug)]
 pub(crate) struct Unsaved {
+    pub(crate) key: StoreKey,
     pub(crate) record: Record,
     pub(crate) expected: Option<Version>,
     pub(crate) version: Version,

@@ -44,6 +44,7 @@ pub struct TokenSourceBuilder {
     store: Option<SharedStore>,
     pub(crate) session_timeout: Duration,
     pub(crate) notice_within: Duration,
+    pub(crate) keeps_index: bool,
     clock: Clock,
     jitter: Jitter,
     hooks: Hooks,
@@ -74,6 +75,7 @@ impl TokenSourceBuilder {
             store: None,
             session_timeout: Duration::from_secs(30 * 24 * 60 * 60),
             notice_within: Duration::from_secs(60),
+            keeps_index: false,
             clock: Clock::system(),
             jitter: Jitter::Random,
             hooks: Hooks::default(),
@@ -398,6 +400,7 @@ impl TokenSourceBuilder {
                 telemetry,
                 refused_refresh: self.hooks.refused_refresh,
                 store,
+                keeps_index: self.keeps_index,
             },
             work: Work::default(),
         };

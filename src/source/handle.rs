@@ -18,6 +18,7 @@ use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
 use crate::refuser::Refuser;
 use crate::subject::Subject;
+use crate::token_owner::TokenOwner;
 
 pub(crate) type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 
@@ -117,13 +118,19 @@ impl Handle {
         let setup = &self.engine.setup;
         let warm = match &self.fault {
             Some(fault) => Err(fault.clone()),
-            None if setup.for_users && !is_named => match setup.grant.endpoint() {
-                Some(endpoint) => endpoint.locate().await,
-                None => Ok(()),
-            },
+            None if setup.for_users && !is_named => self.locate().await,
             None => self.token(&TokenOptions::new()).await.map(drop),
         };
         warm.map_err(|error| self.named(error))
+    }
+
+    /// Finds the token endpoint of the application, where users have the same.
+    async fn locate(&self) -> Result<(), Error> {
+        let endpoint = self.engine.setup.endpoint_of(&TokenOwner::Application);
+        match endpoint.await? {
+            Some(endpoint) => endpoint.locate().await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {

@@ -101,6 +101,20 @@ impl TokenStore for EncryptedStore {
         Ok(found.map(|found| self.open(key, &found)))
     }
 
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        // The key is bound in.
+        let record = self.seal(to, record)?;
+        let renamed = self.below.rename(from, expected, to, record, keep_for);
+        renamed.await
+    }
+
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
         self.below.lease(key, lease).await
     }

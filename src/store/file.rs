@@ -154,6 +154,21 @@ impl TokenStore for FileStore {
             .await
     }
 
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        let (from, to) = (*from, *to);
+        self.alone(move |paths, now| {
+            records::rename(paths, now, (&from, expected), (&to, &record), keep_for)
+        })
+        .await
+    }
+
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
         let (key, lease) = (*key, lease.clone());
         self.alone(move |paths, now| leases::take(paths, now, &key, &lease))

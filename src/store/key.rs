@@ -26,6 +26,19 @@ impl StoreKey {
         Self(digest.finalize().into())
     }
 
+    /// The key whose 64 hexadecimal digits these are.
+    pub(crate) fn from_digits(digits: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if digits.len() != 64 || !digits.is_ascii() {
+            return None;
+        }
+        for (number, byte) in bytes.iter_mut().enumerate() {
+            let digits = digits.get(2 * number..2 * number + 2)?;
+            *byte = u8::from_str_radix(digits, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
     /// The 32 bytes of the digest.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

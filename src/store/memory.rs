@@ -158,6 +158,29 @@ impl TokenStore for MemoryStore {
             .map(|record| record.value))
     }
 
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        let now = self.now();
+        let mut entries = self.entries();
+        let found = entries.record(from, now).map(StoredRecord::version);
+        if found != Some(expected) || entries.record(to, now).is_some() {
+            return Ok(false);
+        }
+        entries.records.remove(from);
+        let timed = Timed {
+            value: record,
+            until: now.saturating_add(keep_for),
+        };
+        entries.records.insert(*to, timed);
+        Ok(true)
+    }
+
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
         let now = self.now();
         let mut entries = self.entries();

@@ -186,6 +186,17 @@ impl TokenStore for RedisStore {
     ) -> Result<bool, Error> {
         AnyStore::save_and_release(&*self.store, key, record, expected, keep_for, lease).await
     }
+
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        AnyStore::rename(&*self.store, from, expected, to, record, keep_for).await
+    }
 }
 
 #[cfg(test)]

@@ -60,6 +60,16 @@ impl UserSessionsBuilder {
         self
     }
 
+    /// Keeps an index of the sessions by the user (`sub`) and the sign-in (`sid`) that their id tokens
+    /// name, so that [`UserSessions::sign_out_sub`] and [`UserSessions::sign_out_sid`] can end all of them,
+    /// as OpenID Connect Back-Channel Logout 1.0 asks for. It is kept in the store, as digests, and costs
+    /// each sign-in and sign-out with an id token two calls of the store for each of the two claims.
+    /// Of one user 256 sessions are known, the newest. Default: no index.
+    pub fn index_sessions(mut self) -> Self {
+        self.source.keeps_index = true;
+        self
+    }
+
     /// How long a session stays that nobody uses, if the authorization server does not tell how
     /// long the refresh token lives. Default: 30 days.
     pub fn session_timeout(mut self, timeout: Duration) -> Self {

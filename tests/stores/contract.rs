@@ -73,6 +73,12 @@ fn promises<B: Bench>(bench: &Arc<B>) -> Vec<(&'static str, Check)> {
             Box::pin(records::what_is_removed_is_returned_and_gone(bench())),
         ),
         (
+            "a rename moves what it expects, and takes no other record's place",
+            Box::pin(
+                records::a_rename_moves_what_it_expects_and_takes_no_other_record_s_place(bench()),
+            ),
+        ),
+        (
             "keys never meet",
             Box::pin(records::keys_never_meet(bench())),
         ),

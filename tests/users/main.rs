@@ -10,6 +10,7 @@ mod doubt;
 mod fleet;
 mod outage;
 mod records;
+mod renamed;
 mod sessions;
 mod shutdown;
 mod sign_ins;

@@ -80,3 +80,29 @@ pub(super) fn remove(
         }
     }
 }
+
+/// Both in one write of the file.
+pub(super) fn rename(
+    paths: &Paths,
+    now: Now,
+    (from, expected): (&StoreKey, Version),
+    (to, record): (&StoreKey, &StoredRecord),
+    keep_for: Duration,
+) -> Result<bool, Error> {
+    let Some(bytes) = disk::read(&paths.file)? else {
+        return Ok(false);
+    };
+    let Ok(mut document) = Document::read(&bytes) else {
+        return Ok(false);
+    };
+    let found = document.record(from, now).map(|found| found.version());
+    if found != Some(expected) || document.record(to, now).is_some() {
+        return Ok(false);
+    }
+    let page = Page::new(to, record, now, keep_for)?;
+    document.remove(from, now);
+    document.remove(to, now);
+    document.insert(&page);
+    disk::write(&paths.file, &document.to_bytes()?, Durability::Synced)?;
+    Ok(true)
+}

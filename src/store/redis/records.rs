@@ -89,6 +89,20 @@ impl TokenStore for Records {
         Ok(removed)
     }
 
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        let keys = [self.key(from, "record"), self.key(to, "record")];
+        let command = eval(scripts::RENAME, &keys);
+        let command = Self::saving(command, &record, Some(expected), keep_for)?;
+        saved(&self.connection.ask(&command).await?)
+    }
+
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
         let mut command = self.on_lease(scripts::LEASE, key);
         command

@@ -75,6 +75,22 @@ return {version, data}
 "
 );
 
+/// `KEYS`: the record, and where it goes. `ARGV`: as of [`SAVE`]. Answers as [`SAVE`] does; a record that is
+/// in the way is a [`CONFLICT`].
+pub(super) const RENAME: &str = with_record!(
+    r"
+local there = record(KEYS[2])
+if there ~= '' then
+  if there == ARGV[2] then return 2 end
+  return 0
+end
+if record(KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], '1 ' .. ARGV[2] .. ' ' .. ARGV[3], 'PX', ARGV[4])
+redis.call('DEL', KEYS[1])
+return 1
+"
+);
+
 /// `KEYS[1]`: the lease. `ARGV`: its owner, and how long it lasts in milliseconds. Answers whether
 /// the owner has it now. What has no time to live is no lease of ours: it would never end.
 pub(super) const LEASE: &str = r"

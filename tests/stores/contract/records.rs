@@ -97,6 +97,43 @@ pub(super) async fn what_is_removed_is_returned_and_gone(bench: Arc<impl Bench>)
     assert_eq!(other.load(&key).await.unwrap(), Some(new));
 }
 
+pub(super) async fn a_rename_moves_what_it_expects_and_takes_no_other_record_s_place(
+    bench: Arc<impl Bench>,
+) {
+    // F12
+    let (one, other) = (bench.handle().await, bench.handle().await);
+    let (present, stranger) = (record("present"), record("stranger"));
+    for (found, expected, in_the_way, succeeds) in [
+        (true, present.version(), false, true),
+        (true, stranger.version(), false, false),
+        (true, present.version(), true, false),
+        (false, present.version(), false, false),
+    ] {
+        let (from, to) = (key("from"), key("to"));
+        if found {
+            let saved = one.save(&from, present.clone(), None, LONG);
+            assert!(saved.await.unwrap());
+        }
+        if in_the_way {
+            let saved = one.save(&to, stranger.clone(), None, LONG);
+            assert!(saved.await.unwrap());
+        }
+        let new = record("new");
+        let renamed = one.rename(&from, expected, &to, new.clone(), LONG);
+        let case = format!("{found} {in_the_way} {succeeds}");
+        assert_eq!(renamed.await.unwrap(), succeeds, "{case}");
+        let (at_from, at_to) = match succeeds {
+            true => (None, Some(new)),
+            false => (
+                found.then(|| present.clone()),
+                in_the_way.then(|| stranger.clone()),
+            ),
+        };
+        assert_eq!(other.load(&from).await.unwrap(), at_from, "{case}");
+        assert_eq!(other.load(&to).await.unwrap(), at_to, "{case}");
+    }
+}
+
 pub(super) async fn keys_never_meet(bench: Arc<impl Bench>) {
     // D8
     let store = bench.handle().await;
