@@ -237,6 +237,8 @@ pub(crate) struct Protocol {
     has_had_place: bool,
     /// The record says that this flight sends the refresh token.
     is_marked: bool,
+    /// What the refresh token was before this flight marked it.
+    judged: RefreshTokenState,
     conflicts: u8,
     /// When the refresh token was first sent by this flight, and whether an answer to it was lost.
     first_sent: Option<Moment>,
@@ -257,6 +259,7 @@ impl Protocol {
             has_place: false,
             has_had_place: false,
             is_marked: false,
+            judged: RefreshTokenState::Ready,
             conflicts: 0,
             first_sent: None,
             is_lost: false,
@@ -306,6 +309,10 @@ impl Protocol {
             (Phase::Entering, Event::Barred) => self.conclude(End::Barred),
             (Phase::Marking, Event::Written) => {
                 self.is_marked = true;
+                if self.is_late(self.judged, now) {
+                    self.learn(state::Event::NotTaken, now);
+                    return self.conclude(End::TooLate);
+                }
                 self.send()
             }
             (Phase::Marking, Event::Overtaken) => self.restart(),
@@ -395,13 +402,7 @@ impl Protocol {
         if !self.spends() {
             return self.go_on(now);
         }
-        let leave = self.seen.state.leave(&Circumstances {
-            now: now.wall,
-            watched: self.watch.lasted(),
-            grace: self.rules.grace,
-            protects: self.seen.protects && !self.rules.by_refusal,
-        });
-        match leave {
+        match self.leave_in(self.seen.state, now) {
             Leave::Send => self.go_on(now),
             Leave::Watch => self.sleep(Phase::Polling, Nap::Poll),
             Leave::Nothing => self.end(End::Dead),
@@ -414,6 +415,15 @@ impl Protocol {
                 _ => self.end(End::AnswerLost),
             },
         }
+    }
+
+    fn leave_in(&self, state: RefreshTokenState, now: Moment) -> Leave {
+        state.leave(&Circumstances {
+            now: now.wall,
+            watched: self.watch.lasted(),
+            grace: self.rules.grace,
+            protects: self.seen.protects && !self.rules.by_refusal,
+        })
     }
 
     fn go_on(&mut self, now: Moment) -> Command {
@@ -449,13 +459,22 @@ impl Protocol {
             return self.send();
         }
         // The queue, or a server that was busy in between, may have taken longer than the server forgives.
-        if self.is_lost && !self.is_in_grace(Duration::ZERO, now) {
+        if self.is_late(self.seen.state, now) {
             return self.conclude(End::TooLate);
         }
+        self.judged = self.seen.state;
         self.learn(state::Event::AboutToSend(self.rules.mark), now);
         self.first_sent.get_or_insert(now);
         self.phase = Phase::Marking;
         Command::Mark(self.seen.state)
+    }
+
+    /// Whether there is no leave any more for a refresh token in this state, which there was when it was
+    /// judged: an earlier answer is lost, and the time in which the server forgives has passed in the queue,
+    /// in a pause, or while the store was at it.
+    fn is_late(&self, state: RefreshTokenState, now: Moment) -> bool {
+        let is_lost = self.is_lost && !self.is_in_grace(Duration::ZERO, now);
+        is_lost || self.leave_in(state, now) != Leave::Send
     }
 
     fn send(&mut self) -> Command {
@@ -611,3 +630,6 @@ impl Watch {
             .map_or(Duration::ZERO, |(since, last)| last.waited_since(since))
     }
 }
+
+#[cfg(test)]
+mod model;
