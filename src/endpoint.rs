@@ -11,6 +11,7 @@ use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::successes::Successes;
+use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::secret::Secret;
@@ -32,9 +33,11 @@ mod lifetime;
 mod media_type;
 mod members;
 pub(crate) mod queue;
+mod raw_answer;
 mod refresh_codes;
 mod secret_source;
 mod successes;
+mod translation;
 mod transport;
 mod user_agent;
 pub(crate) mod verdict;
@@ -42,6 +45,7 @@ pub(crate) mod verdict;
 pub use authentication::ClientAuthentication;
 pub use builder::TokenEndpointBuilder;
 pub use form::TokenRequest;
+pub use raw_answer::RawAnswer;
 pub use secret_source::SecretSource;
 
 /// The authorization server's token endpoint together with our client authentication.
@@ -75,6 +79,7 @@ struct Setup {
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
+    translation: Option<Translation>,
     queue: Arc<Queue>,
     successes: Successes,
     clock: Clock,
@@ -138,12 +143,17 @@ impl TokenEndpoint {
             Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
         };
         let answered = async {
-            let transport::Answer {
-                status,
-                headers,
-                body,
-            } = self.0.post(url.clone(), form).await?;
-            answer::parse_token_answer(asked, status, &headers, &body, self.now())
+            let Some(translation) = &self.0.translation else {
+                let transport::Answer {
+                    status,
+                    headers,
+                    body,
+                } = self.0.post(url.clone(), form).await?;
+                return answer::parse_token_answer(asked, status, &headers, &body, self.now());
+            };
+            translation.admit(asked, self.0.clock.now())?;
+            let answer = self.0.post(url.clone(), form).await?;
+            translation.read(asked, answer, self.0.clock.now()).await
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;

@@ -133,7 +133,7 @@ pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
 pub use endpoint::{
-    ClientAuthentication, SecretSource, TokenEndpoint, TokenEndpointBuilder, TokenKind,
+    ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint, TokenEndpointBuilder, TokenKind,
     TokenRequest,
 };
 pub use error::{Error, ErrorKind};

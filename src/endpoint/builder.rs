@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
@@ -12,7 +13,9 @@ use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::document::Issuer;
 use crate::endpoint::queue::Queue;
+use crate::endpoint::raw_answer::RawAnswer;
 use crate::endpoint::successes::Successes;
+use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::endpoint::user_agent::with_user_agent;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
@@ -33,6 +36,7 @@ pub struct TokenEndpointBuilder {
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
+    translation: Option<Translation>,
     clock: Clock,
 }
 
@@ -47,6 +51,7 @@ impl TokenEndpointBuilder {
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
+            translation: None,
             clock: Clock::system(),
         }
     }
@@ -119,6 +124,60 @@ impl TokenEndpointBuilder {
     /// Default: 10 s.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Translates the answers of a token endpoint that has members of its own into those of RFC 6749
+    /// sections 5.1 and 5.2, before anything reads them. `None` leaves an answer as it was sent.
+    ///
+    /// ```
+    /// use reqwest_bearer::RawAnswer;
+    /// use serde_json::{Value, json};
+    ///
+    /// // TikTok and others put everything into `data`.
+    /// fn tiktok(answer: &RawAnswer) -> Option<Value> {
+    ///     let data = answer.json().get("data")?;
+    ///     data.get("access_token").is_some().then(|| data.clone())
+    /// }
+    ///
+    /// // Slack says 200 to everything, and has a user's tokens in `authed_user`.
+    /// fn slack(answer: &RawAnswer) -> Option<Value> {
+    ///     let user = answer.json().get("authed_user")?;
+    ///     user.get("access_token").is_some().then(|| user.clone())
+    /// }
+    ///
+    /// // Container registries call it `token`, and mean 60 s where they say nothing.
+    /// fn registry(answer: &RawAnswer) -> Option<Value> {
+    ///     let token = answer.json().get("token")?;
+    ///     let lifetime = answer.json().get("expires_in").cloned();
+    ///     Some(json!({ "access_token": token, "expires_in": lifetime.unwrap_or(json!(60)) }))
+    /// }
+    ///
+    /// # fn build(client: reqwest_bearer::ClientAuthentication) -> Result<(), reqwest_bearer::Error> {
+    /// # use reqwest_bearer::TokenEndpoint;
+    /// let endpoint = TokenEndpoint::builder(client)
+    ///     .token_url("https://open.tiktokapis.com/v2/oauth/token/")
+    ///     .translate_answers(tiktok)
+    ///     .build()?;
+    /// # let _ = (slack, registry, endpoint);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// What it returns is judged as if the server had sent it with this status: an `error` is a verdict,
+    /// a token that no header can carry is none, and the id token of another user is refused. It is not
+    /// asked about a 5xx, 429 or 408, which say what they say.
+    ///
+    /// A hook that panics, takes longer than 2 s, or returns neither a token nor an `error` costs no
+    /// more than the one answer: the answer is read as it was sent, and if that says nothing, it
+    /// counts as lost, and the error names this setting. After the second such answer in a row
+    /// no refresh token is spent at this endpoint for 1 s, doubling to 30 s while it goes on, but for one
+    /// after each pause.
+    /// Default: answers are read as they are sent.
+    pub fn translate_answers(
+        mut self,
+        hook: impl Fn(&RawAnswer) -> Option<Value> + Send + Sync + 'static,
+    ) -> Self {
+        self.translation = Some(Translation::new(hook));
         self
     }
 
@@ -196,6 +255,7 @@ impl TokenEndpointBuilder {
             revocation_url,
             authentication: self.authentication,
             transport,
+            translation: self.translation,
             queue: Queue::new(self.requests_at_once),
             successes: Successes::default(),
             clock: self.clock,

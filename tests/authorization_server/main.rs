@@ -17,6 +17,7 @@ mod discovery;
 mod grants;
 mod revocation;
 mod settings;
+mod translation;
 
 /// A token answer without anything that is not needed.
 fn token(text: &str) -> ResponseTemplate {
