@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
+use crate::endpoint::request_shape::RequestShape;
 use crate::endpoint::successes::Successes;
 use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
@@ -35,6 +36,7 @@ mod members;
 pub(crate) mod queue;
 mod raw_answer;
 mod refresh_codes;
+mod request_shape;
 mod secret_source;
 mod successes;
 mod translation;
@@ -79,6 +81,7 @@ struct Setup {
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
+    shape: RequestShape,
     translation: Option<Translation>,
     queue: Arc<Queue>,
     successes: Successes,
@@ -294,7 +297,8 @@ impl TokenKind {
 
 impl Setup {
     async fn post(&self, url: Url, form: Form) -> Result<transport::Answer, Error> {
-        self.transport.post(url, form, &self.authentication).await
+        let (authentication, shape) = (&self.authentication, &self.shape);
+        self.transport.post(url, form, authentication, shape).await
     }
 }
 

@@ -109,6 +109,7 @@ mod path;
 mod redirect;
 mod refresh;
 mod refuser;
+mod reserved_headers;
 mod retry_after;
 mod schedule;
 mod scope;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::endpoint::discovery::Discovery;
 use crate::endpoint::document::Issuer;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::raw_answer::RawAnswer;
+use crate::endpoint::request_shape::{BodyFormat, RequestShape};
 use crate::endpoint::successes::Successes;
 use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
@@ -36,6 +38,7 @@ pub struct TokenEndpointBuilder {
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
+    shape: RequestShape,
     translation: Option<Translation>,
     clock: Clock,
 }
@@ -51,6 +54,7 @@ impl TokenEndpointBuilder {
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
+            shape: RequestShape::default(),
             translation: None,
             clock: Clock::system(),
         }
@@ -124,6 +128,45 @@ impl TokenEndpointBuilder {
     /// Default: 10 s.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sends JSON objects in place of forms, to token and revocation endpoint: for Atlassian, Notion and
+    /// others that read nothing else. A parameter that is there more than once is a list.
+    /// Default: forms, as RFC 6749 has it.
+    pub fn json_requests(mut self) -> Self {
+        self.shape.body = BodyFormat::Json;
+        self
+    }
+
+    /// Headers for each token request and each revocation, asked for at each attempt: an API key that
+    /// a gateway wants, a `traceparent`. They are marked as sensitive; one of ours that it gives again,
+    /// such as `Accept`, takes the place of ours.
+    ///
+    /// It runs in the task that sends the request, so it must not block. If it panics, or gives a header
+    /// that belongs to the connection or the body (`Connection`, `Host`, `Content-Type`), or
+    /// `Authorization` beside `client_secret_basic`, nothing is sent and the error names this setting.
+    /// What never changes, and what the discovery needs too, goes into the default headers of
+    /// [`http`](Self::http).
+    ///
+    /// ```
+    /// use reqwest_bearer::reqwest::header::{HeaderMap, HeaderValue};
+    /// use reqwest_bearer::{ClientAuthentication, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), reqwest_bearer::Error> {
+    /// let endpoint = TokenEndpoint::builder(ClientAuthentication::none("my-client"))
+    ///     .token_url("https://login.example.com/token")
+    ///     .request_headers(|| {
+    ///         let mut headers = HeaderMap::new();
+    ///         headers.insert("x-client-id", HeaderValue::from_static("7"));
+    ///         headers
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    /// Default: none.
+    pub fn request_headers(mut self, hook: impl Fn() -> HeaderMap + Send + Sync + 'static) -> Self {
+        self.shape.headers = Some(Arc::new(hook));
         self
     }
 
@@ -255,6 +298,7 @@ impl TokenEndpointBuilder {
             revocation_url,
             authentication: self.authentication,
             transport,
+            shape: self.shape,
             translation: self.translation,
             queue: Queue::new(self.requests_at_once),
             successes: Successes::default(),

@@ -11,7 +11,7 @@ use reqwest_bearer::{
 use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::support::soon;
+use crate::support::{landed, soon};
 use crate::{count_at, server_with};
 
 fn translating(
@@ -225,6 +225,49 @@ async fn after_the_second_answer_that_a_hook_lost_refresh_tokens_are_spent_once_
     for _ in 0..3 {
         refresh(&endpoint).await.expect("mended");
     }
+}
+
+#[tokio::test]
+async fn after_a_pause_one_refresh_token_is_spent_and_not_all_that_waited() {
+    // K5, B6
+    let (server, clock) = (server_with(riddle()).await, TestClock::new());
+    let (endpoint, _, _) = breakable(&server, &clock);
+    for _ in 0..2 {
+        refresh(&endpoint).await.expect_err("lost");
+    }
+    clock.advance(Duration::from_secs(1));
+    let three = [refresh(&endpoint), refresh(&endpoint), refresh(&endpoint)];
+    for outcome in futures_util::future::join_all(three).await {
+        outcome.expect_err("no token");
+    }
+    assert_eq!(count_at(&server, "/token").await, 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_a_hook_lost_is_a_lost_answer() {
+    // K5, E3
+    let (server, clock) = (server_with(riddle()).await, TestClock::new());
+    let (endpoint, _, _) = breakable(&server, &clock);
+    let now = clock.system_time();
+    let tokens = TokenSet::new("a")
+        .with_refresh_token("r")
+        .with_issued_at(now)
+        .with_expires_at(now + Duration::from_secs(600));
+    let source = TokenSource::builder(RefreshTokenGrant::from_token_set(endpoint, tokens))
+        .clock(&clock)
+        .build()
+        .expect("settings");
+    // The refresh token is not sent again while the access token lives, however often it is due.
+    for passed in [500, 60, 30] {
+        clock.advance(Duration::from_secs(passed));
+        let token = soon(source.token()).await.expect("it is still good");
+        assert_eq!(token.expose(), "a");
+        landed(&source).await;
+        assert_eq!(count_at(&server, "/token").await, 1, "{passed}");
+    }
+    clock.advance(Duration::from_secs(10));
+    soon(source.token()).await.expect_err("no token");
+    assert_eq!(count_at(&server, "/token").await, 2);
 }
 
 #[tokio::test]
