@@ -83,6 +83,7 @@ struct Setup {
     transport: Transport,
     shape: RequestShape,
     translation: Option<Translation>,
+    expires_with_id_token: bool,
     queue: Arc<Queue>,
     successes: Successes,
     clock: Clock,
@@ -160,6 +161,12 @@ impl TokenEndpoint {
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
+        if let Some(left) = response
+            .id_token_lifetime
+            .filter(|_| self.0.expires_with_id_token)
+        {
+            response.lifetime = response.lifetime.shorter_of(left);
+        }
         Ok(response)
     }
 

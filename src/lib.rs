@@ -84,6 +84,7 @@ mod access_token;
 mod ambient;
 mod cache;
 mod call;
+mod carrier;
 mod challenge;
 mod clock;
 mod cooldown;
@@ -147,7 +148,10 @@ pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
 pub use named::{NamedClient, NamedClientBuilder, NamedClients};
 pub use options::TokenOptions;
 pub use parameters::TokenParameters;
-pub use redirect::{http_client, redirect_policy};
+pub use redirect::{
+    SameOriginClient, http_client, redirect_policy, same_origin_http_client,
+    same_origin_redirect_policy,
+};
 pub use secret::Secret;
 pub use source::{
     Revocation, SignOut, TokenDates, TokenSource, TokenSourceBuilder, TokenStatus, UserStatus,

@@ -1,6 +1,7 @@
 //! Clients by name, each with its base URL, its token source and its origins.
 
 mod builder;
+mod carrier;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -57,13 +57,75 @@ pub fn redirect_policy() -> Policy {
 /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
 /// error as the source.
 pub fn http_client(builder: ClientBuilder) -> Result<Client, Error> {
-    builder
-        .redirect(redirect_policy())
-        .build()
-        .map_err(|cause| {
-            Error::settings("reqwest cannot build a client with these settings")
-                .with_source(cause.without_url())
-        })
+    built(builder.redirect(redirect_policy()))
+}
+
+/// The redirect policy for a token in any other header than `Authorization`.
+///
+/// reqwest takes `Authorization`, cookies and `Proxy-Authorization` out of a request that a redirect
+/// leads to another origin, and no other header. So this policy follows a redirect only while all URLs
+/// share the first one's origin, and stops at every other one, as well as at a URL with user
+/// information: the 3xx answer itself is then what the caller gets. More than 10 redirects are an
+/// error. [`same_origin_http_client`] builds a client with it.
+#[must_use]
+pub fn same_origin_redirect_policy() -> Policy {
+    Policy::custom(
+        |attempt| match decide_at_home(attempt.previous(), attempt.url()) {
+            Hop::Follow => attempt.follow(),
+            Hop::Stop => attempt.stop(),
+            Hop::TooMany => attempt.error("too many redirects"),
+        },
+    )
+}
+
+/// Builds the client, with [`same_origin_redirect_policy`] in place of whatever policy the builder has.
+///
+/// ```
+/// # fn build(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
+/// use reqwest_bearer::BearerTokenMiddleware;
+///
+/// let http = reqwest_bearer::same_origin_http_client(reqwest::Client::builder())?;
+/// let shop = reqwest_middleware::ClientBuilder::new(http.client().clone())
+///     .with(
+///         BearerTokenMiddleware::builder(grant)
+///             .origin("https://my-shop.myshopify.com")
+///             .header("X-Shopify-Access-Token")
+///             .over(&http)
+///             .build()?,
+///     )
+///     .build();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
+/// error as the source.
+pub fn same_origin_http_client(builder: ClientBuilder) -> Result<SameOriginClient, Error> {
+    let client = built(builder.redirect(same_origin_redirect_policy()))?;
+    Ok(SameOriginClient(client))
+}
+
+/// A client that follows redirects within one origin alone, so that it carries a token safely in any
+/// header: [`same_origin_http_client`] builds it.
+///
+/// Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct SameOriginClient(Client);
+
+impl SameOriginClient {
+    /// The client itself.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.0
+    }
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, Error> {
+    builder.build().map_err(|cause| {
+        Error::settings("reqwest cannot build a client with these settings")
+            .with_source(cause.without_url())
+    })
 }
 
 /// What to do with one redirect.
@@ -93,6 +155,15 @@ fn decide(previous: &[Url], next: &Url) -> Hop {
         Hop::Follow
     } else {
         Hop::Stop
+    }
+}
+
+/// Decides where the token is in a header that goes along with every hop.
+fn decide_at_home(previous: &[Url], next: &Url) -> Hop {
+    match decide(previous, next) {
+        Hop::Follow if previous.last().is_some_and(|last| same_origin(last, next)) => Hop::Follow,
+        Hop::Follow => Hop::Stop,
+        hop => hop,
     }
 }
 

@@ -40,6 +40,7 @@ pub struct TokenEndpointBuilder {
     attempt_timeout: Duration,
     shape: RequestShape,
     translation: Option<Translation>,
+    expires_with_id_token: bool,
     clock: Clock,
 }
 
@@ -56,6 +57,7 @@ impl TokenEndpointBuilder {
             attempt_timeout: Duration::from_secs(10),
             shape: RequestShape::default(),
             translation: None,
+            expires_with_id_token: false,
             clock: Clock::system(),
         }
     }
@@ -224,6 +226,17 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Takes an access token for no longer good than the id token beside it, by the claim `exp` of that
+    /// one (OpenID Connect Core section 2) and the server's own clock: for APIs that are sent the id
+    /// token ([`id_token`](crate::BearerTokenMiddlewareBuilder::id_token)), such as Kubernetes' and
+    /// those behind an identity-aware proxy. With an access token of 60 minutes and an id token of
+    /// 10, the next refresh begins before the tenth minute is over.
+    /// Default: an access token lives as long as the server says.
+    pub fn expires_with_id_token(mut self) -> Self {
+        self.expires_with_id_token = true;
+        self
+    }
+
     /// The clock by which a discovery document ages and `Retry-After` dates are read. Timeouts on
     /// sockets do not follow it.
     /// Default: the machine's.
@@ -300,6 +313,7 @@ impl TokenEndpointBuilder {
             transport,
             shape: self.shape,
             translation: self.translation,
+            expires_with_id_token: self.expires_with_id_token,
             queue: Queue::new(self.requests_at_once),
             successes: Successes::default(),
             clock: self.clock,

@@ -83,3 +83,33 @@ impl fmt::Debug for RequestShape {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::{HeaderMap, HeaderValue};
+
+    use super::RequestShape;
+    use crate::error::Delivery;
+
+    #[test]
+    fn headers_of_the_user_s_are_sensitive_and_a_hook_that_panics_has_sent_nothing() {
+        // K26, D6
+        let shape = |hook: fn() -> HeaderMap| RequestShape {
+            headers: Some(Arc::new(hook)),
+            ..RequestShape::default()
+        };
+        let canary = shape(|| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-api-key", HeaderValue::from_static("canary"));
+            headers
+        });
+        let headers = canary.headers_beside(true).unwrap();
+        assert!(headers["x-api-key"].is_sensitive());
+        assert!(!format!("{headers:?} {canary:?}").contains("canary"));
+        let error = shape(|| panic!("canary")).headers_beside(true).unwrap_err();
+        assert_eq!(error.how_far(), Delivery::NotSent);
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+}

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use reqwest::{Client, ClientBuilder};
 use reqwest_middleware::Middleware;
 
+use crate::carrier::CarrierSettings;
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
 use crate::named::{Chain, NamedClient};
 use crate::origin::{Origin, all_stay_here};
 use crate::path::base_url;
-use crate::redirect::http_client;
+use crate::redirect::{http_client, same_origin_http_client};
 use crate::source::TokenSource;
 
 /// Makes a [`NamedClient`].
@@ -26,6 +27,7 @@ pub struct NamedClientBuilder {
     after: Vec<Arc<dyn Middleware>>,
     insecure_http: bool,
     elsewhere_without_token: bool,
+    pub(super) carrier: CarrierSettings,
 }
 
 enum Http {
@@ -46,6 +48,7 @@ impl NamedClientBuilder {
             after: Vec::new(),
             insecure_http: false,
             elsewhere_without_token: false,
+            carrier: CarrierSettings::default(),
         }
     }
 
@@ -123,13 +126,22 @@ impl NamedClientBuilder {
         if self.elsewhere_without_token {
             bearer = bearer.elsewhere_without_token();
         }
+        let leaves_origin = self.carrier.check()?.is_dropped_on_redirect();
+        let built = |builder| match leaves_origin {
+            true => http_client(builder),
+            false => Ok(same_origin_http_client(builder)?.client().clone()),
+        };
         let http = match self.http {
-            Http::Default if stays_here => http_client(Client::builder().no_proxy())?,
-            Http::Default => http_client(Client::builder())?,
-            Http::ToBuild(builder) => http_client(*builder)?,
+            Http::Default if stays_here => built(Client::builder().no_proxy())?,
+            Http::Default => built(Client::builder())?,
+            Http::ToBuild(builder) => built(*builder)?,
             Http::Built(client) => client,
         };
-        let bearer = bearer.build()?;
+        // Built above, or its owner's care by name.
+        let bearer = bearer
+            .carrier(self.carrier)
+            .over_client_with_own_redirects()
+            .build()?;
         let chain = Chain {
             http,
             before: self.before,
