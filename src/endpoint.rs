@@ -78,6 +78,7 @@ pub enum TokenKind {
 
 struct Setup {
     place: Place,
+    namespace: Option<String>,
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
@@ -91,7 +92,8 @@ struct Setup {
 
 /// Where the endpoints are.
 enum Place {
-    Fixed(Url),
+    /// The token endpoint; and where the document with the others is, if there is one.
+    Fixed(Url, Option<Arc<Discovery>>),
     Discovered(Arc<Discovery>),
 }
 
@@ -143,8 +145,8 @@ impl TokenEndpoint {
         let (asked, asked_scope) = (request.asked(), request.scope());
         let form = request.into_form()?;
         let url = match &self.0.place {
-            Place::Fixed(url) => url.clone(),
-            Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
+            Place::Fixed(url, _) => url.clone(),
+            Place::Discovered(discovery) => discovery.document().await?.token_endpoint.clone(),
         };
         let answered = async {
             let Some(translation) = &self.0.translation else {
@@ -213,7 +215,7 @@ impl TokenEndpoint {
     /// lifetime counts from can be taken after the discovery.
     pub(crate) async fn locate(&self) -> Result<(), Error> {
         match &self.0.place {
-            Place::Fixed(_) => Ok(()),
+            Place::Fixed(..) => Ok(()),
             Place::Discovered(discovery) => discovery.document().await.map(drop),
         }
     }
@@ -226,21 +228,20 @@ impl TokenEndpoint {
     pub(crate) async fn revocation_url(&self) -> Result<Option<Url>, Error> {
         let discovery = match (&self.0.revocation_url, &self.0.place) {
             (Some(url), _) => return Ok(Some(url.clone())),
-            (None, Place::Fixed(_)) => return Ok(None),
-            (None, Place::Discovered(discovery)) => discovery,
+            (None, Place::Fixed(_, None)) => return Ok(None),
+            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => discovery,
         };
         let too_late = self.0.clock.sleep(self.0.transport.timeout());
-        let document = tokio::select! {
+        tokio::select! {
             biased;
-            document = discovery.document() => document?,
-            () = too_late => return Err(Error::new(
+            found = discovery.revocation_endpoint() => found,
+            () = too_late => Err(Error::new(
                 ErrorKind::Timeout,
                 "the discovery document did not come in time",
             )
             .delivery(Delivery::NotSent)
             .at_server(discovery.issuer().place())),
-        };
-        Ok(document.revocation_endpoint)
+        }
     }
 
     /// The queue of its requests.
@@ -257,9 +258,12 @@ impl TokenEndpoint {
     /// it. Not for printing: the query of a token URL is part of it (Azure AD B2C names its policy
     /// there, other gateways want a key).
     pub(crate) fn identity(&self) -> String {
-        let server = match &self.0.place {
-            Place::Fixed(url) => url.as_str(),
-            Place::Discovered(discovery) => discovery.issuer().identity(),
+        let server = match (&self.0.namespace, &self.0.place) {
+            (Some(namespace), _) => namespace,
+            (None, Place::Fixed(url, None)) => url.as_str(),
+            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => {
+                discovery.issuer().identity()
+            }
         };
         format!("{server} {}", self.0.authentication.client_id())
     }
@@ -267,7 +271,7 @@ impl TokenEndpoint {
     /// A URL of the server that is asked for tokens, as far as it is known without asking.
     pub(crate) fn server(&self) -> Url {
         match &self.0.place {
-            Place::Fixed(url) => url.clone(),
+            Place::Fixed(url, _) => url.clone(),
             Place::Discovered(discovery) => discovery.server(),
         }
     }
@@ -282,9 +286,10 @@ impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A query is left out: some gateways want a key there.
         let server = match &self.0.place {
-            Place::Fixed(url) => url.as_str().split('?').next(),
-            Place::Discovered(discovery) => Some(discovery.issuer().text()),
+            Place::Fixed(url, _) => url.as_str(),
+            Place::Discovered(discovery) => discovery.issuer().text(),
         };
+        let server = server.split('?').next();
         formatter
             .debug_struct("TokenEndpoint")
             .field("server", &server.unwrap_or_default())

@@ -15,6 +15,7 @@ mod authentication;
 mod dialects;
 mod discovery;
 mod grants;
+mod places;
 mod request_shape;
 mod revocation;
 mod settings;
