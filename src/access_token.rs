@@ -26,8 +26,7 @@ impl AccessToken {
     /// The token itself, without the scheme.
     #[must_use]
     pub fn expose(&self) -> &str {
-        let header = self.0.header.to_str().unwrap_or_default();
-        header.get(SCHEME.len()..).unwrap_or_default()
+        self.0.text()
     }
 
     /// The value of an `Authorization` header, `Bearer` and the token, marked as sensitive.
@@ -137,6 +136,12 @@ impl Recheck {
 }
 
 impl Issued {
+    /// The token itself.
+    pub(crate) fn text(&self) -> &str {
+        let header = self.header.to_str().unwrap_or_default();
+        header.get(SCHEME.len()..).unwrap_or_default()
+    }
+
     /// Whether its text is this one.
     pub(crate) fn is_text(&self, access_token: &Secret) -> bool {
         let text = self.header.as_bytes().get(SCHEME.len()..);

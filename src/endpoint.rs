@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
+use crate::endpoint::request_shape::RequestShape;
 use crate::endpoint::successes::Successes;
+use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::secret::Secret;
@@ -32,9 +34,12 @@ mod lifetime;
 mod media_type;
 mod members;
 pub(crate) mod queue;
+mod raw_answer;
 mod refresh_codes;
+mod request_shape;
 mod secret_source;
 mod successes;
+mod translation;
 mod transport;
 mod user_agent;
 pub(crate) mod verdict;
@@ -42,6 +47,7 @@ pub(crate) mod verdict;
 pub use authentication::ClientAuthentication;
 pub use builder::TokenEndpointBuilder;
 pub use form::TokenRequest;
+pub use raw_answer::RawAnswer;
 pub use secret_source::SecretSource;
 
 /// The authorization server's token endpoint together with our client authentication.
@@ -72,9 +78,13 @@ pub enum TokenKind {
 
 struct Setup {
     place: Place,
+    namespace: Option<String>,
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
+    shape: RequestShape,
+    translation: Option<Translation>,
+    expires_with_id_token: bool,
     queue: Arc<Queue>,
     successes: Successes,
     clock: Clock,
@@ -82,7 +92,8 @@ struct Setup {
 
 /// Where the endpoints are.
 enum Place {
-    Fixed(Url),
+    /// The token endpoint; and where the document with the others is, if there is one.
+    Fixed(Url, Option<Arc<Discovery>>),
     Discovered(Arc<Discovery>),
 }
 
@@ -134,19 +145,30 @@ impl TokenEndpoint {
         let (asked, asked_scope) = (request.asked(), request.scope());
         let form = request.into_form()?;
         let url = match &self.0.place {
-            Place::Fixed(url) => url.clone(),
-            Place::Discovered(discovery) => discovery.document().await?.token_endpoint,
+            Place::Fixed(url, _) => url.clone(),
+            Place::Discovered(discovery) => discovery.document().await?.token_endpoint.clone(),
         };
         let answered = async {
-            let transport::Answer {
-                status,
-                headers,
-                body,
-            } = self.0.post(url.clone(), form).await?;
-            answer::parse_token_answer(asked, status, &headers, &body, self.now())
+            let Some(translation) = &self.0.translation else {
+                let transport::Answer {
+                    status,
+                    headers,
+                    body,
+                } = self.0.post(url.clone(), form).await?;
+                return answer::parse_token_answer(asked, status, &headers, &body, self.now());
+            };
+            translation.admit(asked, self.0.clock.now())?;
+            let answer = self.0.post(url.clone(), form).await?;
+            translation.read(asked, answer, self.0.clock.now()).await
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
+        if let Some(left) = response
+            .id_token_lifetime
+            .filter(|_| self.0.expires_with_id_token)
+        {
+            response.lifetime = response.lifetime.shorter_of(left);
+        }
         Ok(response)
     }
 
@@ -193,7 +215,7 @@ impl TokenEndpoint {
     /// lifetime counts from can be taken after the discovery.
     pub(crate) async fn locate(&self) -> Result<(), Error> {
         match &self.0.place {
-            Place::Fixed(_) => Ok(()),
+            Place::Fixed(..) => Ok(()),
             Place::Discovered(discovery) => discovery.document().await.map(drop),
         }
     }
@@ -206,21 +228,20 @@ impl TokenEndpoint {
     pub(crate) async fn revocation_url(&self) -> Result<Option<Url>, Error> {
         let discovery = match (&self.0.revocation_url, &self.0.place) {
             (Some(url), _) => return Ok(Some(url.clone())),
-            (None, Place::Fixed(_)) => return Ok(None),
-            (None, Place::Discovered(discovery)) => discovery,
+            (None, Place::Fixed(_, None)) => return Ok(None),
+            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => discovery,
         };
         let too_late = self.0.clock.sleep(self.0.transport.timeout());
-        let document = tokio::select! {
+        tokio::select! {
             biased;
-            document = discovery.document() => document?,
-            () = too_late => return Err(Error::new(
+            found = discovery.revocation_endpoint() => found,
+            () = too_late => Err(Error::new(
                 ErrorKind::Timeout,
                 "the discovery document did not come in time",
             )
             .got(HowFar::NotSent)
             .at_server(discovery.issuer().place())),
-        };
-        Ok(document.revocation_endpoint)
+        }
     }
 
     /// The queue of its requests.
@@ -237,9 +258,12 @@ impl TokenEndpoint {
     /// it. Not for printing: the query of a token URL is part of it (Azure AD B2C names its policy
     /// there, other gateways want a key).
     pub(crate) fn identity(&self) -> String {
-        let server = match &self.0.place {
-            Place::Fixed(url) => url.as_str(),
-            Place::Discovered(discovery) => discovery.issuer().identity(),
+        let server = match (&self.0.namespace, &self.0.place) {
+            (Some(namespace), _) => namespace,
+            (None, Place::Fixed(url, None)) => url.as_str(),
+            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => {
+                discovery.issuer().identity()
+            }
         };
         format!("{server} {}", self.0.authentication.client_id())
     }
@@ -247,7 +271,7 @@ impl TokenEndpoint {
     /// A URL of the server that is asked for tokens, as far as it is known without asking.
     pub(crate) fn server(&self) -> Url {
         match &self.0.place {
-            Place::Fixed(url) => url.clone(),
+            Place::Fixed(url, _) => url.clone(),
             Place::Discovered(discovery) => discovery.server(),
         }
     }
@@ -262,9 +286,10 @@ impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A query is left out: some gateways want a key there.
         let server = match &self.0.place {
-            Place::Fixed(url) => url.as_str().split('?').next(),
-            Place::Discovered(discovery) => Some(discovery.issuer().text()),
+            Place::Fixed(url, _) => url.as_str(),
+            Place::Discovered(discovery) => discovery.issuer().text(),
         };
+        let server = server.split('?').next();
         formatter
             .debug_struct("TokenEndpoint")
             .field("server", &server.unwrap_or_default())
@@ -284,7 +309,8 @@ impl TokenKind {
 
 impl Setup {
     async fn post(&self, url: Url, form: Form) -> Result<transport::Answer, Error> {
-        self.transport.post(url, form, &self.authentication).await
+        let (authentication, shape) = (&self.authentication, &self.shape);
+        self.transport.post(url, form, authentication, shape).await
     }
 }
 

@@ -71,7 +71,9 @@ pub fn token_answer(data: &[u8]) {
 /// Reads a discovery document of `https://as.test`.
 pub fn discovery_document(data: &[u8]) {
     let refused = PlainHttp::Refused;
-    let document = crate::endpoint::document::parse_document("https://as.test", data, refused);
+    let naming = crate::endpoint::document::Naming::Same;
+    let issuer = "https://as.test";
+    let document = crate::endpoint::document::parse_document(issuer, naming, data, refused);
     if let Ok(document) = document {
         assert!(crate::origin::is_secure(&document.token_endpoint));
     }

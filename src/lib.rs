@@ -84,6 +84,7 @@ mod access_token;
 mod ambient;
 mod cache;
 mod call;
+mod carrier;
 mod challenge;
 mod clock;
 mod cooldown;
@@ -109,6 +110,7 @@ mod path;
 mod redirect;
 mod refresh;
 mod refuser;
+mod reserved_headers;
 mod retry_after;
 mod schedule;
 mod scope;
@@ -135,7 +137,7 @@ pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
 pub use endpoint::{
-    ClientAuthentication, SecretSource, TokenEndpoint, TokenEndpointBuilder, TokenKind,
+    ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint, TokenEndpointBuilder, TokenKind,
     TokenRequest,
 };
 pub use error::{Delivery, Error, ErrorKind};
@@ -150,7 +152,10 @@ pub use named::{
 };
 pub use options::TokenOptions;
 pub use parameters::TokenParameters;
-pub use redirect::{HttpClient, http_client, http_client_without_redirects, redirect_policy};
+pub use redirect::{
+    HttpClient, SameOriginClient, http_client, http_client_without_redirects, redirect_policy,
+    same_origin_http_client, same_origin_redirect_policy,
+};
 pub use secret::Secret;
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
 #[cfg(feature = "file")]

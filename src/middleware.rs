@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
-use http::header::AUTHORIZATION;
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next, Result as Chain};
 
@@ -19,6 +18,7 @@ pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 use crate::cache::entry::Entry;
 use crate::cache::rejection::Sending;
 use crate::call;
+use crate::carrier::Carrier;
 use crate::challenge::bearer_challenge;
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
@@ -67,6 +67,7 @@ pub struct BearerTokenMiddleware {
     destinations: Destinations,
     /// Whether a 401 that stays because the session is over is an error.
     ended_session_is_error: bool,
+    carrier: Carrier,
 }
 
 /// A sending that an API has refused, and what another one needs.
@@ -104,7 +105,7 @@ impl BearerTokenMiddleware {
     #[must_use]
     pub fn for_any_origin(source: impl Into<TokenSource>) -> Self {
         let handle = source.into().handle().clone();
-        Self::new(handle, Destinations::any(), false)
+        Self::new(handle, Destinations::any(), Carrier::default(), false)
     }
 
     /// A middleware with settings.
@@ -121,6 +122,7 @@ impl BearerTokenMiddleware {
     pub(crate) fn with_tokens(&self, tokens: Handle) -> Self {
         Self {
             tokens,
+            carrier: self.carrier.anew(),
             ..self.clone()
         }
     }
@@ -128,16 +130,18 @@ impl BearerTokenMiddleware {
     pub(crate) fn new(
         tokens: Handle,
         destinations: Destinations,
+        carrier: Carrier,
         ended_session_is_error: bool,
     ) -> Self {
         Self {
             tokens,
             destinations,
+            carrier,
             ended_session_is_error,
         }
     }
 
-    /// Whether this request is one for us. A caller's own `Authorization` wins (D4).
+    /// Whether this request is one for us. A caller's own header wins (D4).
     fn admits(
         &self,
         request: &Request,
@@ -152,7 +156,7 @@ impl BearerTokenMiddleware {
         let anonymous = options.is_some_and(|options| options.anonymous);
         // Requests have few headers: looking at each name is cheaper than hashing the one.
         let mut names = request.headers().keys();
-        if anonymous || names.any(|name| name == AUTHORIZATION) {
+        if anonymous || names.any(|name| name == self.carrier.header()) {
             return Ok(Admission::WithoutToken);
         }
         self.destinations.admit(request.url())
@@ -200,7 +204,9 @@ impl BearerTokenMiddleware {
                     return Ok(response);
                 }
             };
-        if let Err(reason) = deadline.bound(&mut copy, &engine.setup.clock) {
+        let clock = &engine.setup.clock;
+        let put = self.carrier.put(&newer, copy.headers_mut(), clock);
+        if let Err(reason) = put.and_then(|()| deadline.bound(&mut copy, clock)) {
             response.extensions_mut().insert(self.tokens.named(reason));
             return Ok(response);
         }
@@ -211,7 +217,7 @@ impl BearerTokenMiddleware {
         drain(response, &engine.setup.clock, half).await;
         deadline.bound_from(half, &mut copy, &engine.setup.clock);
         let url = copy.url().clone();
-        let stamp = Stamp::put(&newer, &mut copy, Some(engine.setup.clock.now()));
+        let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
         let mut response = next.run(copy, extensions).await?;
         match self.judge(entry, stamp, &url, &mut response) {
             Judgement::Refused => {
@@ -295,11 +301,14 @@ impl Middleware for BearerTokenMiddleware {
                 Some(options) if !options.takes_any_token() => None,
                 _ => call::ready(engine, entry, |token| {
                     let sent = (!token.is_proven()).then(|| engine.setup.clock.now());
-                    Stamp::put(token, &mut request, sent)
+                    let put = self
+                        .carrier
+                        .put(token, request.headers_mut(), &engine.setup.clock);
+                    put.map(|()| Stamp::of(token, sent))
                 }),
             };
             let stamp = match ready {
-                Some(stamp) => stamp,
+                Some(stamp) => stamp.map_err(|error| self.failed(error))?,
                 None => {
                     let mut demand = self.tokens.demand(options);
                     demand.within = deadline.left(demand.within, &engine.setup.clock);
@@ -308,7 +317,10 @@ impl Middleware for BearerTokenMiddleware {
                     // other has to.
                     let served = Box::pin(call::token(engine, entry, &demand)).await;
                     let token = served.map_err(|error| self.failed(error))?.token;
-                    Stamp::put(&token, &mut request, Some(engine.setup.clock.now()))
+                    self.carrier
+                        .put(&token, request.headers_mut(), &engine.setup.clock)
+                        .map_err(|error| self.failed(error))?;
+                    Stamp::of(&token, Some(engine.setup.clock.now()))
                 }
             };
 

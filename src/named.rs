@@ -1,6 +1,7 @@
 //! Clients by name, each with its base URL, its tokens and its origins.
 
 mod builder;
+mod carrier;
 mod parts;
 mod registry;
 mod user_client;

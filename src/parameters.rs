@@ -29,6 +29,11 @@ const RESERVED: [&str; 9] = [
 /// The fields that have a method of their own.
 const WITH_METHOD: [&str; 3] = ["scope", "resource", "audience"];
 
+/// Whether a token request may have a field of this name by itself.
+pub(crate) fn is_field_of_requests(name: &str) -> bool {
+    RESERVED.contains(&name) || WITH_METHOD.contains(&name)
+}
+
 /// What a token request asks for besides the grant itself.
 ///
 /// Scopes, resources and audiences are sent in the order in which they were given, each once. Part of

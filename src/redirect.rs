@@ -39,12 +39,11 @@ pub fn redirect_policy() -> Policy {
     })
 }
 
-/// A reqwest client that keeps the token at home: it has the [`redirect_policy`] of this crate, or
-/// follows no redirect at all.
+/// A reqwest client that keeps the token at home: it has the [`redirect_policy`] of this crate.
 ///
 /// Cheap to clone, and clones share one pool of connections: so the named clients of a program can share
-/// one ([`NamedClientBuilder::client`](crate::NamedClientBuilder::client)). [`http_client`] and
-/// [`http_client_without_redirects`] make it; `reqwest::Client::from` gets the plain client out of it.
+/// one ([`NamedClientBuilder::client`](crate::NamedClientBuilder::client)). [`http_client`] makes
+/// it, and `reqwest::Client::from` gets the plain client out of it.
 #[derive(Clone)]
 pub struct HttpClient(Client);
 
@@ -82,19 +81,85 @@ impl From<HttpClient> for Client {
 /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
 /// error as the source.
 pub fn http_client(builder: ClientBuilder) -> Result<HttpClient, Error> {
-    build(builder.redirect(redirect_policy()))
+    build(builder.redirect(redirect_policy())).map(HttpClient)
 }
 
-/// The same for a client that follows no redirect: the caller gets the 3xx answer itself.
+/// Builds a client that follows no redirect: the caller gets the 3xx answer itself.
 ///
 /// # Errors
 /// As [`http_client`].
-pub fn http_client_without_redirects(builder: ClientBuilder) -> Result<HttpClient, Error> {
-    build(builder.redirect(Policy::none()))
+pub fn http_client_without_redirects(builder: ClientBuilder) -> Result<SameOriginClient, Error> {
+    build(builder.redirect(Policy::none())).map(SameOriginClient)
 }
 
-fn build(builder: ClientBuilder) -> Result<HttpClient, Error> {
-    builder.build().map(HttpClient).map_err(|cause| {
+/// The redirect policy for a token in any other header than `Authorization`.
+///
+/// reqwest takes `Authorization`, cookies and `Proxy-Authorization` out of a request that a redirect
+/// leads to another origin, and no other header. So this policy follows a redirect only while all URLs
+/// share the first one's origin, and stops at every other one, as well as at a URL with user
+/// information: the 3xx answer itself is then what the caller gets. More than 10 redirects are an
+/// error. [`same_origin_http_client`] builds a client with it.
+#[must_use]
+pub fn same_origin_redirect_policy() -> Policy {
+    Policy::custom(
+        |attempt| match decide_at_home(attempt.previous(), attempt.url()) {
+            Hop::Follow => attempt.follow(),
+            Hop::Stop => attempt.stop(),
+            Hop::TooMany => attempt.error("too many redirects"),
+        },
+    )
+}
+
+/// Builds the client, with [`same_origin_redirect_policy`] in place of whatever policy the builder has.
+///
+/// ```
+/// # fn build(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
+/// use reqwest_bearer::BearerTokenMiddleware;
+///
+/// let http = reqwest_bearer::same_origin_http_client(reqwest::Client::builder())?;
+/// let shop = reqwest_middleware::ClientBuilder::new(http.clone().into())
+///     .with(
+///         BearerTokenMiddleware::builder(grant)
+///             .origin("https://my-shop.myshopify.com")
+///             .header("X-Shopify-Access-Token")
+///             .over(&http)
+///             .build()?,
+///     )
+///     .build();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
+/// error as the source.
+pub fn same_origin_http_client(builder: ClientBuilder) -> Result<SameOriginClient, Error> {
+    build(builder.redirect(same_origin_redirect_policy())).map(SameOriginClient)
+}
+
+/// A client that follows redirects within one origin alone, so that it carries a token safely in any
+/// header: [`same_origin_http_client`] and [`http_client_without_redirects`] build it.
+///
+/// Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct SameOriginClient(Client);
+
+impl From<SameOriginClient> for Client {
+    fn from(client: SameOriginClient) -> Self {
+        client.0
+    }
+}
+
+impl std::fmt::Debug for SameOriginClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("SameOriginClient")
+            .finish_non_exhaustive()
+    }
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, Error> {
+    builder.build().map_err(|cause| {
         Error::settings("reqwest cannot build a client with these settings")
             .with_source(cause.without_url())
     })
@@ -127,6 +192,15 @@ fn decide(previous: &[Url], next: &Url) -> Hop {
         Hop::Follow
     } else {
         Hop::Stop
+    }
+}
+
+/// Decides where the token is in a header that goes along with every hop.
+fn decide_at_home(previous: &[Url], next: &Url) -> Hop {
+    match decide(previous, next) {
+        Hop::Follow if previous.last().is_some_and(|last| same_origin(last, next)) => Hop::Follow,
+        Hop::Follow => Hop::Stop,
+        hop => hop,
     }
 }
 

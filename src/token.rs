@@ -45,6 +45,8 @@ pub struct TokenResponse {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) refresh_token_lifetime: Option<Duration>,
     pub(crate) id_token: Option<Secret>,
+    /// What is left of the id token, where its end can be read.
+    pub(crate) id_token_lifetime: Option<Lifetime>,
     pub(crate) scope: Option<String>,
     /// What the request asked for, if the grant knows: a narrower `scope` is worth an event.
     pub(crate) asked_scope: Option<String>,
@@ -62,6 +64,20 @@ pub(crate) enum Lifetime {
     Spent,
 }
 
+impl Lifetime {
+    /// The shorter one of the two; one that is not stated is the longest.
+    pub(crate) fn shorter_of(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Spent, _) | (_, Self::Spent) => Self::Spent,
+            (Self::Stated(one), Self::Stated(other)) => Self::Stated(one.min(other)),
+            (Self::Stated(one), Self::Unstated) | (Self::Unstated, Self::Stated(one)) => {
+                Self::Stated(one)
+            }
+            (Self::Unstated, Self::Unstated) => Self::Unstated,
+        }
+    }
+}
+
 impl TokenResponse {
     /// A bearer token (RFC 6750) of unstated lifetime.
     #[must_use]
@@ -73,6 +89,7 @@ impl TokenResponse {
             refresh_token: None,
             refresh_token_lifetime: None,
             id_token: None,
+            id_token_lifetime: None,
             scope: None,
             asked_scope: None,
             members: Map::new(),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use raw_server::RawServer;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, ClientBuilder, Error, Response, StatusCode};
+use reqwest_bearer::same_origin_http_client;
 
 const CANARY: &str = "Bearer canary";
 
@@ -302,4 +303,51 @@ async fn without_the_policy_reqwest_leaks_the_token() {
     );
     let tokens: Vec<bool> = net.arrivals().into_iter().map(|(_, token)| token).collect();
     assert_eq!(tokens, [true, false, true]);
+}
+
+#[tokio::test]
+async fn the_policy_for_other_headers_follows_redirects_within_the_origin_alone() {
+    // D3, K27
+    for (places, status, arrivals) in [
+        (&["api.test/1", "api.test/2", "api.test/3"][..], 200, 3),
+        (&["api.test/1", "other.test/2"], 302, 1),
+        (&["api.test/1", "v2.api.test/2"], 302, 1),
+        (&["api.test/1", "api.test./2"], 302, 1),
+        (&["api.test/1", "user:pw@api.test/2"], 302, 1),
+        (
+            &["api.test/1", "api.test/2", "other.test/3", "api.test/4"],
+            302,
+            2,
+        ),
+    ] {
+        let net = Net::new().await.unwrap();
+        let places: Vec<String> = places.iter().map(|place| net.url(place)).collect();
+        let start = net.chain(&places);
+        let client = same_origin_http_client(builder()).unwrap();
+        let request = Client::from(client.clone())
+            .get(&start)
+            .header("x-token", "canary");
+        assert_eq!(request.send().await.unwrap().status(), status, "{places:?}");
+        let seen = net.server.seen();
+        assert_eq!(seen.len(), arrivals, "{places:?}");
+        assert!(
+            seen.iter()
+                .all(|seen| seen.header("x-token") == Some("canary"))
+        );
+    }
+    let net = Net::new().await.unwrap();
+    let ports = [
+        net.url("api.test/1"),
+        at(net.other_port, "http://", "api.test/2"),
+    ];
+    let client = same_origin_http_client(builder()).unwrap();
+    let sent = Client::from(client.clone())
+        .get(net.chain(&ports))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (sent.status(), net.arrivals().len()),
+        (StatusCode::FOUND, 1)
+    );
 }

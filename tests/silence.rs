@@ -587,7 +587,11 @@ impl Program {
         self.outputs.show(&builder.http(Self::http()));
         self.outputs
             .show(&reqwest_bearer::http_client(Self::http()).unwrap());
+        self.outputs
+            .show(&reqwest_bearer::same_origin_http_client(Self::http()).unwrap());
         self.outputs.show(&reqwest_bearer::Delivery::NotSent);
+        self.outputs
+            .show(&reqwest_bearer::TokenOwner::User(subject.clone()));
         users.sign_in(&subject, tokens.clone()).await.unwrap();
         let key = store.last_key();
         self.outputs.show(&key);

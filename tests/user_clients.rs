@@ -145,10 +145,17 @@ async fn named_clients_share_one_pool_of_connections_that_keeps_the_token_at_hom
     let seen = std::mem::take(&mut *seen_there.lock().unwrap());
     assert_eq!(seen.len(), 2);
     assert!(seen.iter().all(|seen| seen.token().is_none()));
-    let answer = soon(client(&still).get("x").send()).await.unwrap();
+    let token = || ConstantToken::new("t").unwrap();
+    let stays = NamedClient::builder("here", here.url(), token()).same_origin_client(&still);
+    let answer = soon(stays.build().unwrap().get("x").send()).await.unwrap();
     assert_eq!(answer.status(), 302);
     assert!(
         seen_there.lock().unwrap().is_empty(),
         "no redirect was followed"
     );
+    // A header that reqwest does not take out travels by a client that leaves no origin alone.
+    let in_header = || NamedClient::builder("here", here.url(), token()).header("x-token");
+    let error = in_header().client(&shared).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+    assert!(in_header().same_origin_client(&still).build().is_ok());
 }

@@ -27,7 +27,20 @@ pub(crate) fn parse_token_answer(
     body: &[u8],
     now: SystemTime,
 ) -> Result<TokenResponse, Error> {
-    match members::read(headers, body) {
+    let members = members::read(headers, body);
+    judge(asked, status, headers, members, body, now)
+}
+
+/// The same of an answer with these members, read from `body` or translated.
+pub(crate) fn judge(
+    asked: Asked,
+    status: StatusCode,
+    headers: &HeaderMap,
+    members: Option<Map<String, Value>>,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<TokenResponse, Error> {
+    match members {
         // Some servers say 200 and mean an error (Slack, older GitHub).
         Some(mut members)
             if status.is_success()

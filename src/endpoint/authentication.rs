@@ -1,9 +1,17 @@
 //! How this client proves who it is to the authorization server.
 
+use std::borrow::Cow;
+
 use crate::endpoint::form::Form;
 use crate::endpoint::secret_source::{SecretSource, control_fault};
-use crate::error::Error;
+use crate::error::{Error, HowFar};
+use crate::parameters::is_field_of_requests;
 use crate::secret::Secret;
+
+const CLIENT_ID: &str = "client_id";
+const CLIENT_SECRET: &str = "client_secret";
+/// The fields of a revocation (RFC 7009 section 2.1).
+const OF_REVOCATIONS: [&str; 2] = ["token", "token_type_hint"];
 
 /// The client id and the way of client authentication (RFC 6749 section 2.3).
 ///
@@ -17,6 +25,9 @@ use crate::secret::Secret;
 pub struct ClientAuthentication {
     client_id: String,
     method: Method,
+    id_field: Cow<'static, str>,
+    secret_field: Cow<'static, str>,
+    id_in_body: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +97,40 @@ impl ClientAuthentication {
         Self::new(client_id, Method::Assertion(assertion.into()))
     }
 
+    /// Sends the client id in the body of each request, too, beside the `Authorization` header: for
+    /// servers that look the client up by it, for revocations as for tokens. With any other way it is
+    /// there already.
+    /// Default: with `client_secret_basic` the header alone has it, as RFC 6749 section 2.3 wants it.
+    #[must_use]
+    pub fn client_id_in_body(mut self) -> Self {
+        self.id_in_body = true;
+        self
+    }
+
+    /// What the server calls the client id in the body: `client_key` at TikTok, `appid` at others.
+    /// Default: `client_id` (RFC 6749 section 2.3.1).
+    ///
+    /// ```
+    /// use reqwest_bearer::ClientAuthentication;
+    ///
+    /// let tiktok = ClientAuthentication::client_secret_post("awk1234", "s3cr3t")
+    ///     .client_id_field("client_key");
+    /// ```
+    #[must_use]
+    pub fn client_id_field(mut self, name: impl Into<String>) -> Self {
+        self.id_field = Cow::Owned(name.into());
+        self
+    }
+
+    /// What the server calls the secret in the body of
+    /// [`client_secret_post`](Self::client_secret_post).
+    /// Default: `client_secret` (RFC 6749 section 2.3.1).
+    #[must_use]
+    pub fn client_secret_field(mut self, name: impl Into<String>) -> Self {
+        self.secret_field = Cow::Owned(name.into());
+        self
+    }
+
     /// The client id.
     #[must_use]
     pub fn client_id(&self) -> &str {
@@ -102,6 +147,7 @@ impl ClientAuthentication {
         if let Some(fault) = control_fault(&self.client_id) {
             return Err(Error::settings(format!("the client id {fault}")));
         }
+        self.check_fields()?;
         let (Method::Basic(secret)
         | Method::BasicRaw(secret)
         | Method::Post(secret)
@@ -132,8 +178,62 @@ impl ClientAuthentication {
         Ok(())
     }
 
+    /// Finds names of fields that no request could have, or that it would have twice.
+    fn check_fields(&self) -> Result<(), Error> {
+        let has_secret = matches!(self.method, Method::Post(_));
+        let has_id = self.id_in_body || !self.is_in_header();
+        for (setting, name, usual, is_sent) in [
+            ("client_id_field", &self.id_field, CLIENT_ID, has_id),
+            (
+                "client_secret_field",
+                &self.secret_field,
+                CLIENT_SECRET,
+                has_secret,
+            ),
+        ] {
+            if name == usual {
+                continue;
+            }
+            let fault = if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+                "is empty, or has a blank, a control or a character outside of ASCII in it"
+            } else if is_field_of_requests(name) || OF_REVOCATIONS.contains(&&**name) {
+                "is a field that requests have for something else"
+            } else if !is_sent {
+                "names a field that this way of client authentication does not send; use \
+                 `client_secret_post` or `client_id_in_body`"
+            } else {
+                continue;
+            };
+            return Err(Error::settings(format!("`{setting}` {fault}")));
+        }
+        if has_secret && self.id_field == self.secret_field {
+            return Err(Error::settings(
+                "`client_id_field` and `client_secret_field` are the same",
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_in_header(&self) -> bool {
+        matches!(self.method, Method::Basic(_) | Method::BasicRaw(_))
+    }
+
     /// Adds to the form what belongs there, and returns what belongs into the header.
+    ///
+    /// # Errors
+    /// If the secret cannot be read, or the request has a parameter of the same name already.
     pub(crate) async fn sign(&self, form: &mut Form) -> Result<Option<BasicCredentials>, Error> {
+        for name in [&self.id_field, &self.secret_field] {
+            if form.has(name) {
+                return Err(Error::settings(format!(
+                    "the parameter `{name}` is set by client authentication; leave it out"
+                ))
+                .got(HowFar::NotSent));
+            }
+        }
+        if self.id_in_body && self.is_in_header() {
+            form.push(&*self.id_field, self.client_id.clone());
+        }
         match &self.method {
             Method::Basic(secret) => {
                 let secret = secret.read().await?;
@@ -149,13 +249,13 @@ impl ClientAuthentication {
                 }));
             }
             Method::Post(secret) => {
-                form.push("client_id", self.client_id.clone());
-                form.push("client_secret", secret.read().await?);
+                form.push(&*self.id_field, self.client_id.clone());
+                form.push(&*self.secret_field, secret.read().await?);
             }
-            Method::Public => form.push("client_id", self.client_id.clone()),
+            Method::Public => form.push(&*self.id_field, self.client_id.clone()),
             Method::Assertion(assertion) => {
                 // RFC 7521 section 4.2 makes the id optional; several servers look it up by it.
-                form.push("client_id", self.client_id.clone());
+                form.push(&*self.id_field, self.client_id.clone());
                 form.push(
                     "client_assertion_type",
                     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
@@ -170,6 +270,9 @@ impl ClientAuthentication {
         Self {
             client_id: client_id.into(),
             method,
+            id_field: Cow::Borrowed(CLIENT_ID),
+            secret_field: Cow::Borrowed(CLIENT_SECRET),
+            id_in_body: false,
         }
     }
 }

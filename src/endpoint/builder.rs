@@ -4,15 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use reqwest::redirect::Policy;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::discovery::Discovery;
-use crate::endpoint::document::Issuer;
+use crate::endpoint::document::{Issuer, Naming};
 use crate::endpoint::queue::Queue;
+use crate::endpoint::raw_answer::RawAnswer;
+use crate::endpoint::request_shape::{BodyFormat, RequestShape};
 use crate::endpoint::successes::Successes;
+use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::endpoint::user_agent::with_user_agent;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
@@ -28,11 +33,17 @@ pub struct TokenEndpointBuilder {
     authentication: ClientAuthentication,
     token_url: Option<String>,
     issuer: Option<String>,
+    discovery_url: Option<String>,
+    issuer_is_checked: bool,
+    namespace: Option<String>,
     revocation_url: Option<String>,
     http: Option<reqwest::ClientBuilder>,
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
+    shape: RequestShape,
+    translation: Option<Translation>,
+    expires_with_id_token: bool,
     clock: Clock,
 }
 
@@ -42,31 +53,87 @@ impl TokenEndpointBuilder {
             authentication,
             token_url: None,
             issuer: None,
+            discovery_url: None,
+            issuer_is_checked: true,
+            namespace: None,
             revocation_url: None,
             http: None,
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
+            shape: RequestShape::default(),
+            translation: None,
+            expires_with_id_token: false,
             clock: Clock::system(),
         }
     }
 
-    /// The URL of the token endpoint (RFC 6749 section 3.2). Either this or the issuer is needed,
-    /// and not both.
-    /// Default: none.
+    /// The URL of the token endpoint (RFC 6749 section 3.2). Either this or the issuer is needed.
+    ///
+    /// With both, tokens are asked for here, whatever the issuer's document says, and the document is
+    /// fetched only for the revocation endpoint; what a store keeps is named after the issuer, so that
+    /// this URL may change.
+    /// Default: the one that the issuer's document names.
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = Some(url.into());
         self
     }
 
     /// The issuer whose discovery document names the token endpoint (OpenID Connect Discovery
-    /// section 4, RFC 8414), exactly as the server writes it; one `/` at the end may differ.
+    /// section 4, RFC 8414), exactly as the server writes it; one `/` at the end may differ, and
+    /// `{tenantid}` in the document, as Entra has it for `common`, stands for the tenant that is asked
+    /// for here.
     ///
     /// The document is fetched when it is first needed and kept for 24 hours; if the server is
-    /// down then, the old one is used on.
+    /// down then, the old one is used on. A revocation endpoint that it lacks is looked for in the other
+    /// well-known document, if that is of the very same issuer, and taken if it is at the token
+    /// endpoint's origin.
     /// Default: none.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Where the discovery document is, if that is not below the issuer: behind another name inside of a
+    /// cluster, with a query that names a policy (Azure AD B2C), at ADFS or Oracle. The issuer that the
+    /// document has to name is set apart by [`issuer`](Self::issuer), and is then a name and no address.
+    ///
+    /// ```
+    /// use reqwest_bearer::{ClientAuthentication, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), reqwest_bearer::Error> {
+    /// let endpoint = TokenEndpoint::builder(ClientAuthentication::none("my-client"))
+    ///     .discovery_url(
+    ///         "https://shop.b2clogin.com/shop.onmicrosoft.com/v2.0/.well-known/openid-configuration?p=b2c_1_in",
+    ///     )
+    ///     .issuer("https://shop.b2clogin.com/0b7a5a2e-9f43-4d0f-8a7b-9c1d2e3f4a5b/v2.0/")
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    /// Default: the two well-known places below the issuer.
+    pub fn discovery_url(mut self, url: impl Into<String>) -> Self {
+        self.discovery_url = Some(url.into());
+        self
+    }
+
+    /// Takes the discovery document whatever issuer it names, or if it names none.
+    ///
+    /// The check is what keeps the document of one tenant from standing in for another's (RFC 8414
+    /// section 6.2). Leave it out only where whoever can write at that place is trusted with your
+    /// client secret and all tokens.
+    /// Default: the document has to name the [`issuer`](Self::issuer).
+    pub fn unchecked_issuer(mut self) -> Self {
+        self.issuer_is_checked = false;
+        self
+    }
+
+    /// What the records in a store are named after, besides the client id: sessions are found again
+    /// when issuer or URLs change, as long as this stays. Two authorization servers must not have the
+    /// same. A text without white space.
+    /// Default: the issuer without a `/` at its end, or else the URL of the discovery document, or else
+    /// that of the token endpoint.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
         self
     }
 
@@ -122,6 +189,110 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Sends JSON objects in place of forms, to token and revocation endpoint: for Atlassian, Notion and
+    /// others that read nothing else. A parameter that is there more than once is a list.
+    /// Default: forms, as RFC 6749 has it.
+    pub fn json_requests(mut self) -> Self {
+        self.shape.body = BodyFormat::Json;
+        self
+    }
+
+    /// Headers for each token request and each revocation, asked for at each attempt: an API key that
+    /// a gateway wants, a `traceparent`. They are marked as sensitive; one of ours that it gives again,
+    /// such as `Accept`, takes the place of ours.
+    ///
+    /// It runs in the task that sends the request, so it must not block. If it panics, or gives a header
+    /// that belongs to the connection or the body (`Connection`, `Host`, `Content-Type`), or
+    /// `Authorization` beside `client_secret_basic`, nothing is sent and the error names this setting.
+    /// What never changes, and what the discovery needs too, goes into the default headers of
+    /// [`http`](Self::http).
+    ///
+    /// ```
+    /// use reqwest_bearer::reqwest::header::{HeaderMap, HeaderValue};
+    /// use reqwest_bearer::{ClientAuthentication, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), reqwest_bearer::Error> {
+    /// let endpoint = TokenEndpoint::builder(ClientAuthentication::none("my-client"))
+    ///     .token_url("https://login.example.com/token")
+    ///     .request_headers(|| {
+    ///         let mut headers = HeaderMap::new();
+    ///         headers.insert("x-client-id", HeaderValue::from_static("7"));
+    ///         headers
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    /// Default: none.
+    pub fn request_headers(mut self, hook: impl Fn() -> HeaderMap + Send + Sync + 'static) -> Self {
+        self.shape.headers = Some(Arc::new(hook));
+        self
+    }
+
+    /// Translates the answers of a token endpoint that has members of its own into those of RFC 6749
+    /// sections 5.1 and 5.2, before anything reads them. `None` leaves an answer as it was sent.
+    ///
+    /// ```
+    /// use reqwest_bearer::RawAnswer;
+    /// use serde_json::{Value, json};
+    ///
+    /// // TikTok and others put everything into `data`.
+    /// fn tiktok(answer: &RawAnswer) -> Option<Value> {
+    ///     let data = answer.json().get("data")?;
+    ///     data.get("access_token").is_some().then(|| data.clone())
+    /// }
+    ///
+    /// // Slack says 200 to everything, and has a user's tokens in `authed_user`.
+    /// fn slack(answer: &RawAnswer) -> Option<Value> {
+    ///     let user = answer.json().get("authed_user")?;
+    ///     user.get("access_token").is_some().then(|| user.clone())
+    /// }
+    ///
+    /// // Container registries call it `token`, and mean 60 s where they say nothing.
+    /// fn registry(answer: &RawAnswer) -> Option<Value> {
+    ///     let token = answer.json().get("token")?;
+    ///     let lifetime = answer.json().get("expires_in").cloned();
+    ///     Some(json!({ "access_token": token, "expires_in": lifetime.unwrap_or(json!(60)) }))
+    /// }
+    ///
+    /// # fn build(client: reqwest_bearer::ClientAuthentication) -> Result<(), reqwest_bearer::Error> {
+    /// # use reqwest_bearer::TokenEndpoint;
+    /// let endpoint = TokenEndpoint::builder(client)
+    ///     .token_url("https://open.tiktokapis.com/v2/oauth/token/")
+    ///     .translate_answers(tiktok)
+    ///     .build()?;
+    /// # let _ = (slack, registry, endpoint);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// What it returns is judged as if the server had sent it with this status: an `error` is a verdict,
+    /// a token that no header can carry is none, and the id token of another user is refused. It is not
+    /// asked about a 5xx, 429 or 408, which say what they say.
+    ///
+    /// A hook that panics, takes longer than 2 s, or returns neither a token nor an `error` costs no
+    /// more than the one answer: the answer is read as it was sent, and if that says nothing, it
+    /// counts as lost, and the error names this setting. After the second such answer in a row
+    /// no refresh token is spent at this endpoint for 1 s, doubling to 30 s while it goes on, but for one
+    /// after each pause.
+    /// Default: answers are read as they are sent.
+    pub fn translate_answers(
+        mut self,
+        hook: impl Fn(&RawAnswer) -> Option<Value> + Send + Sync + 'static,
+    ) -> Self {
+        self.translation = Some(Translation::new(hook));
+        self
+    }
+
+    /// Takes an access token for no longer good than the id token beside it, by the claim `exp` of that
+    /// one (OpenID Connect Core section 2) and the server's own clock: for APIs that are sent the id
+    /// token ([`id_token`](crate::BearerTokenMiddlewareBuilder::id_token)), such as Kubernetes' and
+    /// those behind an identity-aware proxy. With an access token of 60 minutes and an id token of
+    /// 10, the next refresh begins before the tenth minute is over.
+    /// Default: an access token lives as long as the server says.
+    pub fn expires_with_id_token(mut self) -> Self {
+        self.expires_with_id_token = true;
+        self
+    }
+
     /// The clock by which a discovery document ages and `Retry-After` dates are read. Timeouts on
     /// sockets do not follow it.
     /// Default: the machine's.
@@ -156,7 +327,19 @@ impl TokenEndpointBuilder {
             Some(url) => Some(check("revocation", url)?),
             None => None,
         };
-        let urls = [&self.token_url, &self.issuer, &self.revocation_url];
+        if let Some(namespace) = &self.namespace {
+            let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
+            if namespace.is_empty() || namespace.contains(is_blank) {
+                return Err(Error::settings(
+                    "`namespace` is empty or has white space in it",
+                ));
+            }
+        }
+        let issuer = self.issuer_setting()?;
+        let urls = match &self.discovery_url {
+            Some(_) => [&self.token_url, &self.discovery_url, &self.revocation_url],
+            None => [&self.token_url, &self.issuer, &self.revocation_url],
+        };
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
         let http = self.http.unwrap_or_else(|| {
             let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
@@ -175,31 +358,63 @@ impl TokenEndpointBuilder {
                     .with_source(error.without_url())
             })?;
         let transport = Transport::new(http, self.attempt_timeout);
-        let place = match (&self.token_url, &self.issuer) {
-            (Some(url), None) => Place::Fixed(check("token", url)?),
-            (None, Some(issuer)) => Place::Discovered(Arc::new(Discovery::new(
-                Issuer::new(issuer, self.plain_http)?,
-                transport.clone(),
-                self.clock.clone(),
-            ))),
-            (None, None) => {
-                return Err(Error::settings("give the token URL or the issuer"));
-            }
-            (Some(_), Some(_)) => {
-                return Err(Error::settings(
-                    "give either the token URL or the issuer, not both",
-                ));
-            }
+        let discovery = issuer.map(|issuer| {
+            let discovery = Discovery::new(issuer, transport.clone(), self.clock.clone());
+            Arc::new(discovery)
+        });
+        let place = match (&self.token_url, discovery) {
+            (Some(url), discovery) => Place::Fixed(check("token", url)?, discovery),
+            (None, Some(discovery)) => Place::Discovered(discovery),
+            (None, None) => return Err(Error::settings("give the token URL or the issuer")),
         };
         Ok(TokenEndpoint(Arc::new(Setup {
             place,
+            namespace: self.namespace,
             revocation_url,
             authentication: self.authentication,
             transport,
+            shape: self.shape,
+            translation: self.translation,
+            expires_with_id_token: self.expires_with_id_token,
             queue: Queue::new(self.requests_at_once),
             successes: Successes::default(),
             clock: self.clock,
         })))
+    }
+
+    /// The issuer and where its document is, as far as they are set.
+    fn issuer_setting(&self) -> Result<Option<Issuer>, Error> {
+        let (place, issuer) = match (&self.discovery_url, &self.issuer) {
+            (None, None) if self.issuer_is_checked => return Ok(None),
+            (None, None) => {
+                return Err(Error::settings(
+                    "`unchecked_issuer` needs an `issuer` or a `discovery_url`",
+                ));
+            }
+            (None, Some(issuer)) => {
+                let issuer = Issuer::new(issuer, self.plain_http)?;
+                return Ok(Some(if self.issuer_is_checked {
+                    issuer
+                } else {
+                    issuer.unchecked()
+                }));
+            }
+            (Some(_), None) if self.issuer_is_checked => {
+                return Err(Error::settings(
+                    "`discovery_url` needs the `issuer` that the document has to name, or the word \
+                     `unchecked_issuer`",
+                ));
+            }
+            (Some(place), issuer) => (place, issuer),
+        };
+        let place = address::check(place, self.plain_http)
+            .map_err(|fault| Error::settings(format!("the discovery URL {fault}")))?;
+        let naming = if self.issuer_is_checked {
+            Naming::Same
+        } else {
+            Naming::Unchecked
+        };
+        Issuer::at(place, issuer.as_deref(), naming, self.plain_http).map(Some)
     }
 }
 

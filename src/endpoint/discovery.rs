@@ -10,10 +10,11 @@ use tokio::runtime::Handle;
 
 use crate::clock::{Clock, Moment};
 use crate::cooldown::Cooldown;
-use crate::endpoint::document::{Document, Issuer};
+use crate::endpoint::document::{Document, Issuer, Naming};
 use crate::endpoint::transport::Transport;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::flight::{self, Flight, Waiter};
+use crate::origin::same_origin;
 
 /// How long a document is used before it is fetched again.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,16 +26,18 @@ pub(crate) struct Discovery {
     transport: Transport,
     clock: Clock,
     state: Mutex<State>,
+    /// That of the other document, once it has been needed.
+    other: Mutex<Option<Arc<Self>>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    found: Option<(Document, Moment)>,
+    found: Option<(Arc<Document>, Moment)>,
     failed: Cooldown,
     fetch: Option<Flight<Outcome>>,
 }
 
-type Outcome = Result<Document, Error>;
+type Outcome = Result<Arc<Document>, Error>;
 
 enum Next {
     Now(Outcome),
@@ -48,6 +51,7 @@ impl Discovery {
             transport,
             clock,
             state: Mutex::default(),
+            other: Mutex::default(),
         }
     }
 
@@ -86,6 +90,41 @@ impl Discovery {
             Some((document, _)) => document.token_endpoint.clone(),
             None => self.issuer.place().clone(),
         }
+    }
+
+    /// Where tokens are revoked: what the document names, or else another document of the same issuer,
+    /// which is asked for when that is needed and not before. There it has to be at the origin of the
+    /// token endpoint, which is where our client authentication belongs.
+    ///
+    /// # Errors
+    /// If a document cannot be had; that there is no other one is no error.
+    pub(crate) async fn revocation_endpoint(self: &Arc<Self>) -> Result<Option<Url>, Error> {
+        let document = self.document().await?;
+        let place = match (&document.revocation_endpoint, &document.other_place) {
+            (None, Some(place)) => place.clone(),
+            (known, _) => return Ok(known.clone()),
+        };
+        let other = self.other(&document.issuer, place)?;
+        // Boxed, since it is a future of this very kind.
+        match Box::pin(other.document()).await {
+            Ok(other) => Ok(other
+                .revocation_endpoint
+                .clone()
+                .filter(|url| same_origin(url, &document.token_endpoint))),
+            Err(error) if error.kind() == ErrorKind::Protocol => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn other(&self, issuer: &str, place: Url) -> Result<Arc<Self>, Error> {
+        let mut other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = other.as_ref().filter(|known| known.issuer.text() == issuer) {
+            return Ok(known.clone());
+        }
+        let plain_http = self.issuer.plain_http();
+        let issuer = Issuer::at(place, Some(issuer), Naming::Exactly, plain_http)?;
+        let discovery = Self::new(issuer, self.transport.clone(), self.clock.clone());
+        Ok(other.insert(Arc::new(discovery)).clone())
     }
 
     fn next(self: &Arc<Self>) -> Next {
@@ -135,12 +174,13 @@ impl Discovery {
         Ok((fetch, waiter))
     }
 
-    fn land(&self, fetched: Outcome) -> Outcome {
+    fn land(&self, fetched: Result<Document, Error>) -> Outcome {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.fetch = None;
         match fetched {
             Ok(document) => {
+                let document = Arc::new(document);
                 state.found = Some((document.clone(), now));
                 state.failed = Cooldown::default();
                 Ok(document)

@@ -18,9 +18,23 @@ const LONGEST_SHOWN: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Issuer {
     text: String,
+    naming: Naming,
     plain_http: PlainHttp,
-    /// The places to look, in order.
-    candidates: [Url; 2],
+    /// Where it is looked first.
+    place: Url,
+    /// Where it is looked next.
+    second_place: Option<Url>,
+}
+
+/// What the issuer in a document has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// The one that was asked for, but for what [`is_same_issuer`] forgives.
+    Same,
+    /// The same, byte by byte.
+    Exactly,
+    /// Anything: somebody has said so.
+    Unchecked,
 }
 
 /// The endpoints of an issuer, checked.
@@ -28,6 +42,10 @@ pub(crate) struct Issuer {
 pub(crate) struct Document {
     pub(crate) token_endpoint: Url,
     pub(crate) revocation_endpoint: Option<Url>,
+    /// As the document has it.
+    pub(crate) issuer: String,
+    /// Where another document of the same issuer may have what this one lacks.
+    pub(crate) other_place: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +58,7 @@ struct Members {
 
 /// What one place said.
 enum Look {
-    Found(Document),
+    Found(Box<Document>),
     /// There is no document here; another place may have it.
     Nothing(StatusCode),
     /// The server, or a gateway before it, cannot tell.
@@ -68,12 +86,51 @@ impl Issuer {
         };
         Ok(Self {
             text: text.to_owned(),
+            naming: Naming::Same,
             plain_http,
-            candidates: [
-                at(format!("{path}/.well-known/openid-configuration")),
-                at(format!("/.well-known/oauth-authorization-server{path}")),
-            ],
+            place: at(format!("{path}/.well-known/openid-configuration")),
+            second_place: Some(at(format!("/.well-known/oauth-authorization-server{path}"))),
         })
+    }
+
+    /// One whose document is at this place and no other. The text is a name and no address: nobody is
+    /// asked there, and some servers have an issuer that is no URL at all.
+    ///
+    /// # Errors
+    /// If the text is empty or has white space in it.
+    pub(crate) fn at(
+        place: Url,
+        text: Option<&str>,
+        naming: Naming,
+        plain_http: PlainHttp,
+    ) -> Result<Self, Error> {
+        let text = text.unwrap_or(place.as_str());
+        if text.is_empty() {
+            return Err(Error::settings("the issuer is empty"));
+        }
+        if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+            return Err(Error::settings("the issuer has white space in it"));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            naming,
+            plain_http,
+            place,
+            second_place: None,
+        })
+    }
+
+    /// The same issuer, whatever its document says of it.
+    #[must_use]
+    pub(crate) fn unchecked(self) -> Self {
+        Self {
+            naming: Naming::Unchecked,
+            ..self
+        }
+    }
+
+    pub(crate) fn plain_http(&self) -> PlainHttp {
+        self.plain_http
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -88,8 +145,7 @@ impl Issuer {
 
     /// Where it is looked first.
     pub(crate) fn place(&self) -> &Url {
-        let [place, _] = &self.candidates;
-        place
+        &self.place
     }
 
     /// Looks at OpenID Connect's place, then at RFC 8414's, also where a gateway answers 500 or 503 for
@@ -104,16 +160,21 @@ impl Issuer {
         transport: &Transport,
         clock: &Clock,
     ) -> Result<Document, Error> {
-        let mut statuses = Vec::with_capacity(self.candidates.len());
+        let mut statuses = Vec::with_capacity(2);
         let mut trouble: Option<Error> = None;
-        for place in &self.candidates {
-            let answer = match (transport.get(place.clone()).await, &trouble) {
+        let places = [Some(&self.place), self.second_place.as_ref()];
+        for (place, next) in places.iter().flatten().zip([&self.second_place, &None]) {
+            let answer = match (transport.get((*place).clone()).await, &trouble) {
                 (Ok(answer), _) => answer,
                 (Err(_), Some(trouble)) => return Err(trouble.clone()),
                 (Err(error), None) => return Err(error),
             };
             match self.look(answer, clock)? {
-                Look::Found(document) => return Ok(document),
+                Look::Found(mut document) => {
+                    let may_be_completed = self.naming == Naming::Same;
+                    document.other_place = next.clone().filter(|_| may_be_completed);
+                    return Ok(*document);
+                }
                 Look::Nothing(status) => statuses.push(status.as_u16().to_string()),
                 Look::Trouble(error) => {
                     let known = trouble.as_ref().map(Error::retry_after);
@@ -125,8 +186,8 @@ impl Issuer {
         }
         Err(trouble.unwrap_or_else(|| {
             Error::protocol(format!(
-                "the issuer has no discovery document at either well-known path (status {}); check \
-                 the issuer, or give the token URL itself",
+                "the issuer has no discovery document where it is looked for (status {}); check the \
+                 issuer, or give `discovery_url` or the token URL itself",
                 statuses.join(" and ")
             ))
         }))
@@ -146,7 +207,8 @@ impl Issuer {
         if !answer.status.is_success() || !is_object(body) {
             return Ok(Look::Nothing(answer.status));
         }
-        parse_document(&self.text, body, self.plain_http).map(Look::Found)
+        parse_document(&self.text, self.naming, body, self.plain_http)
+            .map(|document| Look::Found(Box::new(document)))
     }
 }
 
@@ -156,17 +218,28 @@ impl Issuer {
 /// Without any text of the document but for its issuer, which is public (D6).
 pub(crate) fn parse_document(
     issuer: &str,
+    naming: Naming,
     body: &[u8],
     plain_http: PlainHttp,
 ) -> Result<Document, Error> {
     let fault = |fault: &str| Error::protocol(format!("the discovery document {fault}"));
     let members: Members = serde_json::from_slice(body)
         .map_err(|_| fault("is not a JSON object with its endpoints as texts"))?;
-    let named = members.issuer.ok_or_else(|| fault("names no issuer"))?;
-    if !is_same_issuer(issuer, &named) {
+    let named = match (members.issuer, naming) {
+        (Some(named), _) => named,
+        (None, Naming::Unchecked) => String::new(),
+        (None, _) => return Err(fault("names no issuer")),
+    };
+    let is_as_asked = match naming {
+        Naming::Same => is_same_issuer(issuer, &named),
+        Naming::Exactly => issuer == named,
+        Naming::Unchecked => true,
+    };
+    if !is_as_asked {
         return Err(fault(&format!(
             "is not of the issuer that was asked for, `{}`, but of {} (RFC 8414 section 3.3); use \
-             the issuer exactly as the server writes it, or give the token URL itself",
+             the issuer exactly as the server writes it, with `discovery_url` where its document is at \
+             another place, or give the token URL itself",
             issuer.escape_default(),
             shown(&named),
         )));
@@ -185,14 +258,38 @@ pub(crate) fn parse_document(
     Ok(Document {
         token_endpoint,
         revocation_endpoint,
+        issuer: named,
+        other_place: None,
     })
 }
 
 /// RFC 8414 section 3.3 says "identical". One slash at the end is forgiven, because servers and
 /// their manuals disagree about it so often, and because it cannot name another party: both forms
 /// lead to the same document.
+///
+/// Entra's documents for any tenant (`common`, `organizations`) have `{tenantid}` where the issuer of a
+/// token has the tenant: it stands for what was asked for there.
 fn is_same_issuer(asked: &str, named: &str) -> bool {
-    without_slash(asked) == without_slash(named)
+    let (asked, named) = (without_slash(asked), without_slash(named));
+    asked == named || is_of_template(asked, named)
+}
+
+/// Whether `named` is `asked` with `{tenantid}` in place of one whole segment of its path.
+fn is_of_template(asked: &str, named: &str) -> bool {
+    const TENANT: &str = "/{tenantid}/";
+    let Some((before, after)) = named.split_once(TENANT) else {
+        return false;
+    };
+    // Scheme and host are before it: whoever answers for them decides on their tenants.
+    let has_host = before
+        .split_once("://")
+        .is_some_and(|(_, host)| !host.is_empty());
+    let tenant = asked
+        .strip_prefix(before)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .and_then(|rest| rest.strip_suffix(after))
+        .and_then(|rest| rest.strip_suffix('/'));
+    has_host && tenant.is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/'))
 }
 
 fn without_slash(issuer: &str) -> &str {
@@ -223,14 +320,19 @@ fn is_object(body: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Document, Issuer, parse_document};
+    use super::{Document, Issuer, Naming, parse_document};
     use crate::endpoint::address::PlainHttp;
     use crate::error::{Error, ErrorKind};
 
     const ISSUER: &str = "https://as.example.com/oauth2";
 
     fn read(issuer: &str, document: &str) -> Result<Document, Error> {
-        parse_document(issuer, document.as_bytes(), PlainHttp::Refused)
+        parse_document(
+            issuer,
+            Naming::Same,
+            document.as_bytes(),
+            PlainHttp::Refused,
+        )
     }
 
     fn named(issuer: &str) -> String {
@@ -268,7 +370,8 @@ mod tests {
             ),
         ] {
             let issuer = Issuer::new(issuer, PlainHttp::Refused).unwrap();
-            let places = issuer.candidates.map(|place| place.to_string());
+            let places =
+                [Some(issuer.place), issuer.second_place].map(|place| place.unwrap().to_string());
             assert_eq!(
                 places,
                 [
@@ -356,7 +459,7 @@ mod tests {
         };
         let plain = document("http://canary.example.com/t", "https://a.b/r");
         assert!(read(ISSUER, &plain).is_err());
-        assert!(parse_document(ISSUER, plain.as_bytes(), PlainHttp::Allowed).is_ok());
+        assert!(parse_document(ISSUER, Naming::Same, plain.as_bytes(), PlainHttp::Allowed).is_ok());
         for bad in ["", "/t", "https://u:canary@a.b/t", "https://a.b/t#canary"] {
             let error = read(ISSUER, &document(bad, "https://a.b/r")).expect_err(bad);
             assert!(!format!("{error:?}").contains("canary"), "{error:?}");
@@ -366,6 +469,50 @@ mod tests {
         let found = read(ISSUER, &document("http://127.0.0.1:1/t", "https://a.b/r")).unwrap();
         assert_eq!(found.token_endpoint.as_str(), "http://127.0.0.1:1/t");
         assert_eq!(found.revocation_endpoint.unwrap().as_str(), "https://a.b/r");
+    }
+
+    #[test]
+    fn a_template_stands_for_one_segment_of_a_path_and_nothing_else() {
+        // K23
+        let entra = "https://login.microsoftonline.com/{tenantid}/v2.0";
+        for (asked, named, same) in [
+            ("https://login.microsoftonline.com/common/v2.0", entra, true),
+            (
+                "https://login.microsoftonline.com/common/v2.0/",
+                entra,
+                true,
+            ),
+            ("https://login.microsoftonline.com/a-b-c/v2.0", entra, true),
+            (entra, entra, true),
+            ("https://login.microsoftonline.com//v2.0", entra, false),
+            ("https://login.microsoftonline.com/v2.0", entra, false),
+            ("https://login.microsoftonline.com/a/b/v2.0", entra, false),
+            (
+                "https://login.microsoftonline.com/common/v1.0",
+                entra,
+                false,
+            ),
+            ("https://login.example.com/common/v2.0", entra, false),
+            ("https://a.b/x/v2", "https://{tenantid}/x/v2", false),
+            ("https://a.b/x", "/{tenantid}/", false),
+            ("https://a.b/x/y", "https:///{tenantid}/x/y", false),
+            (
+                entra,
+                "https://login.microsoftonline.com/common/v2.0",
+                false,
+            ),
+        ] {
+            assert_eq!(
+                read(asked, &named_only(named)).is_ok(),
+                same,
+                "{asked} {named}"
+            );
+        }
+    }
+
+    fn named_only(issuer: &str) -> String {
+        let document = serde_json::json!({ "issuer": issuer, "token_endpoint": "https://a.b/t" });
+        document.to_string()
     }
 
     #[test]
@@ -394,7 +541,7 @@ mod tests {
             endpoint in "[ -~]{0,40}",
         ) {
             // E7
-            let _ = parse_document(ISSUER, &body, PlainHttp::Refused);
+            let _ = parse_document(ISSUER, Naming::Same, &body, PlainHttp::Refused);
             let document = serde_json::json!({"issuer": ISSUER, "token_endpoint": endpoint});
             if let Ok(found) = read(ISSUER, &document.to_string()) {
                 let url = found.token_endpoint;
@@ -407,7 +554,7 @@ mod tests {
         fn no_text_makes_an_issuer_with_a_strange_host(text in "(https://)?[ -~]{0,40}") {
             // E7
             if let Ok(issuer) = Issuer::new(&text, PlainHttp::Refused) {
-                for place in &issuer.candidates {
+                for place in [Some(issuer.place), issuer.second_place].iter().flatten() {
                     let asked = reqwest::Url::parse(&text).unwrap();
                     prop_assert_eq!(place.origin(), asked.origin());
                     prop_assert!(place.path().contains("/.well-known/"));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use form_urlencoded::Serializer;
+use serde::{Serialize, Serializer as _};
 
 use crate::endpoint::verdict::Asked;
 use crate::error::{Error, HowFar};
@@ -107,6 +108,35 @@ impl Form {
         fields.find_map(|(known, value)| (known == name).then(|| value.expose()))
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// As a JSON object of texts; what is there more than once, such as `resource`, as a list of them.
+    pub(crate) fn encode_json(&self) -> Vec<u8> {
+        // Room for all of it, each byte as `\u0000`, as in `encode`.
+        let room = |(name, value): &(String, Secret)| 8 + 6 * (name.len() + value.expose().len());
+        let most = self.0.iter().map(room).sum::<usize>() + 2;
+        let mut fields: Vec<(&str, Vec<&str>)> = Vec::with_capacity(self.0.len());
+        for (name, value) in &self.0 {
+            match fields.iter_mut().find(|(known, _)| known == name) {
+                Some((_, values)) => values.push(value.expose()),
+                None => fields.push((name, vec![value.expose()])),
+            }
+        }
+        let mut body = Vec::with_capacity(most);
+        let mut serializer = serde_json::Serializer::new(&mut body);
+        let written = serializer.collect_map(fields.into_iter().map(|(name, values)| {
+            let value = match values.as_slice() {
+                [value] => Field::One(value),
+                _ => Field::Many(values),
+            };
+            (name, value)
+        }));
+        debug_assert!(written.is_ok(), "texts can be written into memory");
+        body
+    }
+
     /// As `application/x-www-form-urlencoded` (RFC 6749 appendix B).
     pub(crate) fn encode(&self) -> String {
         // Room for all of it, each byte as `%00`: a text that grew would leave secrets in freed memory.
@@ -118,6 +148,14 @@ impl Form {
         }
         text.finish()
     }
+}
+
+/// A value of a JSON body.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Field<'form> {
+    One(&'form str),
+    Many(Vec<&'form str>),
 }
 
 impl fmt::Debug for Form {
@@ -172,6 +210,43 @@ mod tests {
             "grant_type=g&a+b=c%2Bd%25&scope=b+a&resource=https%3A%2F%2Fx%2F%3Fa%26b\
              &resource=https%3A%2F%2Fy&%C3%BCn%C3%AF=%3D"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_json_body_leaves_no_copy_of_a_secret_behind() {
+        // D6
+        use super::Form;
+        use crate::secret::Secret;
+        use crate::wiping::search::{copies_of, unheard_of};
+        for length in [1, 100, 10_000] {
+            let secret = Secret::new(unheard_of());
+            let mut form = Form::default();
+            form.push("refresh_token", secret.clone());
+            form.push("scope", "\u{1}".repeat(length));
+            form.push("client_secret", "\"".repeat(length));
+            let body = form.encode_json();
+            assert!(body.len() > 6 * length);
+            assert_eq!(copies_of(secret.expose()), 3, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_json_body_has_texts_and_lists_of_them() {
+        // K26
+        let parameters = TokenParameters::new()
+            .scope("b a")
+            .resource("https://x/?a&b")
+            .resource("https://y")
+            .extra("\u{fc}\"", "\n");
+        let form = TokenRequest::new("g").parameters(&parameters);
+        let form = form.into_form().unwrap();
+        let body = String::from_utf8(form.encode_json()).unwrap();
+        assert_eq!(
+            body,
+            r#"{"grant_type":"g","scope":"b a","resource":["https://x/?a&b","https://y"],"ü\"":"\n"}"#
+        );
+        assert_eq!(super::Form::default().encode_json(), b"{}");
     }
 
     #[test]

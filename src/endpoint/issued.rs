@@ -33,13 +33,17 @@ pub(crate) fn read_token(
     for read in ["expires_in", "refresh_in"] {
         members.remove(read);
     }
+    let id_token = take_secret(members, "id_token");
     Ok(TokenResponse {
         access_token,
         lifetime,
         refresh_in,
         refresh_token: take_secret(members, "refresh_token"),
         refresh_token_lifetime: lifetime::of_refresh_token(members, date),
-        id_token: take_secret(members, "id_token"),
+        id_token_lifetime: id_token
+            .as_ref()
+            .and_then(|id_token| lifetime::of_id_token(id_token, date)),
+        id_token,
         scope: read_scope(members.remove("scope")),
         asked_scope: None,
         members: std::mem::take(members),

@@ -11,6 +11,8 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::id_token::expiry_claim;
+use crate::secret::Secret;
 use crate::token::{LONGEST_LIFETIME, Lifetime};
 
 /// What is meant as a point in time lies within this window around the answer's date, in milliseconds:
@@ -63,6 +65,12 @@ pub(crate) fn of_refresh_token(members: &Map<String, Value>, date: SystemTime) -
 /// When to refresh, counted like a lifetime (`refresh_in`, B10).
 pub(crate) fn of_hint(members: &Map<String, Value>, date: SystemTime) -> Option<Duration> {
     positive(lifetime(members.get("refresh_in")?, date)?)
+}
+
+/// What is left of an id token by the server's clock; `None` if its end cannot be read.
+pub(crate) fn of_id_token(id_token: &Secret, date: SystemTime) -> Option<Lifetime> {
+    let end = expiry_claim(id_token)?;
+    Some(of_seconds(end - millis(date) / 1000.0))
 }
 
 fn positive(lifetime: Lifetime) -> Option<Duration> {

@@ -10,12 +10,15 @@ use zeroize::Zeroizing;
 
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::form::Form;
+use crate::endpoint::request_shape::RequestShape;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
 use crate::wiping::WipingBuffer;
 
 /// The largest answer that is read (E5). Tokens of real servers have a few kilobytes.
 pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
+
+const JSON: &str = "application/json";
 
 /// Our own HTTP client (E1), which follows no redirect (D5).
 #[derive(Clone, Debug)]
@@ -47,13 +50,16 @@ impl Transport {
         url: Url,
         mut form: Form,
         authentication: &ClientAuthentication,
+        shape: &RequestShape,
     ) -> Result<Answer, Error> {
         let basic = authentication.sign(&mut form).await?;
         let mut request = self
             .http
             .post(url.clone())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.encode());
+            .header(ACCEPT, JSON)
+            .headers(shape.headers_beside(basic.is_some())?)
+            .header(CONTENT_TYPE, shape.body.content_type())
+            .body(shape.body.encode(&form));
         if let Some(basic) = basic {
             // reqwest marks this header as sensitive.
             request = request.basic_auth(basic.user.expose(), Some(basic.password.expose()));
@@ -63,13 +69,12 @@ impl Transport {
 
     /// Fetches a document.
     pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
-        self.exchange(self.http.get(url.clone()), &url).await
+        let request = self.http.get(url.clone()).header(ACCEPT, JSON);
+        self.exchange(request, &url).await
     }
 
     async fn exchange(&self, request: RequestBuilder, url: &Url) -> Result<Answer, Error> {
-        let request = request
-            .header(ACCEPT, "application/json")
-            .timeout(self.timeout);
+        let request = request.timeout(self.timeout);
         let mut response = match request.send().await {
             Ok(response) => response,
             Err(error) => return Err(unanswered(error, url)),

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::carrier::{Carried, CarrierSettings};
 use crate::destinations::{Destinations, Elsewhere};
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
+use crate::redirect::SameOriginClient;
 use crate::source::handle::Handle;
 
 /// Makes a [`BearerTokenMiddleware`].
@@ -17,6 +19,17 @@ pub struct BearerTokenMiddlewareBuilder {
     elsewhere: Elsewhere,
     insecure_http: bool,
     ended_session_is_error: bool,
+    carrier: CarrierSettings,
+    redirects: Redirects,
+}
+
+/// What is known of the client below, as far as it decides where a header may travel (D3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Redirects {
+    /// Nothing: good enough for `Authorization`, which reqwest itself takes care of.
+    Unknown,
+    /// It leaves no origin, or somebody has said that this is their care.
+    CaredFor,
 }
 
 impl BearerTokenMiddlewareBuilder {
@@ -28,6 +41,8 @@ impl BearerTokenMiddlewareBuilder {
             elsewhere: Elsewhere::Refused,
             insecure_http: false,
             ended_session_is_error: false,
+            carrier: CarrierSettings::default(),
+            redirects: Redirects::Unknown,
         }
     }
 
@@ -69,17 +84,88 @@ impl BearerTokenMiddlewareBuilder {
         self
     }
 
+    /// The header that the token goes in, marked as sensitive: `X-Shopify-Access-Token`,
+    /// `x-amz-access-token`. A request that has this header already is left as it is. The token is alone
+    /// in it, unless a [`scheme`](Self::scheme) is set.
+    ///
+    /// reqwest takes no header but `Authorization` out of a request that a redirect leads to another
+    /// origin. So with any other one, the client below has to be one that stays at home: name it with
+    /// [`over`](Self::over).
+    /// Default: `Authorization`.
+    pub fn header(mut self, name: impl Into<String>) -> Self {
+        self.carrier.header = Some(name.into());
+        self
+    }
+
+    /// The word before the token: `token` at older GitHub, `OAuth` at Yandex, `Zoho-oauthtoken`.
+    /// Default: `Bearer` in `Authorization`, and none in any other header.
+    pub fn scheme(mut self, scheme: impl Into<String>) -> Self {
+        self.carrier.scheme = Some(scheme.into());
+        self
+    }
+
+    /// Sends the token alone, without a word before it, in `Authorization` too.
+    /// Default: see [`scheme`](Self::scheme).
+    pub fn without_scheme(mut self) -> Self {
+        self.carrier.without_scheme = true;
+        self
+    }
+
+    /// Sends the id token in place of the access token, as Kubernetes and identity-aware proxies want
+    /// it. Have the token endpoint
+    /// [`expires_with_id_token`](crate::TokenEndpointBuilder::expires_with_id_token), so that a new one
+    /// is fetched before it ends; an id token that has expired is an error, and is not sent.
+    /// Default: the access token.
+    pub fn id_token(mut self) -> Self {
+        self.carrier.token = Carried::IdToken;
+        self
+    }
+
+    /// Says that the requests go out by this client, whose redirects carry no header to another origin.
+    /// Default: nothing is known of the client, and a [`header`](Self::header) other than
+    /// `Authorization` is an error of [`build`](Self::build).
+    pub fn over(mut self, client: &SameOriginClient) -> Self {
+        let _ = client;
+        self.redirects = Redirects::CaredFor;
+        self
+    }
+
+    /// Says that where the client below carries the header along redirects is the care of whoever built
+    /// it. With reqwest's own policy, **any redirect to another origin delivers the token there**.
+    /// Default: as with [`over`](Self::over).
+    pub fn over_client_with_own_redirects(mut self) -> Self {
+        self.redirects = Redirects::CaredFor;
+        self
+    }
+
+    /// How the token goes into a request, as a named client has it set.
+    pub(crate) fn carrier(mut self, settings: CarrierSettings) -> Self {
+        self.carrier = settings;
+        self
+    }
+
     /// Makes the middleware.
     ///
     /// # Errors
     /// If no origin was named, or a text is no origin, or one that a token cannot travel to
-    /// safely.
+    /// safely; if a header or a scheme cannot carry a token, or the header would travel along redirects
+    /// to other origins.
     pub fn build(self) -> Result<BearerTokenMiddleware, Error> {
         let origins = (!self.any_origin).then_some(self.origins);
         let destinations = Destinations::new(origins, self.elsewhere, self.insecure_http)?;
+        let carrier = self.carrier.check()?;
+        if !carrier.is_dropped_on_redirect() && self.redirects == Redirects::Unknown {
+            let header = carrier.header();
+            return Err(Error::settings(format!(
+                "the token in the header `{header}` would go along with redirects to other origins, \
+                 since reqwest takes `authorization` out and no other header; send by a client from \
+                 `same_origin_http_client`, and name it with `over`"
+            )));
+        }
         Ok(BearerTokenMiddleware::new(
             self.tokens,
             destinations,
+            carrier,
             self.ended_session_is_error,
         ))
     }

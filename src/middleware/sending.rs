@@ -1,6 +1,5 @@
 //! What is remembered of a request while it is away.
 
-use http::header::AUTHORIZATION;
 use reqwest::{Request, Url};
 
 use crate::access_token::Issued;
@@ -26,11 +25,8 @@ pub(crate) enum Kept {
 }
 
 impl Stamp {
-    /// Gives the request the token.
-    pub(crate) fn put(token: &Issued, request: &mut Request, sent: Option<Moment>) -> Self {
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, token.header.clone());
+    /// That of a request that goes out with this token.
+    pub(crate) fn of(token: &Issued, sent: Option<Moment>) -> Self {
         Self {
             generation: token.generation,
             handovers: token.handovers,

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use reqwest::{Client, ClientBuilder};
 use reqwest_middleware::Middleware;
 
+use crate::carrier::CarrierSettings;
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddlewareBuilder;
 use crate::named::NamedClient;
 use crate::named::parts::{Chain, Parts};
 use crate::origin::{Origin, all_stay_here};
 use crate::path::base_url;
-use crate::redirect::{HttpClient, http_client};
+use crate::redirect::{HttpClient, SameOriginClient, http_client, same_origin_http_client};
 use crate::source::handle::Handle;
 
 /// Makes a [`NamedClient`].
@@ -28,11 +29,13 @@ pub struct NamedClientBuilder {
     insecure_http: bool,
     elsewhere_without_token: bool,
     ended_session_is_error: bool,
+    pub(super) carrier: CarrierSettings,
 }
 
 enum Http {
     Default,
     ToBuild(Box<ClientBuilder>),
+    Shared(HttpClient),
     Built(Client),
 }
 
@@ -49,6 +52,7 @@ impl NamedClientBuilder {
             insecure_http: false,
             elsewhere_without_token: false,
             ended_session_is_error: false,
+            carrier: CarrierSettings::default(),
         }
     }
 
@@ -83,6 +87,13 @@ impl NamedClientBuilder {
     /// # }
     /// ```
     pub fn client(mut self, client: &HttpClient) -> Self {
+        self.http = Http::Shared(client.clone());
+        self
+    }
+
+    /// The same with a client that leaves no origin, as a token in a header other than `Authorization`
+    /// needs one.
+    pub fn same_origin_client(mut self, client: &SameOriginClient) -> Self {
         self.http = Http::Built(client.clone().into());
         self
     }
@@ -165,13 +176,33 @@ impl NamedClientBuilder {
         if self.ended_session_is_error {
             bearer = bearer.error_on_ended_session();
         }
+        let is_dropped = self.carrier.check()?.is_dropped_on_redirect();
+        let built = |builder| -> Result<Client, Error> {
+            if is_dropped {
+                http_client(builder).map(Client::from)
+            } else {
+                same_origin_http_client(builder).map(Client::from)
+            }
+        };
         let http = match self.http {
-            Http::Default if stays_here => http_client(Client::builder().no_proxy())?.into(),
-            Http::Default => http_client(Client::builder())?.into(),
-            Http::ToBuild(builder) => http_client(*builder)?.into(),
+            Http::Default if stays_here => built(Client::builder().no_proxy())?,
+            Http::Default => built(Client::builder())?,
+            Http::ToBuild(builder) => built(*builder)?,
+            Http::Shared(client) if is_dropped => client.into(),
+            Http::Shared(_) => {
+                return Err(Error::settings(
+                    "the client follows redirects to other origins, where reqwest takes \
+                     `authorization` out and no other header; share one from \
+                     `same_origin_http_client` by `same_origin_client`",
+                ));
+            }
             Http::Built(client) => client,
         };
-        let bearer = bearer.build()?;
+        // Built above, or its owner's care by name.
+        let bearer = bearer
+            .carrier(self.carrier)
+            .over_client_with_own_redirects()
+            .build()?;
         let chain = Chain {
             http,
             before: self.before,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::named::NamedClient;
 use crate::named::builder::NamedClientBuilder;
 use crate::named::parts::Parts;
-use crate::redirect::HttpClient;
+use crate::redirect::{HttpClient, SameOriginClient};
 use crate::subject::Subject;
 use crate::users::UserSessions;
 
@@ -159,6 +159,32 @@ impl NamedUserClientBuilder {
     /// [`NamedClientBuilder::client`].
     pub fn client(self, client: &HttpClient) -> Self {
         Self(self.0.client(client))
+    }
+
+    /// A client that leaves no origin, to share one pool of connections, as with
+    /// [`NamedClientBuilder::same_origin_client`].
+    pub fn same_origin_client(self, client: &SameOriginClient) -> Self {
+        Self(self.0.same_origin_client(client))
+    }
+
+    /// The header that the token goes in, as with [`NamedClientBuilder::header`].
+    pub fn header(self, name: impl Into<String>) -> Self {
+        Self(self.0.header(name))
+    }
+
+    /// The word before the token, as with [`NamedClientBuilder::scheme`].
+    pub fn scheme(self, scheme: impl Into<String>) -> Self {
+        Self(self.0.scheme(scheme))
+    }
+
+    /// Sends the token alone, without a word before it, as with [`NamedClientBuilder::without_scheme`].
+    pub fn without_scheme(self) -> Self {
+        Self(self.0.without_scheme())
+    }
+
+    /// Sends the id token in place of the access token, as with [`NamedClientBuilder::id_token`].
+    pub fn id_token(self) -> Self {
+        Self(self.0.id_token())
     }
 
     /// A ready-made reqwest client, whose redirects are its owner's care, as with

@@ -15,8 +15,11 @@ mod authentication;
 mod dialects;
 mod discovery;
 mod grants;
+mod places;
+mod request_shape;
 mod revocation;
 mod settings;
+mod translation;
 
 /// A token answer without anything that is not needed.
 fn token(text: &str) -> ResponseTemplate {

@@ -21,7 +21,28 @@ fn a_wrong_setting_is_named() {
     let url = |url: &str| builder().token_url(url);
     for (builder, said) in [
         (builder(), "give the token URL or the issuer"),
-        (url("https://a.b/t").issuer("https://a.b"), "not both"),
+        (
+            builder().discovery_url("https://a.b/d"),
+            "`unchecked_issuer`",
+        ),
+        (
+            builder().discovery_url("http://a.b/d?canary").issuer("x"),
+            "the discovery URL is neither https nor loopback",
+        ),
+        (
+            builder().discovery_url("https://a.b/d").issuer(""),
+            "the issuer is empty",
+        ),
+        (
+            builder().discovery_url("https://a.b/d").issuer("a b"),
+            "white space",
+        ),
+        (
+            url("https://a.b/t").unchecked_issuer(),
+            "`unchecked_issuer` needs",
+        ),
+        (url("https://a.b/t").namespace(""), "`namespace`"),
+        (url("https://a.b/t").namespace("a b"), "`namespace`"),
         (url(""), "the token URL is not an absolute URL"),
         (url("a.b/t"), "the token URL is not an absolute URL"),
         (

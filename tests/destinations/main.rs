@@ -9,6 +9,7 @@ mod raw_server;
 mod support;
 
 mod binding;
+mod carrier;
 mod own_header;
 mod redirect;
 mod separate;

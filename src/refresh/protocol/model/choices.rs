@@ -1,15 +1,11 @@
 //! What may happen next: steps of flights, and what users, machines and time do.
 
-use super::flight::Flight;
 use super::outcomes::Outcome;
 use super::process::Process;
 use super::search::Model;
 use super::server::LIFETIME;
 use super::steps::Work;
-use super::store::since_epoch;
-use super::world::{Deed, Seconds, TICK, World, moment};
-use crate::refresh::protocol::{Protocol, Rules};
-use crate::store::Version;
+use super::world::{Deed, Seconds, TICK, World};
 
 /// A flight waits for another's lease for so long.
 pub(super) const PATIENCE: Seconds = 1;
@@ -81,24 +77,6 @@ impl Scenario {
     /// besides is tried with one.
     pub(super) fn is_crowd(&self) -> bool {
         self.processes > 1
-    }
-
-    fn begin(&self, world: &mut World, at: usize, by_refusal: bool) {
-        let process = &mut world.processes[at];
-        process.flights += 1;
-        let mark = Version::of_bytes(&[u8::try_from(at).unwrap_or(u8::MAX), process.flights]);
-        let rules = Rules {
-            for_user: self.is_shared,
-            needs_refresh_token: true,
-            by_refusal,
-            grace: self.grace.map(since_epoch),
-            patience: since_epoch(PATIENCE),
-            in_memory: !self.is_shared,
-            mark,
-        };
-        let begun = Protocol::begin(rules, process.unsaved.is_some(), moment(world.now));
-        let flight = Flight::new(begun, mark, by_refusal, process.known, world.now);
-        process.flight = Some(flight);
     }
 
     /// Processes are alike: the first to begin is the first.

@@ -1,9 +1,33 @@
-//! What befalls a process: a crash, and users who sign in and out.
+//! What befalls a process: flights that begin, a crash, and users who sign in and out.
 
+use super::choices::{PATIENCE, Scenario};
+use super::flight::Flight;
 use super::process::{News, Process};
 use super::server::LIFETIME;
-use super::store::{Hold, Store};
-use super::world::World;
+use super::store::{Hold, Store, since_epoch};
+use super::world::{World, moment};
+use crate::refresh::protocol::{Protocol, Rules};
+use crate::store::Version;
+
+impl Scenario {
+    pub(super) fn begin(&self, world: &mut World, at: usize, by_refusal: bool) {
+        let process = &mut world.processes[at];
+        process.flights += 1;
+        let mark = Version::of_bytes(&[u8::try_from(at).unwrap_or(u8::MAX), process.flights]);
+        let rules = Rules {
+            for_user: self.is_shared,
+            needs_refresh_token: true,
+            by_refusal,
+            grace: self.grace.map(since_epoch),
+            patience: since_epoch(PATIENCE),
+            in_memory: !self.is_shared,
+            mark,
+        };
+        let begun = Protocol::begin(rules, process.unsaved.is_some(), moment(world.now));
+        let flight = Flight::new(begun, mark, by_refusal, process.known, world.now);
+        process.flight = Some(flight);
+    }
+}
 
 impl World {
     pub(super) fn crash(&mut self, at: usize) {
