@@ -163,8 +163,23 @@ pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;
 pub use token_set::TokenSet;
 
-#[doc = include_str!("../docs/PROMISES.md")]
+/// Where the pages below lead in these docs. In the repository each of them names the files itself, at its
+/// end; of two definitions the first counts.
+macro_rules! page {
+    ($name:literal) => {
+        concat!(
+            "[the promises]: crate::promises\n",
+            "[the map of the code]: crate::architecture\n\n",
+            include_str!(concat!("../docs/", $name, ".md")),
+        )
+    };
+}
+
+#[doc = page!("PROMISES")]
 pub mod promises {}
+
+#[doc = page!("ARCHITECTURE")]
+pub mod architecture {}
 
 // Compiles the examples of the README.
 #[cfg(doctest)]
