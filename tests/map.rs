@@ -1,4 +1,5 @@
-//! The map of the code, `docs/ARCHITECTURE.md`, names files and functions that are there.
+//! What the documents point at is there: the files and functions that the map of the code names
+//! (`docs/ARCHITECTURE.md`), and the pages that the others link to.
 
 #![expect(
     clippy::expect_used,
@@ -79,4 +80,59 @@ fn the_map_names_each_file_of_the_core() {
 fn the_map_is_read_within_minutes() {
     let map = read("docs/ARCHITECTURE.md").expect("the map");
     assert!(map.lines().count() <= 200);
+}
+
+/// The files that a text links to in line, without those of other places.
+fn links(text: &str) -> Vec<&str> {
+    let ends = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    ends.filter(|link| !link.starts_with("http") && !link.starts_with('#'))
+        .collect()
+}
+
+#[test]
+fn the_links_between_the_pages_lead_somewhere_in_the_repository_and_in_the_docs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = read("README.md").expect("the readme");
+    for link in links(&readme) {
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        let page = read(file).unwrap_or_else(|| panic!("README.md links to {link}"));
+        let has_heading = page.lines().filter_map(|line| line.strip_prefix("## "));
+        let anchors: Vec<_> = has_heading
+            .map(|title| title.to_lowercase().replace(' ', "-"))
+            .collect();
+        assert!(
+            heading.is_empty() || anchors.iter().any(|anchor| anchor == heading),
+            "{link}: {anchors:?}"
+        );
+    }
+    let crate_docs = read("src/lib.rs").expect("the crate's docs");
+    for entry in fs::read_dir(root.join("docs")).expect("the pages") {
+        let path = entry.expect("a page").path();
+        let name = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let text = fs::read_to_string(&path).expect("a page");
+        assert!(
+            crate_docs.contains(&format!("page!(\"{name}\")")),
+            "{name} is not rendered"
+        );
+        assert_eq!(
+            links(&text),
+            [""; 0],
+            "{name}: these would lead nowhere in the docs"
+        );
+        for line in text.lines().filter(|line| line.starts_with('[')) {
+            let (label, file) = line.split_once("]: ").expect("a definition");
+            assert!(root.join("docs").join(file).is_file(), "{name}: {line}");
+            assert!(
+                crate_docs.contains(&format!("{label}]: crate::")),
+                "{name}: {line} is no module in the docs"
+            );
+        }
+    }
 }
