@@ -47,7 +47,7 @@
 //!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
-//! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks nobody.
+//! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
 //!
 //! # Features
 //!

@@ -10,11 +10,11 @@ mod doubt;
 mod fleet;
 mod outage;
 mod records;
+mod rotation;
 mod sessions;
 mod shutdown;
 mod sign_outs;
 mod subjects;
-mod transactions;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
