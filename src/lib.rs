@@ -38,20 +38,20 @@
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
 //!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start.
-//! 4. Users: a [`TokenSource`] from [`RefreshTokenGrant::for_users`], whose users
-//!    [sign in](TokenSource::sign_in) and [out](TokenSource::sign_out). A request goes out for a
-//!    [`Subject`]; the tokens live in a [`TokenStore`], which many processes may share.
+//! 4. [Users](guide::users): [`UserSessions`], at which users [sign in](UserSessions::sign_in) and
+//!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
+//!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
 //! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]), or a [`TokenStore`]. A
 //!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`].
 //!
-//! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which authorization server
-//! to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks nobody.
+//! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
+//! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
 //!
 //! # Features
 //!
-//! None is on by default, and none changes what another part does.
+//! None is on by default, and none changes what another part does ([more of them](guide::features)).
 //!
 //! | feature | what it adds | what it costs |
 //! |---|---|---|
@@ -70,7 +70,8 @@
 //!
 //! # Guarantees
 //!
-//! [`promises`] has them line by line, with the ids that stand at the tests. Their limits:
+//! [`promises`] has them line by line, with the ids that stand at the tests; [`architecture`] says where
+//! each thing is decided. Their limits:
 //!
 //! - The redirects of a ready-made `reqwest::Client` are its owner's care
 //!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)).
@@ -172,8 +173,46 @@ pub use token_owner::TokenOwner;
 pub use token_set::TokenSet;
 pub use users::{Revocation, SignOut, TokenDates, UserSessions, UserSessionsBuilder, UserStatus};
 
-#[doc = include_str!("../docs/PROMISES.md")]
+/// A page of `docs/`. Its links lead to files, which is right in the repository; here the same names lead
+/// to modules, since of two definitions the first counts.
+macro_rules! page {
+    ($name:literal) => {
+        concat!(
+            "[the promises]: crate::promises\n",
+            "[users]: crate::guide::users\n",
+            "[fleets]: crate::guide::fleets\n",
+            "[testing]: crate::guide::testing\n\n",
+            include_str!(concat!("../docs/", $name, ".md")),
+        )
+    };
+}
+
+/// What a reader of the crate's first page wants to know next, one page each.
+pub mod guide {
+    #[doc = page!("USERS")]
+    pub mod users {}
+
+    #[doc = page!("FLEETS")]
+    pub mod fleets {}
+
+    #[doc = page!("SERVERS")]
+    pub mod servers {}
+
+    #[doc = page!("FEATURES")]
+    pub mod features {}
+
+    #[doc = page!("TESTING")]
+    pub mod testing {}
+
+    #[doc = page!("COMPARISON")]
+    pub mod comparison {}
+}
+
+#[doc = page!("PROMISES")]
 pub mod promises {}
+
+#[doc = page!("ARCHITECTURE")]
+pub mod architecture {}
 
 // Compiles the examples of the README.
 #[cfg(doctest)]

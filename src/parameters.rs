@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_field_that_the_request_has_anyway_is_no_extra_parameter() {
-        // D8, D6, L10
+        // D8, D6
         for (name, said) in [
             ("grant_type", "`grant_type`"),
             ("client_id", "`client_id`"),

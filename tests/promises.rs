@@ -36,6 +36,36 @@ fn every_id_at_a_test_is_promised() {
 }
 
 #[test]
+fn a_promise_names_its_defaults_and_the_table_has_each() {
+    let text = promises();
+    let (promises, defaults) = text.split_once("\n## Defaults\n").expect("two parts");
+    let rows = defaults.lines().filter(|line| line.starts_with("| "));
+    let names = rows.skip(1).filter_map(|row| row.split('|').nth(1));
+    let in_the_table: BTreeSet<_> = names.map(str::trim).collect();
+    let items = promises
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **"));
+    let used: BTreeSet<_> = items
+        .filter_map(|item| item.split_once("** "))
+        .flat_map(|(_, promise)| promise.split('*').skip(1).step_by(2))
+        .collect();
+    assert_eq!(used, in_the_table);
+}
+
+#[test]
+fn a_promise_has_no_figures_that_may_be_tuned() {
+    let text = promises();
+    let (promises, _) = text.split_once("\n## Defaults\n").expect("two parts");
+    let units = ["s", "ms", "min", "h", "%", "KiB", "MiB", "bytes", "days"];
+    let words: Vec<_> = promises.split_whitespace().collect();
+    for pair in words.windows(2) {
+        let unit = pair[1].trim_end_matches(|end: char| !end.is_alphanumeric() && end != '%');
+        let is_figure = pair[0].parse::<f64>().is_ok() && units.contains(&unit);
+        assert!(!is_figure, "{} {}", pair[0], pair[1]);
+    }
+}
+
+#[test]
 fn a_promise_is_an_item_that_starts_with_its_id() {
     let text =
         "# A1\n- **A1** first\n  - **A2** not an item of the list\n- **B13** last\n- C1 plain\n";
@@ -71,10 +101,13 @@ fn in_a_module_of_the_crate_only_its_tests_count() {
     assert_eq!(ids_in(text, Place::Test), ["A1", "A2"]);
 }
 
-fn promised_ids() -> BTreeSet<String> {
+fn promises() -> String {
     let path = root().join("docs/PROMISES.md");
-    let text = fs::read_to_string(path).expect("docs/PROMISES.md can be read");
-    let ids = promises_in(&text);
+    fs::read_to_string(path).expect("docs/PROMISES.md can be read")
+}
+
+fn promised_ids() -> BTreeSet<String> {
+    let ids = promises_in(&promises());
     let unique: BTreeSet<_> = ids.iter().cloned().collect();
     assert_eq!(
         unique.len(),

@@ -121,7 +121,7 @@ compare_package_list() {
         echo 'the files above would be published and should not be'
         return 1
     fi
-    for file in src/lib.rs README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE docs/PROMISES.md; do
+    for file in src/lib.rs README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE docs/*.md; do
         if ! grep -qxF "$file" <<<"$list"; then
             echo "$file would not be published"
             return 1

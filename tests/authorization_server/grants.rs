@@ -114,7 +114,7 @@ async fn is_refused<T: std::fmt::Debug>(
 
 #[tokio::test]
 async fn a_field_of_the_request_itself_cannot_be_set_as_an_extra_parameter() {
-    // D8, E8, L10
+    // D8, E8
     let server = server_with(token("t")).await;
     let endpoint = public_client(&server);
     for name in RESERVED {

@@ -11,13 +11,13 @@ mod fleet;
 mod outage;
 mod records;
 mod renamed;
+mod rotation;
 mod sessions;
 mod shutdown;
 mod sign_ins;
 mod sign_outs;
 mod silent_store;
 mod subjects;
-mod transactions;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -95,7 +95,7 @@ mod tests {
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
     fn tls_is_there_with_either_of_its_features_and_with_both() {
-        // M3
+        // A feature only adds, and cargo may unify both in a workspace.
         for url in ["rediss://localhost", "valkeys://user:pass@localhost:1/2"] {
             assert!(read(url).is_ok(), "{url}");
         }
