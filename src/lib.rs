@@ -82,6 +82,7 @@
 
 mod access_token;
 mod ambient;
+mod api_answer;
 mod cache;
 mod call;
 mod carrier;
@@ -109,6 +110,7 @@ mod parameters;
 mod path;
 mod redirect;
 mod refresh;
+mod refusal_rule;
 mod refuser;
 mod reserved_headers;
 mod retry_after;
@@ -131,6 +133,7 @@ pub use reqwest;
 pub use reqwest_middleware;
 
 pub use access_token::AccessToken;
+pub use api_answer::ApiAnswer;
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;

@@ -1,12 +1,11 @@
 //! The tokens of one API, as the user sees them.
 
 mod builder;
+mod refusal;
 mod status;
 mod users;
 
 use std::sync::Arc;
-
-use http::{HeaderMap, StatusCode};
 
 pub use crate::refresh::revocation::{Revocation, SignOut};
 pub use crate::source::builder::TokenSourceBuilder;
@@ -15,21 +14,20 @@ pub use crate::source::users::{TokenDates, UserStatus};
 
 use crate::access_token::AccessToken;
 use crate::ambient::Ambient;
+use crate::api_answer::ApiAnswer;
 use crate::cache::entry::Entry;
 use crate::cache::policy::Demand;
 use crate::cache::rejection::Sending;
 use crate::call;
-use crate::challenge::refuses;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::grant::Grant;
 use crate::key::Wanted;
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
+use crate::refusal_rule::RefusalRule;
 use crate::refuser::Refuser;
 use crate::subject::Subject;
-
-type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 
 /// Hands out the usable access token of one API: a cache, a grant, and one refresh at a time.
 ///
@@ -55,7 +53,7 @@ type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct TokenSource {
     engine: Arc<Engine>,
-    refuses: Option<Refuses>,
+    refuses: RefusalRule,
     /// Whose tokens this handle is for, unless a request says otherwise.
     subject: Option<Subject>,
     /// What its requests ask for, unless they ask for something themselves.
@@ -235,7 +233,7 @@ impl TokenSource {
         &self.engine
     }
 
-    pub(crate) fn new(engine: Arc<Engine>, refuses: Option<Refuses>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, refuses: RefusalRule) -> Self {
         Self {
             engine,
             refuses,
@@ -348,11 +346,8 @@ impl TokenSource {
     }
 
     /// Whether this answer of an API refuses the token.
-    pub(crate) fn is_refused_by(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        match &self.refuses {
-            Some(rule) => rule(status, headers),
-            None => refuses(status, headers),
-        }
+    pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
+        self.refuses.is_refused_by(answer)
     }
 
     #[cold]

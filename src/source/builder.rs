@@ -19,13 +19,14 @@ use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::refresh::adopt;
+use crate::refusal_rule::RefusalRule;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
 use crate::session::hook::HookFn;
 use crate::session::owner::Owner;
 use crate::session::record::Record;
 use crate::session::store::RecordStore;
-use crate::source::{Refuses, TokenSource};
+use crate::source::TokenSource;
 use crate::store::{MemoryStore, SharedStore, TokenStore};
 use crate::telemetry::{Event, Hook, Telemetry};
 
@@ -44,14 +45,14 @@ pub struct TokenSourceBuilder {
     notice_within: Duration,
     clock: Clock,
     jitter: Jitter,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
 }
 
 #[derive(Default)]
-struct Hooks {
+pub(super) struct Hooks {
     on_event: Option<Hook>,
     on_new_refresh_token: Option<HookFn>,
-    refuses: Option<Refuses>,
+    pub(super) refuses: RefusalRule,
     refused_refresh: Option<RefusedRefresh>,
 }
 
@@ -177,7 +178,7 @@ impl TokenSourceBuilder {
         mut self,
         rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.hooks.refuses = Some(Arc::new(rule));
+        self.hooks.refuses = RefusalRule::AtHome(Arc::new(rule));
         self
     }
 
@@ -402,7 +403,7 @@ impl std::fmt::Debug for Hooks {
             .debug_struct("Hooks")
             .field("on_event", &self.on_event.is_some())
             .field("on_new_refresh_token", &self.on_new_refresh_token)
-            .field("refuses", &self.refuses.is_some())
+            .field("refuses", &self.refuses)
             .field("refused_refresh", &self.refused_refresh)
             .finish()
     }
