@@ -49,6 +49,8 @@
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which authorization server
 //! to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks nobody.
 //!
+//! [`providers`] has the lines for the authorization servers that people use, from Okta to Apigee.
+//!
 //! # Features
 //!
 //! None is on by default, and none changes what another part does.
@@ -173,6 +175,9 @@ pub use token_set::TokenSet;
 
 #[doc = include_str!("../docs/PROMISES.md")]
 pub mod promises {}
+
+#[doc = include_str!("../docs/PROVIDERS.md")]
+pub mod providers {}
 
 // Compiles the examples of the README.
 #[cfg(doctest)]

@@ -9,8 +9,9 @@ use crate::{Provider, Script, json, play, seconds, user};
 async fn cognito_keeps_the_refresh_token_and_its_gateway_sends_no_challenge() {
     // E6, C5
     let provider = Provider::start().await;
-    let issuer = provider.url("/eu-west-1_Ab12");
-    provider.answers(
+    let identity = Provider::start().await;
+    let issuer = identity.url("/eu-west-1_Ab12");
+    identity.answers(
         "/eu-west-1_Ab12/.well-known/openid-configuration",
         [json(
             200,

@@ -1,4 +1,4 @@
-//! Keycloak: how long the refresh token lives, sessions that are over, and a name inside of the cluster.
+//! Keycloak: sessions that are over, and a name inside of the cluster.
 
 use reqwest_bearer::{ClientAuthentication, ErrorKind, TokenEndpoint};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::{Provider, Script, json, play, seconds, user};
 
 #[tokio::test]
 async fn keycloak_behind_its_own_name_inside_of_a_cluster() {
-    // K8, K23
+    // K23
     let provider = Provider::start().await;
     let public = "https://login.example.com/realms/shop";
     provider.answers(

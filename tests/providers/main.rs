@@ -220,3 +220,22 @@ impl Played {
 pub(crate) fn seconds(count: u64) -> Option<Duration> {
     Some(Duration::from_secs(count))
 }
+
+#[test]
+fn each_provider_in_the_document_has_a_test_and_each_test_a_provider() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/PROVIDERS.md")).unwrap();
+    let sections = document.split("\n## ").skip(1);
+    let mut named: Vec<_> = sections
+        .map(|section| {
+            let place = section.split("tests/providers/").nth(1);
+            place.expect(section).split('`').next().unwrap().to_owned()
+        })
+        .collect();
+    named.sort();
+    let files = std::fs::read_dir(root.join("tests/providers")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<_> = names.filter(|name| name != "main.rs").collect();
+    files.sort();
+    assert_eq!(named, files);
+}
