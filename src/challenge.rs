@@ -5,14 +5,20 @@ mod grammar;
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
 
 use crate::challenge::grammar::Line;
 
 /// How many bytes of challenges are read (C6). Real ones are a few hundred; Microsoft's claims
 /// challenges reach 2 KiB.
 const LONGEST: usize = 8 * 1024;
+
+/// As many decoded claims as are taken (C11); longer ones would fit into no authorization URL.
+const LONGEST_CLAIMS: usize = 8 * 1024;
 
 const INVALID_TOKEN: &str = "invalid_token";
 const INVALID_REQUEST: &str = "invalid_request";
@@ -110,6 +116,24 @@ impl BearerChallenge {
     #[must_use]
     pub fn claims(&self) -> Option<&str> {
         self.claims.as_deref()
+    }
+
+    /// The same claims, decoded: a JSON object, ready for the parameter `claims` of an authorization
+    /// request (OpenID Connect Core section 5.5), or, as
+    /// [`extra`](crate::TokenParameters::extra), of a token request that is to bring a token with them.
+    /// `None` also for what is no base64, no JSON object, or longer than 8 KiB.
+    #[must_use]
+    pub fn decoded_claims(&self) -> Option<String> {
+        let text = self.claims.as_deref()?.trim_end_matches('=');
+        if text.len() > LONGEST_CLAIMS.div_ceil(3) * 4 {
+            return None;
+        }
+        let decoded = URL_SAFE_NO_PAD
+            .decode(text)
+            .or_else(|_| STANDARD_NO_PAD.decode(text));
+        let claims = String::from_utf8(decoded.ok()?).ok()?;
+        let is_object = serde_json::from_str::<Map<String, Value>>(&claims).is_ok();
+        (is_object && claims.len() <= LONGEST_CLAIMS).then_some(claims)
     }
 
     /// Whether the token is good but may not do this (`insufficient_scope`).
@@ -515,6 +539,33 @@ mod tests {
         assert!(claims.has_claims());
         assert_eq!(claims.claims(), Some("eyJhIjoxfQ=="));
         assert_eq!(claims.error(), Some("insufficient_claims"));
+    }
+
+    #[test]
+    fn claims_are_decoded_from_either_alphabet_and_only_if_they_are_an_object() {
+        // C11, K28
+        let of = |text: &str| {
+            let line = format!("Bearer error=\"insufficient_claims\", claims=\"{text}\"");
+            read(&line).unwrap().decoded_claims()
+        };
+        let object = |text: &str| Some(text.to_owned());
+        assert_eq!(of("eyJhIjoxfQ=="), object(r#"{"a":1}"#));
+        assert_eq!(of("eyJhIjoxfQ"), object(r#"{"a":1}"#));
+        // The same object in both alphabets, which differ here.
+        assert_eq!(of("eyJhIjoiPz8/In0="), object(r#"{"a":"???"}"#));
+        assert_eq!(of("eyJhIjoiPz8_In0"), object(r#"{"a":"???"}"#));
+        for bad in ["!", "W10=", "MQ==", "", "eyJh", "/////w=="] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+        let long = |length: usize| {
+            let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(length - 8));
+            let challenge = super::BearerChallenge {
+                claims: Some(super::Engine::encode(&super::STANDARD_NO_PAD, text)),
+                ..super::BearerChallenge::default()
+            };
+            challenge.decoded_claims().is_some()
+        };
+        assert!(long(8 * 1024) && !long(8 * 1024 + 1));
     }
 
     #[test]

@@ -49,6 +49,8 @@
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
 //! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
 //!
+//! [`providers`] has the lines for the authorization servers that people use, from Okta to Apigee.
+//!
 //! # Features
 //!
 //! None is on by default, and none changes what another part does ([more of them](guide::features)).
@@ -83,6 +85,7 @@
 
 mod access_token;
 mod ambient;
+mod api_answer;
 mod cache;
 mod call;
 mod carrier;
@@ -110,6 +113,7 @@ mod parameters;
 mod path;
 mod redirect;
 mod refresh;
+mod refusal_rule;
 mod refuser;
 mod reserved_headers;
 mod retry_after;
@@ -134,6 +138,7 @@ pub use reqwest;
 pub use reqwest_middleware;
 
 pub use access_token::AccessToken;
+pub use api_answer::ApiAnswer;
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
@@ -213,6 +218,9 @@ pub mod promises {}
 
 #[doc = page!("ARCHITECTURE")]
 pub mod architecture {}
+
+#[doc = include_str!("../docs/PROVIDERS.md")]
+pub mod providers {}
 
 // Compiles the examples of the README.
 #[cfg(doctest)]

@@ -15,6 +15,7 @@ use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
+use crate::api_answer::ApiAnswer;
 use crate::cache::entry::Entry;
 use crate::cache::rejection::Sending;
 use crate::call;
@@ -26,7 +27,6 @@ use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
 use crate::middleware::sending::{Kept, Stamp};
 use crate::options::TokenOptions;
-use crate::origin::same_origin;
 use crate::path::InvalidPath;
 use crate::refuser::Refuser;
 use crate::source::TokenSource;
@@ -58,6 +58,11 @@ use crate::users::UserSessions;
 /// What an API says beside a refusal is in the extensions of the response: the
 /// [`BearerChallenge`](crate::BearerChallenge) of any 4xx (insufficient scope, step-up,
 /// claims), and after a 401 that could not be healed the [`Error`] that says why.
+///
+/// A redirect to another origin takes no token along, also where both origins are among those that the
+/// token may go to: what is followed is decided below the middleware, which cannot give the second
+/// request a token of its own. The 401 that comes of it is passed on with the reason; ask the other
+/// origin itself.
 ///
 /// The time-out of a request bounds the wait for its token, the request and its resend together;
 /// a client-wide time-out of reqwest cannot be read, and counts for each send alone.
@@ -229,17 +234,47 @@ impl BearerTokenMiddleware {
         Ok(response)
     }
 
+    /// Says why a 401 of another origin is passed on (K20).
+    #[cold]
+    fn attach_reason(&self, response: &mut Response) {
+        let origin = response.url().origin().ascii_serialization();
+        let reason = Error::new(
+            ErrorKind::OriginNotAllowed,
+            format!(
+                "{origin} refused the request, where a redirect led and no token went, so that another \
+                 token would not help; ask there with a client of its own, or say what refuses a token \
+                 with `refused_when_answered`"
+            ),
+        );
+        response.extensions_mut().insert(self.tokens.named(reason));
+    }
+
     /// Notes what the API made of the token; says whether it refused it. An answer from another
-    /// origin, where a redirect led and the token did not go, says nothing (C10).
+    /// origin, where a redirect led and the token did not go, says nothing (C10), unless the rule of the
+    /// source says otherwise.
     #[inline]
     fn judge(&self, entry: &Entry, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
-        if !same_origin(response.url(), url) && !is_without_url(response) {
-            return Judgement::Elsewhere;
-        }
         let status = response.status();
-        if self.tokens.is_refused_by(status, response.headers()) {
+        let answer = ApiAnswer {
+            status,
+            headers: response.headers(),
+            url: if is_without_url(response) {
+                url
+            } else {
+                response.url()
+            },
+            requested: url,
+        };
+        let is_elsewhere = answer.is_from_elsewhere();
+        if self.tokens.is_refused_by(&answer) {
             attach_challenge(response);
             return Judgement::Refused;
+        }
+        if is_elsewhere {
+            if status == 401 {
+                self.attach_reason(response);
+            }
+            return Judgement::Elsewhere;
         }
         // RFC 6750 section 3.1 has a 400 with a challenge, too.
         if status.is_client_error() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod handle;
+mod refusal;
 mod status;
 
 pub use crate::source::builder::TokenSourceBuilder;

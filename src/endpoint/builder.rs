@@ -235,8 +235,8 @@ impl TokenEndpointBuilder {
     /// use reqwest_bearer::RawAnswer;
     /// use serde_json::{Value, json};
     ///
-    /// // TikTok and others put everything into `data`.
-    /// fn tiktok(answer: &RawAnswer) -> Option<Value> {
+    /// // Douyin, and TikTok at its older endpoints, put everything into `data`.
+    /// fn douyin(answer: &RawAnswer) -> Option<Value> {
     ///     let data = answer.json().get("data")?;
     ///     data.get("access_token").is_some().then(|| data.clone())
     /// }
@@ -257,8 +257,8 @@ impl TokenEndpointBuilder {
     /// # fn build(client: reqwest_bearer::ClientAuthentication) -> Result<(), reqwest_bearer::Error> {
     /// # use reqwest_bearer::TokenEndpoint;
     /// let endpoint = TokenEndpoint::builder(client)
-    ///     .token_url("https://open.tiktokapis.com/v2/oauth/token/")
-    ///     .translate_answers(tiktok)
+    ///     .token_url("https://open.douyin.com/oauth/refresh_token/")
+    ///     .translate_answers(douyin)
     ///     .build()?;
     /// # let _ = (slack, registry, endpoint);
     /// # Ok(()) }

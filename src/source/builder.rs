@@ -19,6 +19,7 @@ use crate::error_response::ErrorResponse;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::refresh::adopt;
+use crate::refusal_rule::RefusalRule;
 use crate::schedule::{Lead, Margins};
 use crate::secret::Secret;
 use crate::session::hook::HookFn;
@@ -26,7 +27,7 @@ use crate::session::owner::Owner;
 use crate::session::record::Record;
 use crate::session::store::RecordStore;
 use crate::source::TokenSource;
-use crate::source::handle::{Handle, Refuses};
+use crate::source::handle::Handle;
 use crate::store::{MemoryStore, SharedStore, TokenStore};
 use crate::telemetry::{Event, Hook, Telemetry};
 
@@ -47,14 +48,14 @@ pub struct TokenSourceBuilder {
     pub(crate) keeps_index: bool,
     clock: Clock,
     jitter: Jitter,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
 }
 
 #[derive(Default)]
-struct Hooks {
+pub(super) struct Hooks {
     on_event: Option<Hook>,
     on_new_refresh_token: Option<HookFn>,
-    refuses: Option<Refuses>,
+    pub(super) refuses: RefusalRule,
     refused_refresh: Option<RefusedRefresh>,
 }
 
@@ -195,7 +196,7 @@ impl TokenSourceBuilder {
         mut self,
         rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.hooks.refuses = Some(Arc::new(rule));
+        self.hooks.refuses = RefusalRule::AtHome(Arc::new(rule));
         self
     }
 
@@ -414,7 +415,7 @@ impl std::fmt::Debug for Hooks {
             .debug_struct("Hooks")
             .field("on_event", &self.on_event.is_some())
             .field("on_new_refresh_token", &self.on_new_refresh_token)
-            .field("refuses", &self.refuses.is_some())
+            .field("refuses", &self.refuses)
             .field("refused_refresh", &self.refused_refresh)
             .finish()
     }

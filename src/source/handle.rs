@@ -2,31 +2,28 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
-
 use crate::access_token::AccessToken;
 use crate::ambient::Ambient;
+use crate::api_answer::ApiAnswer;
 use crate::cache::entry::Entry;
 use crate::cache::policy::Demand;
 use crate::cache::rejection::Sending;
 use crate::call;
-use crate::challenge::refuses;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::key::Wanted;
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
+use crate::refusal_rule::RefusalRule;
 use crate::refuser::Refuser;
 use crate::subject::Subject;
 use crate::token_owner::TokenOwner;
-
-pub(crate) type Refuses = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 
 /// Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub(crate) struct Handle {
     engine: Arc<Engine>,
-    refuses: Option<Refuses>,
+    refuses: RefusalRule,
     /// Whose tokens this handle is for, unless a request says otherwise.
     subject: Option<Subject>,
     /// What its requests ask for, unless they ask for something themselves.
@@ -153,7 +150,7 @@ impl Handle {
         &self.engine
     }
 
-    pub(crate) fn new(engine: Arc<Engine>, refuses: Option<Refuses>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, refuses: RefusalRule) -> Self {
         Self {
             engine,
             refuses,
@@ -266,11 +263,8 @@ impl Handle {
     }
 
     /// Whether this answer of an API refuses the token.
-    pub(crate) fn is_refused_by(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        match &self.refuses {
-            Some(rule) => rule(status, headers),
-            None => refuses(status, headers),
-        }
+    pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
+        self.refuses.is_refused_by(answer)
     }
 
     #[cold]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
+use crate::api_answer::ApiAnswer;
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
 use crate::endpoint::TokenEndpoint;
@@ -154,6 +155,16 @@ impl UserSessionsBuilder {
         rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.source = self.source.refused_when(rule);
+        self
+    }
+
+    /// The same where status and headers do not say it: the final URL is seen, too, as with
+    /// [`TokenSourceBuilder::refused_when_answered`].
+    pub fn refused_when_answered(
+        mut self,
+        rule: impl Fn(&ApiAnswer<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.source = self.source.refused_when_answered(rule);
         self
     }
 

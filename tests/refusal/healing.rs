@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
-use reqwest_bearer::{Error, NamedClient, TestClock, TokenOptions, TokenResponse, TokenSource};
+use reqwest_bearer::{
+    Error, ErrorKind, NamedClient, TestClock, TokenOptions, TokenResponse, TokenSource,
+};
 use reqwest_middleware::{Middleware, Next};
 use tokio::task::JoinSet;
 
@@ -324,6 +326,32 @@ async fn a_refusal_by_another_origin_after_a_redirect_refreshes_nothing() {
     assert_eq!((elsewhere.seen().len(), parts.api.seen().len()), (1, 1));
     assert_eq!(parts.server.token_requests(), 1);
     assert!(!parts.source.status().is_refused());
+}
+
+#[tokio::test]
+async fn a_refusal_by_another_origin_says_why_it_was_passed_on() {
+    // K20, also where both origins may have the token.
+    let parts = Parts::new().await;
+    let elsewhere = Api::that_takes(|_| false).await;
+    for status in [401, 403] {
+        elsewhere.always(Reply::new(status));
+        let there = format!("{}/y?key=canary", elsewhere.url());
+        parts.api.then(Reply::new(302).header("location", there));
+        let client = NamedClient::builder("api", parts.api.url(), &parts.source)
+            .origin(elsewhere.url())
+            .build()
+            .unwrap();
+        let answer = client.get("x").send().await.unwrap();
+        let reason = reqwest_bearer::Error::find_in_response(&answer);
+        assert_eq!(reason.is_some(), status == 401);
+        if let Some(reason) = reason {
+            assert_eq!(reason.kind(), ErrorKind::OriginNotAllowed);
+            let message = reason.to_string();
+            assert!(message.contains(elsewhere.url()), "{message}");
+            assert!(!message.contains("canary"), "{message}");
+        }
+    }
+    assert_eq!(parts.server.token_requests(), 1);
 }
 
 #[tokio::test]

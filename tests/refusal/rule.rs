@@ -2,6 +2,7 @@
 
 use reqwest_bearer::{BearerChallenge, TestClock, TokenSource};
 
+use crate::support::api::Api;
 use crate::support::http_server::Reply;
 use crate::{Parts, secs};
 
@@ -180,6 +181,50 @@ async fn a_predicate_takes_the_place_of_the_rule() {
             .unwrap();
         let status = reply.status;
         assert_eq!(refreshes(&parts, reply).await, refuses, "{status}");
+    }
+}
+
+/// A source whose rule sees the final URL.
+fn signing_in(parts: &Parts) -> TokenSource {
+    TokenSource::builder(parts.server.client_credentials())
+        .clock(&TestClock::new())
+        .refused_when_answered(|answer| {
+            assert_eq!(answer.requested_url().path(), "/x");
+            let signs_in = answer.is_from_elsewhere() && answer.url().path() == "/signin";
+            signs_in || answer.status() == 203 || answer.headers().contains_key("x-dead")
+        })
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_sign_in_page_of_another_host_is_healed_where_the_rule_says_so() {
+    // K29, C10
+    let page = Api::that_takes(|_| false).await;
+    page.always(Reply::new(200).body("<form>"));
+    for (place, tokens) in [("signin", 2), ("elsewhere", 1)] {
+        let mut parts = Parts::new().await;
+        parts.source = signing_in(&parts);
+        let there = format!("{}/{place}", page.url());
+        parts.api.then(Reply::new(302).header("location", there));
+        assert_eq!(parts.call().await.status(), 200);
+        assert_eq!(parts.server.token_requests(), tokens, "{place}");
+        assert_eq!(parts.api.seen().len(), tokens, "{place}");
+        assert!(page.seen().iter().all(|seen| seen.token().is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_203_with_a_page_and_any_header_are_seen_by_the_rule_too() {
+    // K29
+    for (reply, refuses) in [
+        (Reply::new(203).body("<html>"), 1),
+        (Reply::new(200).header("x-dead", "yes"), 1),
+        (Reply::new(401), 0),
+    ] {
+        let mut parts = Parts::new().await;
+        parts.source = signing_in(&parts);
+        assert_eq!(refreshes(&parts, reply).await, refuses);
     }
 }
 

@@ -1,0 +1,46 @@
+//! What of an API's answers refuses a token, where somebody has said so.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::api_answer::ApiAnswer;
+use crate::challenge::refuses;
+
+type AtHome = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
+type Anywhere = dyn Fn(&ApiAnswer<'_>) -> bool + Send + Sync;
+
+/// A rule of the user's, or ours.
+#[derive(Clone, Default)]
+pub(crate) enum RefusalRule {
+    /// A 401, unless its challenge says that another token would not help (C5).
+    #[default]
+    Ours,
+    /// One for answers of the origin that the request was sent to.
+    AtHome(Arc<AtHome>),
+    /// One for answers of any origin (K29).
+    Anywhere(Arc<Anywhere>),
+}
+
+impl RefusalRule {
+    pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
+        match self {
+            Self::Ours => refuses(answer.status, answer.headers) && !answer.is_from_elsewhere(),
+            Self::AtHome(rule) => {
+                !answer.is_from_elsewhere() && rule(answer.status, answer.headers)
+            }
+            Self::Anywhere(rule) => rule(answer),
+        }
+    }
+}
+
+impl fmt::Debug for RefusalRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Ours => "Ours",
+            Self::AtHome(_) => "AtHome",
+            Self::Anywhere(_) => "Anywhere",
+        })
+    }
+}
