@@ -126,10 +126,12 @@ impl NamedClientBuilder {
         if self.elsewhere_without_token {
             bearer = bearer.elsewhere_without_token();
         }
-        let leaves_origin = self.carrier.check()?.is_dropped_on_redirect();
-        let built = |builder| match leaves_origin {
-            true => http_client(builder),
-            false => Ok(same_origin_http_client(builder)?.client().clone()),
+        let may_leave_origin = self.carrier.check()?.is_dropped_on_redirect();
+        let built = |builder| {
+            if may_leave_origin {
+                return http_client(builder);
+            }
+            Ok(same_origin_http_client(builder)?.client().clone())
         };
         let http = match self.http {
             Http::Default if stays_here => built(Client::builder().no_proxy())?,
