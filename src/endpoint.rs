@@ -39,8 +39,8 @@ mod refresh_codes;
 mod request_shape;
 mod secret_source;
 mod successes;
-mod translation;
-mod transport;
+pub(crate) mod translation;
+pub(crate) mod transport;
 mod user_agent;
 pub(crate) mod verdict;
 

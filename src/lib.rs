@@ -219,7 +219,7 @@ pub mod promises {}
 #[doc = page!("ARCHITECTURE")]
 pub mod architecture {}
 
-#[doc = include_str!("../docs/PROVIDERS.md")]
+#[doc = page!("PROVIDERS")]
 pub mod providers {}
 
 // Compiles the examples of the README.

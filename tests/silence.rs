@@ -478,6 +478,18 @@ impl Program {
             let source = TokenSource::from(grant);
             self.outputs.show_failure(source.token().await);
         }
+        // What the hook sees is the server's answer.
+        let outputs = self.outputs.clone();
+        let endpoint = TokenEndpoint::builder(basic())
+            .token_url(format!("{}/token", self.server.http.url()))
+            .translate_answers(move |answer| {
+                outputs.show(answer);
+                None
+            });
+        self.outputs.show(&endpoint);
+        self.server.then(|seen| Some(tokens(seen)));
+        let source = TokenSource::from(ClientCredentials::new(endpoint.build().unwrap()));
+        source.token().await.unwrap();
         // A file with something in it that is no token.
         let source = TokenSource::from(TokenFile::new(&file));
         self.outputs.show(&TokenFile::new(&file));

@@ -23,12 +23,12 @@ const MOST_FAILURES: u32 = 2;
 /// A translation takes microseconds. By the machine's own clock, as the time-outs of sockets are.
 const LONGEST: Duration = Duration::from_secs(2);
 
-type Hook = dyn Fn(&RawAnswer) -> Option<Value> + Send + Sync;
+type Translate = dyn Fn(&RawAnswer) -> Option<Value> + Send + Sync;
 
 /// The hook of one endpoint, and how it has fared.
 #[derive(Clone)]
 pub(crate) struct Translation {
-    hook: Arc<Hook>,
+    hook: Arc<Translate>,
     faults: Arc<Mutex<Faults>>,
 }
 
@@ -41,7 +41,7 @@ struct Faults {
 }
 
 /// What came of a hook that was asked.
-enum Translated {
+pub(crate) enum Translated {
     Members(Value),
     /// It leaves the answer as it was sent.
     Unchanged,
@@ -95,45 +95,18 @@ impl Translation {
         answer: Answer,
         now: Moment,
     ) -> Result<TokenResponse, Error> {
-        let wall = now.system_time();
         // No verdict comes with these, whatever their body says.
         if status_says_all(answer.status) {
-            return untranslated(asked, &answer, wall);
+            return untranslated(asked, &answer, now.system_time());
         }
         let raw = RawAnswer::new(answer.status, answer.headers.clone(), &answer.body);
-        let fault = match self.ask(raw).await {
-            Translated::Members(members) => match judge(asked, members, &answer, wall) {
-                Ok(judged) => {
-                    self.note_success();
-                    return judged;
-                }
-                Err(fault) => Some(fault),
-            },
-            Translated::Unchanged => None,
-            Translated::Fault(fault) => Some(fault),
-        };
-        let read = untranslated(asked, &answer, wall);
-        match (fault, read) {
-            (Some(fault), Err(error)) if !says_why(&error) => {
-                let response = error.error_response().cloned();
-                let error = fault.got(HowFar::Unusable);
-                let error = match response {
-                    Some(response) => error.answered_with(response),
-                    None => error,
-                };
-                self.note_fault(&error, now);
-                Err(error)
-            }
-            // What it has nothing to say of, and we cannot read, is lost as well.
-            (None, Err(error)) if error.how_far().is_loss() => {
-                self.note_fault(&error, now);
-                Err(error)
-            }
-            (_, read) => {
-                self.note_success();
-                read
-            }
+        let said = self.ask(raw).await;
+        let (read, hook) = read_translated(asked, &answer, said, now.system_time());
+        match (hook, &read) {
+            (Hook::LostTheAnswer, Err(error)) => self.note_fault(error, now),
+            _ => self.note_success(),
         }
+        read
     }
 
     /// Asks the hook beside the tasks of this runtime, so that one which takes its time holds up
@@ -189,6 +162,49 @@ fn pause(failures: u32) -> Duration {
 fn panicked() -> Error {
     let message = "the hook `translate_answers` panicked";
     Error::new(ErrorKind::Panicked, message)
+}
+
+/// How a hook has fared with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Fine,
+    /// Neither it nor our own rules could make anything of the answer.
+    LostTheAnswer,
+}
+
+/// Reads an answer of which the hook has said this.
+///
+/// # Errors
+/// As for an answer that was sent like this; a lost answer that names the hook where that one failed and
+/// the answer as it was sent says nothing either.
+pub(crate) fn read_translated(
+    asked: Asked,
+    answer: &Answer,
+    said: Translated,
+    now: SystemTime,
+) -> (Result<TokenResponse, Error>, Hook) {
+    let fault = match said {
+        Translated::Members(members) => match judge(asked, members, answer, now) {
+            Ok(judged) => return (judged, Hook::Fine),
+            Err(fault) => Some(fault),
+        },
+        Translated::Unchanged => None,
+        Translated::Fault(fault) => Some(fault),
+    };
+    let read = untranslated(asked, answer, now);
+    match (fault, read) {
+        (Some(fault), Err(error)) if !says_why(&error) => {
+            let lost = fault.got(HowFar::Unusable);
+            let lost = match error.error_response() {
+                Some(response) => lost.answered_with(response.clone()),
+                None => lost,
+            };
+            (Err(lost), Hook::LostTheAnswer)
+        }
+        // What it has nothing to say of, and we cannot read, is lost as well.
+        (None, Err(error)) if error.how_far().is_loss() => (Err(error), Hook::LostTheAnswer),
+        (_, read) => (read, Hook::Fine),
+    }
 }
 
 /// What the members that the hook returned say; or, as an error, that they say nothing.

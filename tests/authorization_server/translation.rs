@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::{
     ClientAuthentication, Error, ErrorKind, RawAnswer, RefreshTokenGrant, Subject, TestClock,
     TokenEndpoint, TokenRequest, TokenSet, TokenSource, UserSessions,
@@ -103,6 +105,30 @@ async fn a_translated_error_is_a_verdict_and_what_is_left_alone_is_read_as_it_wa
     let answer = ResponseTemplate::new(200).set_body_json(body);
     let tokens = translated(answer, dead).await.expect("a token");
     assert_eq!(tokens.access_token().map(|t| t.expose()), Some("plain"));
+}
+
+fn id_token(sub: &str) -> String {
+    let claims = URL_SAFE_NO_PAD.encode(json!({ "sub": sub }).to_string());
+    format!("e30.{claims}.sig")
+}
+
+#[tokio::test]
+async fn a_translated_id_token_of_another_user_is_refused_as_a_sent_one_is() {
+    // K5, F10
+    for (sub, served) in [("alice", true), ("bob", false)] {
+        let tokens = json!({ "access_token": "t", "id_token": id_token(sub) });
+        let server = server_with(wrapped(tokens)).await;
+        let endpoint = translating(&server, &TestClock::new(), data);
+        let source = UserSessions::new(&endpoint);
+        let alice = Subject::new("session").expect("a subject");
+        let tokens = TokenSet::from_refresh_token("r").with_id_token(id_token("alice"));
+        soon(source.sign_in(&alice, tokens))
+            .await
+            .expect("signed in");
+        let token = soon(source.for_subject(&alice).token()).await;
+        assert_eq!(token.is_ok(), served, "{sub}");
+        assert_eq!(count_at(&server, "/token").await, 1);
+    }
 }
 
 #[tokio::test]

@@ -685,6 +685,55 @@ proptest! {
     }
 
     #[test]
+    fn no_answer_ends_a_session_or_shows_itself_unless_it_says_that_the_refresh_token_is_dead(
+        status in prop_oneof![Just(200_u16), Just(400), Just(401), 200_u16..600],
+        members in proptest::collection::btree_map(
+            prop_oneof![
+                Just("error".to_owned()),
+                Just("code".to_owned()),
+                Just("status".to_owned()),
+                Just("error_code".to_owned()),
+                Just("error_description".to_owned()),
+                Just("suberror".to_owned()),
+                Just("message".to_owned()),
+            ],
+            prop_oneof![
+                Just(json!("invalid_request")),
+                Just(json!("unauthorized_client")),
+                Just(json!("invalid_token")),
+                Just(json!("access_denied")),
+                Just(json!("server_error")),
+                Just(json!("canary invalid_grant")),
+                Just(json!({ "code": "canary", "type": "canary" })),
+                any_json(),
+            ],
+            0..6,
+        ),
+        cut in 0_usize..200,
+        form in any::<bool>(),
+    ) {
+        // K9, K10, F5, D6: whole, cut anywhere, and as a form.
+        let (label, mut body) = if form {
+            let texts = members.iter().map(|(name, value)| {
+                (name, value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+            });
+            let mut body = form_urlencoded::Serializer::new(String::new());
+            ("application/x-www-form-urlencoded", body.extend_pairs(texts).finish())
+        } else {
+            let object = Value::Object(members.into_iter().collect());
+            ("application/json", object.to_string())
+        };
+        if cut < body.len() && body.is_char_boundary(cut) {
+            body.truncate(cut);
+        }
+        if let Err(error) = parse_as(Asked::Refresh, status, Some(label), &body) {
+            prop_assert_ne!(error.kind(), ErrorKind::SignInRequired, "{} {}", status, body);
+            let shown = format!("{error} {error:?}");
+            prop_assert!(!shown.contains("canary"), "{}", shown);
+        }
+    }
+
+    #[test]
     fn a_number_and_its_text_are_the_same_lifetime(eighths in any::<i64>()) {
         // B11: eighths have exact decimals, so that no parser has anything to round.
         let seconds = (eighths >> 16) as f64 / 8.0;
