@@ -14,6 +14,7 @@ mod rotation;
 mod sessions;
 mod shutdown;
 mod sign_outs;
+mod silent_store;
 mod subjects;
 
 use std::sync::{Arc, Mutex};
