@@ -1,6 +1,7 @@
 //! The authorization server as its clients see it, and the only place that talks to one.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -31,6 +32,7 @@ mod fragments;
 mod from_oauth2;
 mod issued;
 mod lifetime;
+mod lines;
 mod media_type;
 mod members;
 pub(crate) mod queue;
@@ -91,6 +93,7 @@ struct Setup {
 }
 
 /// Where the endpoints are.
+#[derive(Clone)]
 enum Place {
     /// The token endpoint; and where the document with the others is, if there is one.
     Fixed(Url, Option<Arc<Discovery>>),
@@ -195,7 +198,7 @@ impl TokenEndpoint {
         token: Secret,
         kind: TokenKind,
     ) -> Result<(), Error> {
-        let _place = self.0.queue.enter_to_revoke().await;
+        let _place = self.0.queue.enter_to_revoke(self.client()).await;
         let mut form = Form::default();
         form.push("token", token);
         form.push("token_type_hint", kind.hint());
@@ -276,6 +279,59 @@ impl TokenEndpoint {
         }
     }
 
+    /// The same server for another client of it, such as a tenant's: with the same settings, connections
+    /// and documents, and in one queue, in which the clients take turns. A server that turns one client away
+    /// is left alone by that one.
+    ///
+    /// ```
+    /// # fn tenants() -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::{ClientAuthentication, TokenEndpoint};
+    ///
+    /// let client = |id| ClientAuthentication::client_secret_basic(id, "s3cr3t");
+    /// let one = TokenEndpoint::discover("https://login.example.com", client("tenant-1"))?;
+    /// let other = one.for_client(client("tenant-2"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) for a client authentication that cannot work.
+    pub fn for_client(&self, authentication: ClientAuthentication) -> Result<Self, Error> {
+        authentication.check()?;
+        let Setup {
+            place,
+            namespace,
+            revocation_url,
+            transport,
+            shape,
+            translation,
+            expires_with_id_token,
+            queue,
+            clock,
+            ..
+        } = &*self.0;
+        Ok(Self(Arc::new(Setup {
+            place: place.clone(),
+            namespace: namespace.clone(),
+            revocation_url: revocation_url.clone(),
+            authentication,
+            transport: transport.clone(),
+            shape: shape.clone(),
+            translation: translation.clone(),
+            expires_with_id_token: *expires_with_id_token,
+            queue: queue.clone(),
+            successes: Successes::default(),
+            clock: clock.clone(),
+        })))
+    }
+
+    /// Which client it is, to the queue: as a hash.
+    pub(crate) fn client(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.authentication.client_id().hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// What the endpoint's clock says.
     pub(crate) fn now(&self) -> SystemTime {
         self.0.clock.now().system_time()
@@ -328,7 +384,7 @@ mod tests {
     /// How many places there are, found out by taking them.
     fn places(endpoint: &TokenEndpoint) -> usize {
         let mut taken = Vec::new();
-        while let Some(place) = endpoint.queue().enter_anyway().now_or_never() {
+        while let Some(place) = endpoint.queue().enter_anyway(1).now_or_never() {
             taken.push(place);
         }
         taken.len()
@@ -342,7 +398,7 @@ mod tests {
             .requests_at_once(2)
             .build()
             .unwrap();
-        let place = endpoint.queue().enter_anyway().now_or_never();
+        let place = endpoint.queue().enter_anyway(1).now_or_never();
         assert_eq!(places(&endpoint.clone()), 1);
         drop(place);
         assert_eq!(places(&endpoint), 2);

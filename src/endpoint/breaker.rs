@@ -3,6 +3,7 @@
 //! Pure: events and moments in, answers out. [`Queue`](crate::endpoint::queue::Queue) keeps one
 //! breaker for each token endpoint and asks it before a token request is sent.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -19,7 +20,8 @@ const KEPT_FOR_A_BETTER_ONE: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     server: Scope,
-    client: Scope,
+    /// By clients, as hashes: those that have failed since they last were answered.
+    clients: HashMap<u64, Scope>,
 }
 
 #[derive(Debug, Default)]
@@ -74,39 +76,59 @@ impl Breaker {
     /// Whether a request of `owner` may be sent now. While a scope is open, one probe is let through
     /// for each pause, whether or not the one before has ended: a server that hangs would otherwise
     /// be found again only after an attempt's whole time.
-    pub(crate) fn admit(&mut self, owner: u64, risk: Risk, now: Moment) -> Result<(), Closed> {
+    pub(crate) fn admit(
+        &mut self,
+        client: u64,
+        owner: u64,
+        risk: Risk,
+        now: Moment,
+    ) -> Result<(), Closed> {
         self.server.may_probe(owner, risk, now)?;
-        self.client.may_probe(owner, risk, now)?;
+        let client = self.clients.get_mut(&client);
+        if let Some(client) = &client {
+            client.may_probe(owner, risk, now)?;
+        }
         self.server.probe(owner, now);
-        self.client.probe(owner, now);
+        if let Some(client) = client {
+            client.probe(owner, now);
+        }
         Ok(())
     }
 
-    /// Whether requests are let through without being probes.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.server.open.is_none() && self.client.open.is_none()
+    /// Whether this client's requests are let through without being probes.
+    pub(crate) fn is_closed(&self, client: u64) -> bool {
+        self.open_to(client).next().is_none()
     }
 
     /// Until when no request of `owner` is let through, and why; `None` if all are.
-    pub(crate) fn closed_to(&self, owner: u64, risk: Risk) -> Option<Closed> {
-        let open = [&self.server.open, &self.client.open].into_iter().flatten();
-        open.map(|open| open.closed_to(owner, risk))
+    pub(crate) fn closed_to(&self, client: u64, owner: u64, risk: Risk) -> Option<Closed> {
+        self.open_to(client)
+            .map(|open| open.closed_to(owner, risk))
             .max_by_key(|closed| closed.until.monotonic)
     }
 
     /// Takes note of what an attempt of `owner` has met.
-    pub(crate) fn note(&mut self, owner: u64, outcome: Outcome, now: Moment) {
+    pub(crate) fn note(&mut self, client: u64, owner: u64, outcome: Outcome, now: Moment) {
         match outcome {
-            Outcome::Answered => *self = Self::default(),
+            Outcome::Answered => {
+                self.server = Scope::default();
+                self.clients.remove(&client);
+            }
             Outcome::SomeAnswer => self.server = Scope::default(),
             Outcome::TurnedAway { retry_after } => {
                 self.server = Scope::default();
-                self.client
-                    .fail(owner, ErrorKind::Unavailable, retry_after, now);
+                let client = self.clients.entry(client).or_default();
+                client.fail(owner, ErrorKind::Unavailable, retry_after, now);
             }
             // Its `Retry-After`, if there ever was one, is another answer's.
             Outcome::Nothing { kind } => self.server.fail(owner, kind, Duration::ZERO, now),
         }
+    }
+
+    fn open_to(&self, client: u64) -> impl Iterator<Item = &Open> {
+        let client = self.clients.get(&client);
+        let client = client.and_then(|client| client.open.as_ref());
+        self.server.open.iter().chain(client)
     }
 }
 
@@ -186,6 +208,8 @@ mod tests {
         }
     }
 
+    const CLIENT: u64 = 1;
+
     const NOTHING: Outcome = Outcome::Nothing {
         kind: ErrorKind::Timeout,
     };
@@ -199,9 +223,9 @@ mod tests {
     fn open(outcome: Outcome) -> Breaker {
         let mut breaker = Breaker::default();
         for owner in 1..=3 {
-            breaker.note(owner, outcome, at(0));
+            breaker.note(CLIENT, owner, outcome, at(0));
         }
-        assert!(!breaker.is_closed());
+        assert!(!breaker.is_closed(CLIENT));
         breaker
     }
 
@@ -210,16 +234,16 @@ mod tests {
         // A8
         let mut breaker = Breaker::default();
         for owner in [1, 1, 1, 1, 2, 2, 1] {
-            breaker.note(owner, NOTHING, at(0));
-            assert!(breaker.is_closed());
+            breaker.note(CLIENT, owner, NOTHING, at(0));
+            assert!(breaker.is_closed(CLIENT));
         }
-        breaker.note(3, Outcome::Answered, at(0));
+        breaker.note(CLIENT, 3, Outcome::Answered, at(0));
         for owner in [4, 5] {
-            breaker.note(owner, NOTHING, at(0));
-            assert!(breaker.is_closed());
+            breaker.note(CLIENT, owner, NOTHING, at(0));
+            assert!(breaker.is_closed(CLIENT));
         }
-        breaker.note(6, NOTHING, at(0));
-        assert!(!breaker.is_closed());
+        breaker.note(CLIENT, 6, NOTHING, at(0));
+        assert!(!breaker.is_closed(CLIENT));
     }
 
     #[test]
@@ -234,8 +258,8 @@ mod tests {
             (turned_away(0), Outcome::Answered, true),
         ] {
             let mut breaker = open(met);
-            breaker.note(9, answer, at(1));
-            assert_eq!(breaker.is_closed(), closes, "{met:?} {answer:?}");
+            breaker.note(CLIENT, 9, answer, at(1));
+            assert_eq!(breaker.is_closed(CLIENT), closes, "{met:?} {answer:?}");
         }
     }
 
@@ -243,14 +267,14 @@ mod tests {
     fn the_scopes_count_apart() {
         // A8
         let mut breaker = Breaker::default();
-        breaker.note(1, NOTHING, at(0));
-        breaker.note(2, NOTHING, at(0));
-        breaker.note(3, turned_away(0), at(0));
-        breaker.note(4, NOTHING, at(0));
-        assert!(breaker.is_closed());
-        breaker.note(5, turned_away(0), at(0));
-        breaker.note(6, turned_away(0), at(0));
-        assert!(!breaker.is_closed());
+        breaker.note(CLIENT, 1, NOTHING, at(0));
+        breaker.note(CLIENT, 2, NOTHING, at(0));
+        breaker.note(CLIENT, 3, turned_away(0), at(0));
+        breaker.note(CLIENT, 4, NOTHING, at(0));
+        assert!(breaker.is_closed(CLIENT));
+        breaker.note(CLIENT, 5, turned_away(0), at(0));
+        breaker.note(CLIENT, 6, turned_away(0), at(0));
+        assert!(!breaker.is_closed(CLIENT));
     }
 
     #[test]
@@ -259,7 +283,10 @@ mod tests {
         let mut breaker = open(NOTHING);
         let mut admitted = Vec::new();
         for millis in (0..30_000).step_by(10) {
-            if breaker.admit(millis, Risk::Nothing, at(millis)).is_ok() {
+            if breaker
+                .admit(CLIENT, millis, Risk::Nothing, at(millis))
+                .is_ok()
+            {
                 admitted.push(millis);
             }
         }
@@ -267,7 +294,7 @@ mod tests {
             admitted,
             [1_000, 3_000, 7_000, 12_000, 17_000, 22_000, 27_000]
         );
-        let closed = breaker.admit(1, Risk::Nothing, at(30_000));
+        let closed = breaker.admit(CLIENT, 1, Risk::Nothing, at(30_000));
         assert_eq!(
             closed,
             Err(Closed {
@@ -281,25 +308,25 @@ mod tests {
     fn a_probe_that_fails_late_does_not_put_the_next_one_off() {
         // A8
         let mut breaker = open(NOTHING);
-        assert!(breaker.admit(7, Risk::Nothing, at(1_000)).is_ok());
-        breaker.note(7, NOTHING, at(11_000));
-        assert!(breaker.admit(8, Risk::Nothing, at(11_000)).is_ok());
+        assert!(breaker.admit(CLIENT, 7, Risk::Nothing, at(1_000)).is_ok());
+        breaker.note(CLIENT, 7, NOTHING, at(11_000));
+        assert!(breaker.admit(CLIENT, 8, Risk::Nothing, at(11_000)).is_ok());
     }
 
     #[test]
     fn a_retry_after_lengthens_the_client_s_pause_and_never_the_server_s() {
         // A8
         let mut breaker = open(turned_away(60));
-        assert!(breaker.admit(9, Risk::Nothing, at(59_999)).is_err());
-        assert!(breaker.admit(9, Risk::Nothing, at(60_000)).is_ok());
-        breaker.note(9, turned_away(30), at(60_500));
-        assert!(breaker.admit(8, Risk::Nothing, at(90_499)).is_err());
-        assert!(breaker.admit(8, Risk::Nothing, at(90_500)).is_ok());
+        assert!(breaker.admit(CLIENT, 9, Risk::Nothing, at(59_999)).is_err());
+        assert!(breaker.admit(CLIENT, 9, Risk::Nothing, at(60_000)).is_ok());
+        breaker.note(CLIENT, 9, turned_away(30), at(60_500));
+        assert!(breaker.admit(CLIENT, 8, Risk::Nothing, at(90_499)).is_err());
+        assert!(breaker.admit(CLIENT, 8, Risk::Nothing, at(90_500)).is_ok());
         // A shorter one than the pause changes nothing.
         let mut breaker = open(turned_away(0));
-        breaker.note(9, turned_away(0), at(10));
-        assert!(breaker.admit(8, Risk::Nothing, at(999)).is_err());
-        assert!(breaker.admit(8, Risk::Nothing, at(1_000)).is_ok());
+        breaker.note(CLIENT, 9, turned_away(0), at(10));
+        assert!(breaker.admit(CLIENT, 8, Risk::Nothing, at(999)).is_err());
+        assert!(breaker.admit(CLIENT, 8, Risk::Nothing, at(1_000)).is_ok());
     }
 
     #[test]
@@ -312,14 +339,39 @@ mod tests {
             (Risk::RefreshToken, 1_000 + grace),
         ] {
             let mut breaker = open(NOTHING);
-            assert!(breaker.admit(9, risk, at(first - 1)).is_err(), "{risk:?}");
-            assert!(breaker.admit(9, risk, at(first)).is_ok(), "{risk:?}");
+            assert!(
+                breaker.admit(CLIENT, 9, risk, at(first - 1)).is_err(),
+                "{risk:?}"
+            );
+            assert!(
+                breaker.admit(CLIENT, 9, risk, at(first)).is_ok(),
+                "{risk:?}"
+            );
         }
         let mut breaker = open(NOTHING);
-        assert!(breaker.admit(9, Risk::Nothing, at(1_000)).is_ok());
-        assert!(breaker.admit(9, Risk::Nothing, at(3_000)).is_err());
-        assert!(breaker.admit(8, Risk::Nothing, at(3_000)).is_ok());
+        assert!(breaker.admit(CLIENT, 9, Risk::Nothing, at(1_000)).is_ok());
+        assert!(breaker.admit(CLIENT, 9, Risk::Nothing, at(3_000)).is_err());
+        assert!(breaker.admit(CLIENT, 8, Risk::Nothing, at(3_000)).is_ok());
         // Nobody else waits.
-        assert!(breaker.admit(8, Risk::Nothing, at(7_000 + grace)).is_ok());
+        assert!(
+            breaker
+                .admit(CLIENT, 8, Risk::Nothing, at(7_000 + grace))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_client_that_is_turned_away_closes_no_other_one_and_a_server_without_answers_closes_all() {
+        // A8
+        let turned_away = open(turned_away(0));
+        assert!(!turned_away.is_closed(CLIENT) && turned_away.is_closed(2));
+        let hangs = open(NOTHING);
+        assert!(!hangs.is_closed(CLIENT) && !hangs.is_closed(2));
+        let mut mended = turned_away;
+        mended.note(2, 9, Outcome::Answered, at(0));
+        assert!(
+            !mended.is_closed(CLIENT),
+            "another client's answer says nothing of this one"
+        );
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Moment;
 use crate::endpoint::breaker::{Breaker, Closed, Outcome, Risk};
+use crate::endpoint::lines::Lines;
 
 /// The queue before one token endpoint, and the breaker that empties it.
 #[derive(Debug)]
@@ -22,13 +23,14 @@ struct State {
     /// server that hangs would send one more after it.
     withheld: usize,
     revoking: usize,
-    waiting: VecDeque<Waiter>,
-    revocations: VecDeque<oneshot::Sender<Place>>,
+    waiting: Lines<Waiter>,
+    revocations: VecDeque<(u64, oneshot::Sender<Place>)>,
     breaker: Breaker,
 }
 
 #[derive(Debug)]
 struct Waiter {
+    client: u64,
     door: oneshot::Sender<Result<Place, Closed>>,
     /// Who leaves the queue when the breaker opens; `None` for one that stays.
     applicant: Option<Applicant>,
@@ -37,6 +39,8 @@ struct Waiter {
 /// Who asks for a place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Applicant {
+    /// Who asks the server: the client, as a hash.
+    pub(crate) client: u64,
     /// Whose tokens the request is for, as a hash.
     pub(crate) owner: u64,
     pub(crate) risk: Risk,
@@ -49,6 +53,7 @@ pub(crate) struct Applicant {
 #[derive(Debug)]
 pub(crate) struct Place {
     queue: Arc<Queue>,
+    client: u64,
     kind: Kind,
     /// Whether its request got no answer.
     unanswered: bool,
@@ -70,7 +75,7 @@ impl Queue {
             taken: 0,
             withheld: 0,
             revoking: 0,
-            waiting: VecDeque::new(),
+            waiting: Lines::default(),
             revocations: VecDeque::new(),
             breaker: Breaker::default(),
         })))
@@ -87,81 +92,90 @@ impl Queue {
     ) -> Result<Place, Closed> {
         let waits = {
             let mut state = self.state();
-            if !state.breaker.is_closed() {
-                state.breaker.admit(applicant.owner, applicant.risk, now)?;
+            let Applicant {
+                client,
+                owner,
+                risk,
+                ..
+            } = applicant;
+            if !state.breaker.is_closed(client) {
+                state.breaker.admit(client, owner, risk, now)?;
                 // A probe does not wait for the requests that hang.
-                return Ok(state.take(self, Kind::Token));
+                return Ok(state.take(self, client, Kind::Token));
             }
-            state.wait(self, Some(applicant))
+            state.wait(self, client, Some(applicant))
         };
         match waits {
             Ok(place) => Ok(place),
-            Err(door) => door.await.unwrap_or_else(|_| Ok(self.beside())),
+            Err(door) => door
+                .await
+                .unwrap_or_else(|_| Ok(self.beside(applicant.client))),
         }
     }
 
     /// Waits for a place whatever the breaker says: for what cannot be tried a second time, such as a
     /// code.
-    pub(crate) async fn enter_anyway(self: &Arc<Self>) -> Place {
-        let waits = self.state().wait(self, None);
+    pub(crate) async fn enter_anyway(self: &Arc<Self>, client: u64) -> Place {
+        let waits = self.state().wait(self, client, None);
         match waits {
             Ok(place) => place,
             Err(door) => match door.await {
                 Ok(Ok(place)) => place,
-                Ok(Err(_)) | Err(_) => self.beside(),
+                Ok(Err(_)) | Err(_) => self.beside(client),
             },
         }
     }
 
     /// Waits for a place to revoke a token: there is always one, and more where no token request
     /// waits.
-    pub(crate) async fn enter_to_revoke(self: &Arc<Self>) -> Place {
+    pub(crate) async fn enter_to_revoke(self: &Arc<Self>, client: u64) -> Place {
         let door = {
             let mut state = self.state();
             if let Some(kind) = state.revocation() {
-                return state.take(self, kind);
+                return state.take(self, client, kind);
             }
             let (door, waits) = oneshot::channel();
-            state.revocations.push_back(door);
+            state.revocations.push_back((client, door));
             waits
         };
-        door.await.unwrap_or_else(|_| self.beside())
+        door.await.unwrap_or_else(|_| self.beside(client))
     }
 
     /// Takes note of what an attempt of `owner` has met. If that opens the breaker, those who wait are
     /// told so.
-    fn note(self: &Arc<Self>, owner: u64, outcome: Outcome, now: Moment) {
+    fn note(self: &Arc<Self>, client: u64, owner: u64, outcome: Outcome, now: Moment) {
         let mut state = self.state();
-        let was_closed = state.breaker.is_closed();
-        state.breaker.note(owner, outcome, now);
+        let was_closed = state.breaker.is_closed(client);
+        state.breaker.note(client, owner, outcome, now);
         if !matches!(outcome, Outcome::Nothing { .. }) {
             let gone = state.release_withheld(self);
             drop(state);
             drop(gone);
             state = self.state();
         }
-        if !was_closed || state.breaker.is_closed() {
+        if !was_closed || state.breaker.is_closed(client) {
             return;
         }
-        for waiter in std::mem::take(&mut state.waiting) {
-            let closed = waiter
-                .applicant
-                .and_then(|Applicant { owner, risk, .. }| state.breaker.closed_to(owner, risk));
-            match closed {
-                // Whoever has gone away meanwhile need not hear it.
-                Some(closed) => drop(waiter.door.send(Err(closed))),
-                None => state.waiting.push_back(waiter),
-            }
+        let State {
+            breaker, waiting, ..
+        } = &mut *state;
+        let told = waiting.take_out(|client, waiter| {
+            let Applicant { owner, risk, .. } = waiter.applicant?;
+            breaker.closed_to(client, owner, risk)
+        });
+        for (waiter, closed) in told {
+            // A caller who has gone away meanwhile need not hear it.
+            drop(waiter.door.send(Err(closed)));
         }
     }
 
     /// A place beside the limit, if the queue is gone that would have given one: never, as long as it
     /// is held by whoever waits.
-    fn beside(self: &Arc<Self>) -> Place {
-        self.state().take(self, Kind::Token)
+    fn beside(self: &Arc<Self>, client: u64) -> Place {
+        self.state().take(self, client, Kind::Token)
     }
 
-    fn leave(self: &Arc<Self>, kind: Kind, unanswered: bool) {
+    fn leave(self: &Arc<Self>, client: u64, kind: Kind, unanswered: bool) {
         let gone = {
             let mut state = self.state();
             match kind {
@@ -172,7 +186,7 @@ impl Queue {
                     state.taken -= 1;
                 }
             }
-            if unanswered && state.breaker.is_closed() && state.taken > state.withheld {
+            if unanswered && state.breaker.is_closed(client) && state.taken > state.withheld {
                 state.taken += 1;
                 state.withheld += 1;
                 Vec::new()
@@ -194,7 +208,7 @@ impl Queue {
 }
 
 impl State {
-    fn take(&mut self, queue: &Arc<Queue>, kind: Kind) -> Place {
+    fn take(&mut self, queue: &Arc<Queue>, client: u64, kind: Kind) -> Place {
         match kind {
             Kind::Token => self.taken += 1,
             Kind::Revocation => self.revoking += 1,
@@ -205,6 +219,7 @@ impl State {
         }
         Place {
             queue: queue.clone(),
+            client,
             kind,
             unanswered: false,
         }
@@ -215,21 +230,21 @@ impl State {
     fn let_in(&mut self, queue: &Arc<Queue>) -> Vec<Result<Place, Closed>> {
         let mut gone = Vec::new();
         while self.taken < self.places
-            && let Some(waiter) = self.waiting.pop_front()
+            && let Some(waiter) = self.waiting.pop()
         {
             if waiter.door.is_closed() {
                 continue;
             }
-            let place = self.take(queue, Kind::Token);
+            let place = self.take(queue, waiter.client, Kind::Token);
             gone.extend(waiter.door.send(Ok(place)).err());
         }
         while let Some(kind) = self.revocation()
-            && let Some(door) = self.revocations.pop_front()
+            && let Some((client, door)) = self.revocations.pop_front()
         {
             if door.is_closed() {
                 continue;
             }
-            let place = self.take(queue, kind);
+            let place = self.take(queue, client, kind);
             gone.extend(door.send(place).err().map(Ok));
         }
         gone
@@ -246,17 +261,22 @@ impl State {
     fn wait(
         &mut self,
         queue: &Arc<Queue>,
+        client: u64,
         applicant: Option<Applicant>,
     ) -> Result<Place, oneshot::Receiver<Result<Place, Closed>>> {
         if self.taken < self.places {
-            return Ok(self.take(queue, Kind::Token));
+            return Ok(self.take(queue, client, Kind::Token));
         }
         let (door, waits) = oneshot::channel();
-        let waiter = Waiter { door, applicant };
+        let waiter = Waiter {
+            client,
+            door,
+            applicant,
+        };
         if applicant.is_some_and(|applicant| applicant.returns) {
-            self.waiting.push_front(waiter);
+            self.waiting.push_front(client, waiter);
         } else {
-            self.waiting.push_back(waiter);
+            self.waiting.push_back(client, waiter);
         }
         Err(waits)
     }
@@ -275,13 +295,13 @@ impl Place {
     /// Takes note of what the request of `owner` has met.
     pub(crate) fn report(&mut self, owner: u64, outcome: Outcome, now: Moment) {
         self.unanswered = matches!(outcome, Outcome::Nothing { .. });
-        self.queue.note(owner, outcome, now);
+        self.queue.note(self.client, owner, outcome, now);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.leave(self.kind, self.unanswered);
+        self.queue.leave(self.client, self.kind, self.unanswered);
     }
 }
 
@@ -298,6 +318,8 @@ mod tests {
     use crate::endpoint::breaker::{Closed, Outcome, Risk};
     use crate::error::ErrorKind;
 
+    const CLIENT: u64 = 1;
+
     fn at(seconds: u64) -> Moment {
         Moment {
             monotonic: Duration::from_secs(seconds),
@@ -307,6 +329,7 @@ mod tests {
 
     fn applicant(owner: u64) -> Applicant {
         Applicant {
+            client: CLIENT,
             owner,
             risk: Risk::RefreshToken,
             returns: false,
@@ -322,7 +345,7 @@ mod tests {
     fn fail(queue: &Arc<Queue>, owners: std::ops::Range<u64>) {
         let kind = ErrorKind::Timeout;
         for owner in owners {
-            queue.note(owner, Outcome::Nothing { kind }, at(0));
+            queue.note(CLIENT, owner, Outcome::Nothing { kind }, at(0));
         }
     }
 
@@ -388,7 +411,7 @@ mod tests {
         let hangs = enter(&queue, 1);
         let mut waits = pin!(queue.enter(applicant(2), at(0)));
         assert!(poll!(waits.as_mut()).is_pending());
-        let mut code = pin!(queue.enter_anyway());
+        let mut code = pin!(queue.enter_anyway(CLIENT));
         assert!(poll!(code.as_mut()).is_pending());
         fail(&queue, 1..4);
         let closed = waits.now_or_never().unwrap().unwrap_err();
@@ -404,7 +427,7 @@ mod tests {
         let probe = queue.enter(applicant(5), at(2)).now_or_never().unwrap();
         let refused = queue.enter(applicant(6), at(2)).now_or_never().unwrap();
         assert!(probe.is_ok() && refused.is_err());
-        queue.note(5, Outcome::Answered, at(2));
+        queue.note(CLIENT, 5, Outcome::Answered, at(2));
         drop((hangs, probe));
         assert!(code.now_or_never().is_some());
         enter(&queue, 7);
@@ -456,9 +479,9 @@ mod tests {
         // A7
         let queue = Queue::new(2);
         let (first, second) = (enter(&queue, 1), enter(&queue, 2));
-        let own = queue.enter_to_revoke().now_or_never();
+        let own = queue.enter_to_revoke(CLIENT).now_or_never();
         assert!(own.is_some());
-        let mut other = pin!(queue.enter_to_revoke());
+        let mut other = pin!(queue.enter_to_revoke(CLIENT));
         assert!(poll!(other.as_mut()).is_pending());
         let mut token = pin!(queue.enter(applicant(3), at(0)));
         assert!(poll!(token.as_mut()).is_pending());
@@ -471,6 +494,6 @@ mod tests {
         drop((spare, own, third));
         // All places are back.
         let _both = (enter(&queue, 1), enter(&queue, 2));
-        assert!(queue.enter_to_revoke().now_or_never().is_some());
+        assert!(queue.enter_to_revoke(CLIENT).now_or_never().is_some());
     }
 }

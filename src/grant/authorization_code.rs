@@ -80,7 +80,7 @@ impl AuthorizationCode {
         // Before the discovery, and before the place in the queue: it cannot be sent.
         self.parameters.check()?;
         endpoint.locate().await?;
-        let _place = endpoint.queue().enter_anyway().await;
+        let _place = endpoint.queue().enter_anyway(endpoint.client()).await;
         let mut request = TokenRequest::new("authorization_code").secret_field("code", self.code);
         if let Some(uri) = self.redirect_uri {
             request = request.field("redirect_uri", uri);

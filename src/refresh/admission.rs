@@ -74,6 +74,7 @@ pub(crate) async fn enter(
         .await
         .map_err(Ending::Failed)?;
     let applicant = Applicant {
+        client: endpoint.client(),
         owner: owner_of(setup, entry, risk != Risk::Nothing),
         risk,
         returns,
