@@ -519,7 +519,7 @@ impl Program {
                 });
             self.outputs.show(&endpoint);
             self.server
-                .then(|seen| Some(Reply::new(200).body(echo(seen))));
+                .then(|seen| Some(Reply::new(200).json(&json!({ "canary": echo(seen) }))));
             let grant = ClientCredentials::new(endpoint.build().unwrap());
             let outputs = self.outputs.clone();
             let source = TokenSource::builder(grant)
