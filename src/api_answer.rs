@@ -1,5 +1,7 @@
 //! An answer of an API as a rule sees it that says what refuses a token.
 
+use std::fmt;
+
 use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 
@@ -7,7 +9,9 @@ use crate::origin::same_origin;
 
 /// What an API answered, and where: what a rule of
 /// [`refused_when_answered`](crate::TokenSourceBuilder::refused_when_answered) is given.
-#[derive(Clone, Copy, Debug)]
+///
+/// Its `Debug` output shows the status and the origins, since headers, paths and queries may hold keys.
+#[derive(Clone, Copy)]
 pub struct ApiAnswer<'call> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'call HeaderMap,
@@ -44,5 +48,17 @@ impl ApiAnswer<'_> {
     #[must_use]
     pub fn is_from_elsewhere(&self) -> bool {
         !same_origin(self.url, self.requested)
+    }
+}
+
+impl fmt::Debug for ApiAnswer<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = |url: &Url| url.origin().ascii_serialization();
+        formatter
+            .debug_struct("ApiAnswer")
+            .field("status", &self.status.as_u16())
+            .field("origin", &origin(self.url))
+            .field("requested_origin", &origin(self.requested))
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! Which redirects are followed, so that none carries the token to another origin.
 
+use std::fmt;
+
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Url};
 
@@ -150,8 +152,9 @@ impl From<SameOriginClient> for Client {
     }
 }
 
-impl std::fmt::Debug for SameOriginClient {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SameOriginClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the client inside, which shows its default headers: there may be keys among them.
         formatter
             .debug_struct("SameOriginClient")
             .finish_non_exhaustive()

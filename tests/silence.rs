@@ -39,7 +39,7 @@ use reqwest_bearer::{
     NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret, SecretSource,
     StoredRecord, Subject, TestClock, TokenEndpoint, TokenFile, TokenKind, TokenOptions,
     TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
-    UserSessions, Version,
+    UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -75,6 +75,8 @@ impl Outputs {
     fn show<T: Debug>(&self, value: &T) {
         self.say(format!("{value:?}\n{value:#?}"));
         let path = type_name::<T>();
+        // Without its lifetimes.
+        let path = path.split('<').next().unwrap_or(path);
         let name = path.rsplit("::").next().unwrap_or(path);
         self.0.lock().unwrap().types.insert(name);
     }
@@ -522,6 +524,48 @@ impl Program {
         }
     }
 
+    /// What hooks are shown, and what the clients show that they need.
+    async fn be_asked_by_hooks(&self) {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", HeaderValue::from_static("canary-api-key"));
+        let http = reqwest::Client::builder().default_headers(headers.clone());
+        self.outputs.show(&same_origin_http_client(http).unwrap());
+        // What nobody has asked for so far.
+        self.server.script.lock().unwrap().clear();
+        for translation in [Some(json!({ "access_token": "canary-translated" })), None] {
+            let (asked, headers) = (self.outputs.clone(), headers.clone());
+            let endpoint = TokenEndpoint::builder(basic())
+                .token_url(self.server.http.url())
+                .request_headers(move || headers.clone())
+                .translate_answers(move |answer| {
+                    asked.show(answer);
+                    assert!(translation.is_some(), "canary, on purpose");
+                    translation.clone()
+                });
+            self.outputs.show(&endpoint);
+            self.server
+                .then(|seen| Some(Reply::new(200).json(&json!({ "canary": echo(seen) }))));
+            let grant = ClientCredentials::new(endpoint.build().unwrap());
+            let outputs = self.outputs.clone();
+            let source = TokenSource::builder(grant)
+                .refused_when_answered(move |answer| {
+                    outputs.show(answer);
+                    false
+                })
+                .build()
+                .unwrap();
+            let client = NamedClient::builder("hooks", self.api.url(), source)
+                .header("X-Access")
+                .scheme("token");
+            self.outputs.show(&client);
+            let client = client.build().unwrap();
+            self.outputs.show(&client);
+            let answer = client.get("x?key=canary-in-a-query").send().await;
+            let status = answer.map(|answer| answer.status());
+            self.outputs.say(format!("{status:?}"));
+        }
+    }
+
     async fn panic(&self) {
         let grant = GrantFn::new("panics", |_| async { panic!("canary, on purpose") });
         self.outputs.show(&grant);
@@ -753,6 +797,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.fail_in_every_way(&tokens).await;
     program.authenticate_in_every_way().await;
     program.discover_in_vain().await;
+    program.be_asked_by_hooks().await;
     program.panic().await;
     program.be_set_up_wrongly().await;
     program.show_what_is_left();

@@ -104,7 +104,8 @@ impl Translation {
         let (read, hook) = read_translated(asked, &answer, said, now.system_time());
         match (hook, &read) {
             (Hook::LostTheAnswer, Err(error)) => self.note_fault(error, now),
-            _ => self.note_success(),
+            (Hook::Fine, _) => self.note_success(),
+            _ => {}
         }
         read
     }
@@ -168,6 +169,8 @@ fn panicked() -> Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
     Fine,
+    /// The answer shows nothing of it: a refusal that does not say why, and that it left alone.
+    Undecided,
     /// Neither it nor our own rules could make anything of the answer.
     LostTheAnswer,
 }
@@ -203,6 +206,7 @@ pub(crate) fn read_translated(
         }
         // What it has nothing to say of, and we cannot read, is lost as well.
         (None, Err(error)) if error.how_far().is_loss() => (Err(error), Hook::LostTheAnswer),
+        (None, Err(error)) if !says_why(&error) => (Err(error), Hook::Undecided),
         (_, read) => (read, Hook::Fine),
     }
 }

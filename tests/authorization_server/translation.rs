@@ -11,7 +11,8 @@ use reqwest_bearer::{
     TokenEndpoint, TokenRequest, TokenSet, TokenSource, UserSessions,
 };
 use serde_json::{Value, json};
-use wiremock::{MockServer, ResponseTemplate};
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::support::{landed, soon};
 use crate::{count_at, server_with};
@@ -308,6 +309,31 @@ async fn a_hook_that_works_again_in_between_is_not_stopped() {
         refresh(&endpoint).await.expect("a token");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 8);
+}
+
+#[tokio::test]
+async fn a_refusal_in_between_that_says_nothing_does_not_make_a_broken_hook_a_good_one() {
+    // K5
+    let server = MockServer::start().await;
+    let count = AtomicUsize::new(0);
+    Mock::given(path("/token"))
+        .respond_with(move |_: &Request| {
+            if count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+                riddle()
+            } else {
+                ResponseTemplate::new(400)
+            }
+        })
+        .mount(&server)
+        .await;
+    let endpoint = translating(&server, &TestClock::new(), |answer| {
+        (answer.status() == 200).then(|| json!({}))
+    });
+    for _ in 0..5 {
+        refresh(&endpoint).await.expect_err("no token");
+    }
+    // Lost, refused, lost; and then no more.
+    assert_eq!(count_at(&server, "/token").await, 3);
 }
 
 #[tokio::test]
