@@ -405,6 +405,34 @@ mod tests {
     }
 
     #[test]
+    fn clients_of_one_server_share_its_queue_and_take_turns() {
+        // A7
+        let one = TokenEndpoint::builder(client("one"))
+            .token_url("https://a.b/t")
+            .requests_at_once(1)
+            .build()
+            .unwrap();
+        let other = one.for_client(client("other")).unwrap();
+        let enter = |endpoint: &TokenEndpoint| {
+            let queue = endpoint.queue().clone();
+            let client = endpoint.client();
+            Box::pin(async move { queue.enter_anyway(client).await })
+        };
+        let place = enter(&one).now_or_never();
+        assert!(place.is_some());
+        let (mut second, mut third, mut of_other) = (enter(&one), enter(&one), enter(&other));
+        for waits in [&mut second, &mut third, &mut of_other] {
+            assert!(waits.now_or_never().is_none());
+        }
+        drop(place);
+        let place = second.now_or_never().unwrap();
+        drop(place);
+        assert!((&mut third).now_or_never().is_none());
+        assert!(of_other.now_or_never().is_some());
+        assert!(third.now_or_never().is_some());
+    }
+
+    #[test]
     fn sixteen_requests_run_at_once_by_default() {
         // A7
         let endpoint = TokenEndpoint::new("https://a.b/t", client("me")).unwrap();

@@ -18,8 +18,8 @@ const LONGEST: usize = 1024;
 /// A request's subject comes from, in this order:
 ///
 /// 1. the request: `request.with_extension(subject)`;
-/// 2. a handle: [`NamedClient::for_subject`](crate::NamedClient::for_subject),
-///    [`TokenSource::for_subject`](crate::TokenSource::for_subject);
+/// 2. a handle: [`NamedUserClient::for_subject`](crate::NamedUserClient::for_subject),
+///    [`UserSessions::for_subject`](crate::UserSessions::for_subject);
 /// 3. the task: [`Subject::scope`], which a web framework's middleware sets once for each incoming
 ///    request.
 ///

@@ -124,7 +124,7 @@ impl TokenResponse {
 
     /// How long the refresh token lives, counted from when it was asked for. Without it a session lasts
     /// until nobody has used it for long
-    /// ([`session_timeout`](crate::TokenSourceBuilder::session_timeout)).
+    /// ([`session_timeout`](crate::UserSessionsBuilder::session_timeout)).
     #[must_use]
     pub fn with_refresh_token_expires_in(mut self, lifetime: Duration) -> Self {
         self.refresh_token_lifetime = Some(lifetime);

@@ -111,7 +111,7 @@ impl TokenSet {
     /// like; no RFC has a name for it). A store keeps the session until then: with 100 days it is there
     /// on day 99, used or not.
     /// Default: unknown; a store then keeps the session until nobody has used it for long
-    /// ([`session_timeout`](crate::TokenSourceBuilder::session_timeout)).
+    /// ([`session_timeout`](crate::UserSessionsBuilder::session_timeout)).
     #[must_use]
     pub fn with_refresh_token_expires_at(mut self, at: SystemTime) -> Self {
         self.refresh_token_expires_at = Some(at);

@@ -230,6 +230,22 @@ impl Login {
     }
 }
 
+/// A request that waits at a door: until it is let in, or its client hangs up.
+struct Held<'state>(&'state watch::Sender<usize>);
+
+impl<'state> Held<'state> {
+    fn new(held: &'state watch::Sender<usize>) -> Self {
+        held.send_modify(|held| *held += 1);
+        Self(held)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|held| *held -= 1);
+    }
+}
+
 impl State {
     async fn token(self: Arc<Self>, seen: Seen) -> Option<Reply> {
         let answer = {
@@ -240,9 +256,9 @@ impl State {
         self.arrived.send_modify(|arrived| *arrived += 1);
         let doors = self.doors.lock().unwrap().clone();
         if let Some(doors) = doors {
-            self.held.send_modify(|held| *held += 1);
+            let held = Held::new(&self.held);
             doors.acquire().await.unwrap().forget();
-            self.held.send_modify(|held| *held -= 1);
+            drop(held);
         }
         match answer {
             None | Some(Answer::Token) => Some(self.refresh(&seen)),
@@ -291,9 +307,9 @@ impl State {
     async fn back_door(&self) {
         let door = self.back_door.lock().unwrap().clone();
         if let Some(door) = door {
-            self.held.send_modify(|held| *held += 1);
+            let held = Held::new(&self.held);
             door.acquire().await.unwrap().forget();
-            self.held.send_modify(|held| *held -= 1);
+            drop(held);
         }
     }
 
