@@ -40,6 +40,8 @@ pub(crate) struct Carrier {
     header: HeaderName,
     scheme: Option<Box<str>>,
     token: Carried,
+    /// `Authorization: Bearer` with the access token: the value that every token has at hand.
+    is_usual: bool,
     /// The value for the token that was carried last, so that it is made once for each token and not
     /// for each request.
     last: Arc<ArcSwapOption<Value>>,
@@ -71,10 +73,13 @@ impl CarrierSettings {
             // Other headers mostly have the token and nothing else.
             None => (header == AUTHORIZATION && !self.without_scheme).then_some(BEARER),
         };
+        let is_usual =
+            self.token == Carried::AccessToken && header == AUTHORIZATION && scheme == Some(BEARER);
         Ok(Carrier {
             header,
             scheme: scheme.map(Box::from),
             token: self.token,
+            is_usual,
             last: Arc::default(),
         })
     }
@@ -86,6 +91,7 @@ impl Default for Carrier {
             header: AUTHORIZATION,
             scheme: Some(BEARER.into()),
             token: Carried::AccessToken,
+            is_usual: true,
             last: Arc::default(),
         }
     }
@@ -120,15 +126,11 @@ impl Carrier {
         headers: &mut HeaderMap,
         clock: &Clock,
     ) -> Result<(), Error> {
-        let is_usual = self.token == Carried::AccessToken
-            && self.header == AUTHORIZATION
-            && self.scheme.as_deref() == Some(BEARER);
-        let value = if is_usual {
-            token.header.clone()
+        if self.is_usual {
+            headers.insert(AUTHORIZATION, token.header.clone());
         } else {
-            self.value(token, clock)?
-        };
-        headers.insert(self.header.clone(), value);
+            headers.insert(self.header.clone(), self.value(token, clock)?);
+        }
         Ok(())
     }
 

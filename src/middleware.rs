@@ -258,7 +258,7 @@ impl BearerTokenMiddleware {
         let answer = ApiAnswer {
             status,
             headers: response.headers(),
-            url: if is_without_url(response) {
+            url: if response.url() == url || is_without_url(response) {
                 url
             } else {
                 response.url()

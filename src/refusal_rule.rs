@@ -24,6 +24,7 @@ pub(crate) enum RefusalRule {
 }
 
 impl RefusalRule {
+    #[inline]
     pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
         match self {
             Self::Ours => refuses(answer.status, answer.headers) && !answer.is_from_elsewhere(),

@@ -263,6 +263,7 @@ impl Handle {
     }
 
     /// Whether this answer of an API refuses the token.
+    #[inline]
     pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
         self.refuses.is_refused_by(answer)
     }
