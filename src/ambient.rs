@@ -96,7 +96,7 @@ impl Subject {
     /// nothing; give a spawned task a scope of its own, or a handle.
     ///
     /// ```
-    /// # async fn handler(orders: reqwest_bearer::NamedClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn handler(orders: reqwest_bearer::NamedUserClient) -> Result<(), Box<dyn std::error::Error>> {
     /// let user = reqwest_bearer::Subject::new("session-4711")?;
     /// let answer = user.scope(orders.get("orders/42").send()).await?;
     /// # Ok(())

@@ -76,7 +76,8 @@
 //! each thing is decided. Their limits:
 //!
 //! - The redirects of a ready-made `reqwest::Client` are its owner's care
-//!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)).
+//!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)); those of an
+//!   [`HttpClient`] are ours.
 //! - A client-wide timeout of reqwest cannot be read by a middleware, and counts for each sending
 //!   alone; the timeout of a request bounds waiting, sending and sending again together.
 //! - Secrets are zeroised when they go, but for the copies in header values and request bodies, and in
