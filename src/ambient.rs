@@ -98,18 +98,19 @@ impl Subject {
     /// ```
     /// # async fn handler(orders: reqwest_bearer::NamedUserClient) -> Result<(), Box<dyn std::error::Error>> {
     /// let user = reqwest_bearer::Subject::new("session-4711")?;
-    /// let answer = user.scope(orders.get("orders/42").send()).await?;
+    /// let answer = user.run(orders.get("orders/42").send()).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+    #[doc(alias = "scope")]
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         Ambient::current()
             .for_subject(self.clone())
             .scope(work)
             .await
     }
 
-    /// The subject of the present task: that of the innermost [`scope`](Self::scope) around it.
+    /// The subject of the present task: that of the innermost [`run`](Self::run) around it.
     #[must_use]
     pub fn current() -> Option<Self> {
         Ambient::current().into_subject()

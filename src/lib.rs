@@ -177,7 +177,9 @@ pub use telemetry::{Event, RefreshReason};
 pub use token::TokenResponse;
 pub use token_owner::TokenOwner;
 pub use token_set::TokenSet;
-pub use users::{Revocation, SignOut, TokenDates, UserSessions, UserSessionsBuilder, UserStatus};
+pub use users::{
+    AccessTokenStatus, Revocation, SignOut, UserSessions, UserSessionsBuilder, UserStatus,
+};
 
 /// A page of `docs/`. Its links lead to files, which is right in the repository; here the same names lead
 /// to modules, since of two definitions the first counts.

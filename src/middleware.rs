@@ -97,7 +97,7 @@ impl BearerTokenMiddleware {
     }
 
     /// Sends the tokens of the user whom a request names to this origin and to no other: by a
-    /// [`Subject`] among its extensions, or else the one that its task is for ([`Subject::scope`]).
+    /// [`Subject`] among its extensions, or else the one that its task is for ([`Subject::run`]).
     ///
     /// # Errors
     /// As [`for_origin`](Self::for_origin).

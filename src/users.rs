@@ -5,7 +5,7 @@ mod status;
 
 pub use crate::refresh::revocation::{Revocation, SignOut};
 pub use crate::users::builder::UserSessionsBuilder;
-pub use crate::users::status::{TokenDates, UserStatus};
+pub use crate::users::status::{AccessTokenStatus, UserStatus};
 
 use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
@@ -79,7 +79,7 @@ impl UserSessions {
         TokenSource::new(self.0.for_subject(subject))
     }
 
-    /// The tokens of the user for whom the present task is ([`Subject::scope`]), told anew at each call:
+    /// The tokens of the user for whom the present task is ([`Subject::run`]), told anew at each call:
     /// without one, calls end with [`NoSubject`](crate::ErrorKind::NoSubject).
     #[must_use]
     pub fn for_current_subject(&self) -> TokenSource {

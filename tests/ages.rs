@@ -526,7 +526,7 @@ async fn without_a_lifetime_a_token_serves_until_it_is_refused() {
     clock.advance(secs(1e8));
     let endless = source.token().await.unwrap();
     assert_eq!((endless.expose(), endless.expires_at()), ("endless", None));
-    source.refuse(&endless);
+    source.invalidate(&endless);
     assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
 }
 
@@ -580,7 +580,7 @@ async fn a_machine_that_was_suspended_does_not_wait_for_a_moment_that_has_passed
     assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
     // And where there is a token that is still good, but refused.
     issuer.then(failure().with_retry_after(secs(3600.0)));
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     for _ in 0..2 {
         assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
     }
@@ -629,13 +629,13 @@ async fn every_token_request_tells_why_it_was_made() {
         landed(&source).await;
     }
     let present = source.token().await.unwrap();
-    source.refuse(&present);
+    source.invalidate(&present);
     token(&source).await.unwrap();
     token_with(&source, TokenOptions::new().force_refresh())
         .await
         .unwrap();
     for reason in [
-        RefreshReason::None,
+        RefreshReason::NoToken,
         RefreshReason::Soft,
         RefreshReason::Hard,
         RefreshReason::Expired,

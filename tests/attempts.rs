@@ -375,7 +375,7 @@ async fn after_a_lost_answer_a_refused_access_token_is_nothing_to_protect() {
     for _ in 0..3 {
         let refused = source.token().await.unwrap();
         assert_eq!(refused.expose(), "access-1");
-        source.refuse(&refused);
+        source.invalidate(&refused);
     }
     assert_eq!((server.token_requests(), server.reuses()), (3, 1));
     clock.advance(secs(120.0));

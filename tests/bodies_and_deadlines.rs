@@ -192,7 +192,7 @@ async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend()
         .unwrap();
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
     soon(api.until_seen(1)).await;
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
     witness.until_answers(1).await;
@@ -217,7 +217,7 @@ async fn draining_takes_half_of_the_time_that_is_left_at_most() {
         .unwrap();
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
     soon(api.until_seen(1)).await;
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     clock.advance(secs(99.6));
     api.answer();
@@ -263,7 +263,7 @@ async fn a_drain_that_takes_longer_than_its_timer_does_not_turn_the_refusal_into
     let call = tokio::spawn(client.get("x").timeout(secs(10.0)).send());
     api.until_seen(1).await;
     // The newer token is there already, so the only wait is that for the draining.
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
     witness.until_answers(1).await;

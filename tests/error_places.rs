@@ -220,7 +220,7 @@ async fn an_error_that_no_server_is_the_cause_of_names_the_source_alone() {
     // Settings and calls that cannot be served.
     let of_task = users.for_current_subject();
     named(of_task.token().await.unwrap_err());
-    named(of_task.invalidate().unwrap_err());
+    named(of_task.invalidate_all().unwrap_err());
     let error = orders.get("x").send().await.unwrap_err();
     named(Error::find_in(&error).unwrap().clone());
     let error = orders

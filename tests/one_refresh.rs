@@ -241,7 +241,7 @@ async fn a_refusal_of_a_token_that_is_kept_no_more_costs_no_other_its_place() {
     let source = issuer.builder(&clock).cache_capacity(1).build().unwrap();
     let left = source.token_with(&scope("a")).await.unwrap();
     source.token_with(&scope("b")).await.unwrap();
-    source.refuse(&left);
+    source.invalidate(&left);
     source.token_with(&scope("b")).await.unwrap();
     assert_eq!(issuer.requests(), 2);
 }
@@ -270,7 +270,7 @@ async fn an_idle_token_leaves_an_hour_after_its_expiry_although_there_is_room() 
         reasons.recv().await.unwrap();
     }
     for (name, expected) in [
-        ("idle", RefreshReason::None),
+        ("idle", RefreshReason::NoToken),
         ("recent", RefreshReason::Expired),
     ] {
         while reasons.try_recv().is_ok() {}

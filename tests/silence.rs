@@ -406,7 +406,7 @@ impl Program {
         }
         self.api.mend();
         let token = source.token().await.unwrap();
-        source.refuse(&token);
+        source.invalidate(&token);
         for shown in [token, source.token().await.unwrap()] {
             self.outputs.show(&shown);
         }
@@ -658,7 +658,7 @@ impl Program {
         self.outputs.show(&status.access_tokens()[0]);
         let of_user = client.for_subject(&subject);
         self.outputs.show(&of_user);
-        let call = subject.scope(client.get("x").send());
+        let call = subject.run(client.get("x").send());
         assert_eq!(call.await.unwrap().status(), 200);
         for call in [Call::Load, Call::Save, Call::Lease, Call::Remove] {
             self.clock.advance(Duration::from_secs(601));

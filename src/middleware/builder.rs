@@ -62,7 +62,7 @@ impl BearerTokenMiddlewareBuilder {
 
     /// Sends requests to other origins without a token. Default: they fail with
     /// [`OriginNotAllowed`](crate::ErrorKind::OriginNotAllowed) before anything is sent.
-    pub fn elsewhere_without_token(mut self) -> Self {
+    pub fn other_origins_without_token(mut self) -> Self {
         self.elsewhere = Elsewhere::WithoutToken;
         self
     }

@@ -373,7 +373,7 @@ async fn without_the_store_a_refresh_token_of_the_application_s_own_makes_no_fli
     asked.acquire().await.unwrap().forget();
     // Refused while the request is under way: the flight makes one more.
     world.clock.advance(Duration::from_millis(1));
-    source.refuse(&first);
+    source.invalidate(&first);
     gate.add_permits(2);
     assert!(soon(forced).await.unwrap().is_ok());
 }
