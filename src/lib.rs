@@ -98,6 +98,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod error_response;
+mod expiry_margin;
 mod flight;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -127,6 +128,7 @@ mod source;
 mod store;
 mod subject;
 mod telemetry;
+mod timeouts;
 mod token;
 mod token_owner;
 mod token_set;
@@ -149,6 +151,7 @@ pub use endpoint::{
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
+pub use expiry_margin::ExpiryMargin;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
     RefreshTokenGrant, TokenFile,
@@ -174,6 +177,7 @@ pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version}
 pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
+pub use timeouts::Timeouts;
 pub use token::TokenResponse;
 pub use token_owner::TokenOwner;
 pub use token_set::TokenSet;

@@ -199,7 +199,7 @@ impl BearerTokenMiddleware {
         let Kept::Copy(mut copy) = kept else {
             return Ok(response);
         };
-        let within = deadline.left(engine.setup.settings.wait_at_most, &engine.setup.clock);
+        let within = deadline.left(engine.setup.settings.timeouts.wait, &engine.setup.clock);
         let newer =
             match call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await {
                 Ok(newer) => newer,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest_bearer::{
-    Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
+    Error, ErrorKind, Event, RefreshReason, TestClock, Timeouts, TokenOptions, TokenResponse,
+    TokenSource,
 };
 use support::issuer::{Answer, Issuer, failure};
 use support::{landed, soon, time_passes, under_way, while_time_passes};
@@ -551,8 +552,7 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
     let source = issuer
         .always(Answer::Hang)
         .builder(&clock)
-        .attempt_timeout(secs(1000.0))
-        .refresh_timeout(secs(1000.0))
+        .timeouts(Timeouts::new().attempt(secs(1000.0)).refresh(secs(1000.0)))
         .build()
         .unwrap();
     let waiting = asking(&source).await;

@@ -35,11 +35,11 @@ use reqwest::{Request, Response};
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
-    ClientCredentials, ConstantToken, Error, ErrorKind, GrantFn, GrantRequest, Lease, NamedClient,
-    NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret, SecretSource,
-    StoredRecord, Subject, TestClock, TokenEndpoint, TokenFile, TokenKind, TokenOptions,
-    TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
-    UserSessions, Version, same_origin_http_client,
+    ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin, GrantFn, GrantRequest, Lease,
+    NamedClient, NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret,
+    SecretSource, StoredRecord, Subject, TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind,
+    TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
+    TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -743,6 +743,8 @@ impl Program {
         self.outputs.show(&self.builder(seed));
         self.outputs.show(&self.clock);
         self.outputs.show(&(TokenKind::AccessToken));
+        self.outputs.show(&ExpiryMargin::of_lifetime(0.2));
+        self.outputs.show(&Timeouts::new());
         self.outputs.show(&RefreshReason::Soft);
         self.outputs.say(RefreshReason::Soft);
         self.outputs.show(&ErrorKind::Rejected);

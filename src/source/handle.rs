@@ -254,7 +254,7 @@ impl Handle {
     }
 
     pub(crate) fn demand(&self, options: Option<&TokenOptions>) -> Demand {
-        let within = self.engine.setup.settings.wait_at_most;
+        let within = self.engine.setup.settings.timeouts.wait;
         Demand {
             new: options.is_some_and(|options| options.force_refresh),
             minimum: options.and_then(|options| options.minimum_lifetime),

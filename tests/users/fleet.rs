@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use reqwest_bearer::{
-    ErrorKind, Event, RefreshReason, Subject, TokenOptions, TokenSet, TokenSource, UserSessions,
+    ErrorKind, Event, RefreshReason, Subject, Timeouts, TokenOptions, TokenSet, TokenSource,
+    UserSessions,
 };
 use tokio::task::JoinSet;
 
@@ -334,9 +335,12 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
         .store(way.clone())
         .clock(&world.clock)
         .jitter(0.0)
-        .attempt_timeout(Duration::from_secs(25))
-        .refresh_timeout(minutes)
-        .wait_at_most(minutes)
+        .timeouts(
+            Timeouts::new()
+                .attempt(Duration::from_secs(25))
+                .refresh(minutes)
+                .wait(minutes),
+        )
         .on_event(move |event| {
             if let Event::TokenRequest { .. } = event {
                 let _ = told.send(());
@@ -378,9 +382,11 @@ async fn a_source_without_limits_waits_for_another_process_too() {
     // F3, E2: all that is long is as good as no limit.
     let world = World::new().await;
     let patient = || {
-        let builder = world.builder().refresh_timeout(Duration::MAX);
-        let builder = builder.attempt_timeout(Duration::MAX);
-        builder.wait_at_most(Duration::MAX).build().unwrap()
+        let endless = Timeouts::new()
+            .attempt(Duration::MAX)
+            .refresh(Duration::MAX)
+            .wait(Duration::MAX);
+        world.builder().timeouts(endless).build().unwrap()
     };
     let (one, other) = (patient(), patient());
     let alice = world.sign_in(&one, "alice").await;
