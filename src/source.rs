@@ -22,8 +22,8 @@ use crate::source::handle::Handle;
 ///
 /// A cheap handle: clones share everything, and several clients may use one source. Any [`Grant`]
 /// becomes a source with the default settings by `into()`; [`TokenSource::builder`] changes them.
-/// What is wrong with a grant is an error when the source is built, and at each call of one that
-/// was made by `into()`.
+/// What is wrong with a grant is an error when the source is built. Of a source that was made by
+/// `into()` it is one when a client or a middleware is built with it, and at each call.
 ///
 /// By hand it serves whatever is not reqwest:
 ///

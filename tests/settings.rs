@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use reqwest_bearer::{
-    BearerTokenMiddleware, ConstantToken, Error, ErrorKind, ExpiryMargin, GrantFn, NamedClient,
-    NamedClients, Timeouts, TokenResponse, TokenSource, TokenSourceBuilder,
+    BearerTokenMiddleware, ClientAuthentication, ClientCredentials, ConstantToken, Error,
+    ErrorKind, ExpiryMargin, GrantFn, NamedClient, NamedClients, RefreshTokenGrant, Timeouts,
+    TokenEndpoint, TokenParameters, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
 };
 
 fn grant() -> GrantFn {
@@ -109,6 +110,35 @@ fn a_named_client_refuses_base_urls_and_names_that_cannot_work() {
     let twice = ["https://a.example.com", "https://b.example.com"]
         .map(|base| NamedClient::new("orders", base, grant()).expect("a good base URL"));
     is_wrong(NamedClients::new(twice), "orders");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_grant_is_told_by_all_that_is_built_upon_its_conversion() {
+    // D8, D7: there is no `build` between the grant and the client.
+    let me = ClientAuthentication::none("me");
+    let endpoint = TokenEndpoint::new("https://as.example.com/token", me).expect("a good URL");
+    let reserved = || {
+        let parameters = TokenParameters::new().extra("grant_type", "x");
+        TokenSource::from(ClientCredentials::new(endpoint.clone()).parameters(parameters))
+    };
+    let unsendable = || {
+        let tokens = TokenSet::new("a\r\nX: y").with_refresh_token("r");
+        TokenSource::from(RefreshTokenGrant::from_token_set(endpoint.clone(), tokens))
+    };
+    let api = "https://api.example.com";
+    for source in [reserved(), unsendable()] {
+        let told = source
+            .token()
+            .await
+            .expect_err("the grant cannot work")
+            .to_string();
+        for built in [
+            NamedClient::new("orders", api, &source).map(drop),
+            BearerTokenMiddleware::for_origin(api, &source).map(drop),
+        ] {
+            assert_eq!(built.expect_err("the grant cannot work").to_string(), told);
+        }
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl NamedClientBuilder {
     ///
     /// # Errors
     /// If the name is empty, a URL is none that a token may be sent to, or reqwest cannot build
-    /// its client.
+    /// its client; and what is wrong with the grant, where its source was made by `into()`.
     pub fn build(self) -> Result<NamedClient, Error> {
         self.parts().map(NamedClient)
     }

@@ -266,12 +266,12 @@ impl TokenSourceBuilder {
         adopted.map(|()| handle)
     }
 
-    /// The same where nothing may fail: each call is told what is wrong with the grant. An access token
-    /// that the grant brought along and that cannot be sent is left out, as if it had expired.
+    /// The same where nothing may fail: each call is told what is wrong with the grant, and so is whatever
+    /// is built upon the source.
     pub(crate) fn handle_with_faults(self) -> Handle {
         let fault = self.grant.parameters().check_grant().err();
-        let (mut handle, _) = self.with_seed();
-        handle.fault = fault;
+        let (mut handle, adopted) = self.with_seed();
+        handle.fault = fault.or(adopted.err());
         handle
     }
 
