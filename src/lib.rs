@@ -6,8 +6,8 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let me = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
-//! let endpoint = TokenEndpoint::discover("https://login.example.com", me)?;
+//! let client = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+//! let endpoint = TokenEndpoint::discover("https://login.example.com", client)?;
 //! let grant = ClientCredentials::new(endpoint);
 //! let orders = NamedClient::new("orders", "https://api.example.com/v1", grant)?;
 //! let order = orders.get("orders/42").send().await?.text().await?;

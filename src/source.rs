@@ -99,6 +99,8 @@ impl TokenSource {
 
     /// Says that a server did not take this token. The next call gets a new one; for a token that has been
     /// replaced already it does nothing.
+    #[doc(alias = "refuse")]
+    #[doc(alias = "reject")]
     pub fn invalidate(&self, token: &AccessToken) {
         self.0.invalidate(token);
     }

@@ -28,8 +28,8 @@ use crate::token_set::TokenSet;
 ///     AuthorizationCode, ClientAuthentication, NamedUserClient, Subject, TokenEndpoint, UserSessions,
 /// };
 ///
-/// let me = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
-/// let endpoint = TokenEndpoint::discover("https://login.example.com", me)?;
+/// let client = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+/// let endpoint = TokenEndpoint::discover("https://login.example.com", client)?;
 /// let users = UserSessions::new(&endpoint);
 /// let orders = NamedUserClient::new("orders", "https://api.example.com/v1", &users)?;
 ///

@@ -86,6 +86,8 @@ impl UserSessionsBuilder {
     /// (A user whose last call was at 8:00:00 is looked up behind the call of 8:00:40; one who
     /// comes at 9:00:00, before that call goes out.) Without a [`store`](Self::store) of the user's own
     /// there is no other process, and nothing to notice.
+    #[doc(alias = "revalidate")]
+    #[doc(alias = "validation_interval")]
     pub fn notice_within(mut self, time: Duration) -> Self {
         self.source.notice_within = time;
         self
