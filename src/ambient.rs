@@ -96,20 +96,21 @@ impl Subject {
     /// nothing; give a spawned task a scope of its own, or a handle.
     ///
     /// ```
-    /// # async fn handler(orders: reqwest_bearer::NamedClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn handler(orders: reqwest_bearer::NamedUserClient) -> Result<(), Box<dyn std::error::Error>> {
     /// let user = reqwest_bearer::Subject::new("session-4711")?;
-    /// let answer = user.scope(orders.get("orders/42").send()).await?;
+    /// let answer = user.run(orders.get("orders/42").send()).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+    #[doc(alias = "scope")]
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         Ambient::current()
             .for_subject(self.clone())
             .scope(work)
             .await
     }
 
-    /// The subject of the present task: that of the innermost [`scope`](Self::scope) around it.
+    /// The subject of the present task: that of the innermost [`run`](Self::run) around it.
     #[must_use]
     pub fn current() -> Option<Self> {
         Ambient::current().into_subject()

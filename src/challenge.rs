@@ -20,6 +20,10 @@ const LONGEST: usize = 8 * 1024;
 /// As many decoded claims as are taken (C11); longer ones would fit into no authorization URL.
 const LONGEST_CLAIMS: usize = 8 * 1024;
 
+/// How many parameters without a method of their own are kept of one challenge. Real ones are a handful,
+/// and each is compared with those before it: 8 KiB of them would be two million comparisons.
+const MOST_OTHERS: usize = 32;
+
 const INVALID_TOKEN: &str = "invalid_token";
 const INVALID_REQUEST: &str = "invalid_request";
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
@@ -74,6 +78,7 @@ pub struct BearerChallenge {
     acr_values: Option<String>,
     max_age: Option<Duration>,
     claims: Option<String>,
+    others: Vec<(String, String)>,
 }
 
 impl BearerChallenge {
@@ -136,6 +141,33 @@ impl BearerChallenge {
         (is_object && claims.len() <= LONGEST_CLAIMS).then_some(claims)
     }
 
+    /// What the API says to the developer about the error, for a person to read (RFC 6750 section 3). It
+    /// may be anything, so show it to no user as markup.
+    #[must_use]
+    pub fn error_description(&self) -> Option<&str> {
+        self.parameter("error_description")
+    }
+
+    /// The value of a parameter that has no method of its own, by its name in any case: for instance
+    /// `resource_metadata` (RFC 9728 section 5.1), or `service` of a container registry. `None` for those
+    /// that have a method, save for `error_description`, and for what comes after 32 of them.
+    ///
+    /// ```
+    /// # fn look(challenge: &reqwest_bearer::BearerChallenge) {
+    /// if let Some(url) = challenge.parameter("resource_metadata") {
+    ///     println!("the API describes itself at {url}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let named = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
+        self.others
+            .iter()
+            .find(named)
+            .map(|(_, text)| text.as_str())
+    }
+
     /// Whether the token is good but may not do this (`insufficient_scope`).
     #[must_use]
     pub fn is_insufficient_scope(&self) -> bool {
@@ -171,9 +203,15 @@ impl BearerChallenge {
             &mut self.acr_values
         } else if name.eq_ignore_ascii_case(b"claims") {
             &mut self.claims
-        } else {
-            if name.eq_ignore_ascii_case(b"max_age") && self.max_age.is_none() {
+        } else if name.eq_ignore_ascii_case(b"max_age") {
+            if self.max_age.is_none() {
                 self.max_age = whole_seconds(&text);
+            }
+            return;
+        } else {
+            let name = String::from_utf8_lossy(name);
+            if self.others.len() < MOST_OTHERS && self.parameter(&name).is_none() {
+                self.others.push((name.into_owned(), text));
             }
             return;
         };
@@ -195,7 +233,10 @@ impl BearerChallenge {
         };
         let told = [&self.scope, &self.realm, &self.acr_values, &self.claims];
         let told = told.iter().filter(|text| text.is_some()).count();
-        (error, told + usize::from(self.max_age.is_some()))
+        (
+            error,
+            told + usize::from(self.max_age.is_some()) + self.others.len(),
+        )
     }
 }
 
@@ -566,6 +607,46 @@ mod tests {
             challenge.decoded_claims().is_some()
         };
         assert!(long(8 * 1024) && !long(8 * 1024 + 1));
+    }
+
+    #[test]
+    fn a_parameter_without_a_method_is_read_by_its_name() {
+        // C11: RFC 9728 5.1, a container registry's `service`, and RFC 6750 3's text for a person.
+        let challenge = read(
+            "Bearer Resource_Metadata=\"https://api.test/.well-known/oauth-protected-resource\", \
+             service=\"registry.test\", service=\"later\", empty=\"\", realm=\"x\", \
+             error_description=\"the token is \\\"old\\\"\", error=invalid_token",
+        )
+        .unwrap();
+        for (name, value) in [
+            (
+                "resource_metadata",
+                Some("https://api.test/.well-known/oauth-protected-resource"),
+            ),
+            ("SERVICE", Some("registry.test")),
+            ("error_description", Some("the token is \"old\"")),
+            ("empty", None),
+            ("realm", None),
+            ("absent", None),
+        ] {
+            assert_eq!(challenge.parameter(name), value, "{name}");
+        }
+        assert_eq!(challenge.error_description(), Some("the token is \"old\""));
+        assert_eq!(
+            (challenge.error(), challenge.realm()),
+            (Some("invalid_token"), Some("x"))
+        );
+        assert!(!format!("{challenge:?}").contains("registry"), "D6");
+    }
+
+    #[test]
+    fn thirty_two_parameters_without_a_method_are_kept() {
+        // C6, C11
+        let many: Vec<String> = (0..40).map(|number| format!("p{number}=v")).collect();
+        let challenge = read(&format!("Bearer {}, error=invalid_token", many.join(", "))).unwrap();
+        assert_eq!(challenge.parameter("p31"), Some("v"));
+        assert_eq!(challenge.parameter("p32"), None);
+        assert_eq!(challenge.error(), Some("invalid_token"));
     }
 
     #[test]

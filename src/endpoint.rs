@@ -65,6 +65,9 @@ pub use secret_source::SecretSource;
 /// let endpoint = TokenEndpoint::new("https://as.example.com/oauth2/token", client)?;
 /// # Ok(()) }
 /// ```
+#[doc(alias = "AuthorizationServer")]
+#[doc(alias = "ClientRegistration")]
+#[doc(alias = "OAuthClient")]
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Setup>);
 

@@ -24,6 +24,7 @@ use crate::schedule::Margins;
 use crate::session::store::RecordStore;
 use crate::store::StoreKey;
 use crate::telemetry::Telemetry;
+use crate::timeouts::Timeouts;
 use crate::token_owner::TokenOwner;
 
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,9 +60,7 @@ pub(crate) struct Setup {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) margins: Margins,
-    pub(crate) attempt_timeout: Duration,
-    pub(crate) refresh_timeout: Duration,
-    pub(crate) wait_at_most: Duration,
+    pub(crate) timeouts: Timeouts,
     pub(crate) reuse_grace: Option<Duration>,
 }
 
@@ -210,7 +209,7 @@ impl Setup {
         tokio::select! {
             biased;
             endpoint = self.grant.endpoint(owner) => endpoint,
-            () = self.clock.sleep(self.settings.attempt_timeout) => Err(Error::new(
+            () = self.clock.sleep(self.settings.timeouts.attempt) => Err(Error::new(
                 ErrorKind::Timeout,
                 "the grant did not say in time which token endpoint it asks",
             )

@@ -6,8 +6,8 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let me = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
-//! let endpoint = TokenEndpoint::discover("https://login.example.com", me)?;
+//! let client = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+//! let endpoint = TokenEndpoint::discover("https://login.example.com", client)?;
 //! let grant = ClientCredentials::new(endpoint);
 //! let orders = NamedClient::new("orders", "https://api.example.com/v1", grant)?;
 //! let order = orders.get("orders/42").send().await?.text().await?;
@@ -76,7 +76,8 @@
 //! each thing is decided. Their limits:
 //!
 //! - The redirects of a ready-made `reqwest::Client` are its owner's care
-//!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)).
+//!   ([`client_with_own_redirects`](NamedClientBuilder::client_with_own_redirects)); those of an
+//!   [`HttpClient`] are ours.
 //! - A client-wide timeout of reqwest cannot be read by a middleware, and counts for each sending
 //!   alone; the timeout of a request bounds waiting, sending and sending again together.
 //! - Secrets are zeroised when they go, but for the copies in header values and request bodies, and in
@@ -97,6 +98,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod error_response;
+mod expiry_margin;
 mod flight;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -126,6 +128,7 @@ mod source;
 mod store;
 mod subject;
 mod telemetry;
+mod timeouts;
 mod token;
 mod token_owner;
 mod token_set;
@@ -148,6 +151,7 @@ pub use endpoint::{
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
+pub use expiry_margin::ExpiryMargin;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
     RefreshTokenGrant, TokenFile,
@@ -173,10 +177,13 @@ pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version}
 pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use telemetry::{Event, RefreshReason};
+pub use timeouts::Timeouts;
 pub use token::TokenResponse;
 pub use token_owner::TokenOwner;
 pub use token_set::TokenSet;
-pub use users::{Revocation, SignOut, TokenDates, UserSessions, UserSessionsBuilder, UserStatus};
+pub use users::{
+    AccessTokenStatus, Revocation, SignOut, UserSessions, UserSessionsBuilder, UserStatus,
+};
 
 /// A page of `docs/`. Its links lead to files, which is right in the repository; here the same names lead
 /// to modules, since of two definitions the first counts.

@@ -97,7 +97,7 @@ impl BearerTokenMiddleware {
     }
 
     /// Sends the tokens of the user whom a request names to this origin and to no other: by a
-    /// [`Subject`] among its extensions, or else the one that its task is for ([`Subject::scope`]).
+    /// [`Subject`] among its extensions, or else the one that its task is for ([`Subject::run`]).
     ///
     /// # Errors
     /// As [`for_origin`](Self::for_origin).
@@ -199,7 +199,7 @@ impl BearerTokenMiddleware {
         let Kept::Copy(mut copy) = kept else {
             return Ok(response);
         };
-        let within = deadline.left(engine.setup.settings.wait_at_most, &engine.setup.clock);
+        let within = deadline.left(engine.setup.settings.timeouts.wait, &engine.setup.clock);
         let newer =
             match call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await {
                 Ok(newer) => newer,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind};
+use crate::expiry_margin::ExpiryMargin;
 use crate::token::{LONGEST_LIFETIME, Lifetime};
 
 /// How a token stands to its expiry.
@@ -19,24 +20,11 @@ pub(crate) enum Age {
     Expired,
 }
 
-/// How long before its end a window of a token begins: a share of the lifetime, at most `longest`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Lead {
-    pub(crate) longest: Duration,
-    pub(crate) share: f64,
-}
-
-impl Lead {
-    fn of(self, lifetime: Duration) -> Duration {
-        lifetime.mul_f64(self.share).min(self.longest)
-    }
-}
-
 /// What a user can set about the ages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Margins {
-    pub(crate) soft: Lead,
-    pub(crate) hard: Lead,
+    pub(crate) soft: ExpiryMargin,
+    pub(crate) hard: ExpiryMargin,
     pub(crate) default_lifetime: Option<Duration>,
 }
 
@@ -45,14 +33,8 @@ impl Default for Margins {
     /// a cap for tokens that live long.
     fn default() -> Self {
         Self {
-            soft: Lead {
-                longest: Duration::from_secs(300),
-                share: 0.20,
-            },
-            hard: Lead {
-                longest: Duration::from_secs(30),
-                share: 0.05,
-            },
+            soft: ExpiryMargin::of_lifetime(0.20).at_most(Duration::from_secs(300)),
+            hard: ExpiryMargin::of_lifetime(0.05).at_most(Duration::from_secs(30)),
             default_lifetime: None,
         }
     }
@@ -63,17 +45,20 @@ impl Margins {
     /// A margin of half a token's life or more (its jitter would leave too little of it), or a
     /// hard one that begins before the soft one.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (name, lead) in [("soft_lead", self.soft), ("hard_lead", self.hard)] {
-            if !(0.0..0.5).contains(&lead.share) {
+        for (name, margin) in [
+            ("refresh_before_expiry", self.soft),
+            ("wait_before_expiry", self.hard),
+        ] {
+            if !(0.0..0.5).contains(&margin.share) {
                 return Err(Error::settings(format!(
                     "{name}: the share of the lifetime is {}; it must be at least 0 and below 0.5",
-                    lead.share
+                    margin.share
                 )));
             }
         }
         if self.hard.share > self.soft.share || self.hard.longest > self.soft.longest {
             return Err(Error::settings(
-                "hard_lead begins before soft_lead; make the hard one the smaller of the two",
+                "wait_before_expiry begins before refresh_before_expiry; make it the smaller of the two",
             ));
         }
         if self
@@ -272,10 +257,11 @@ fn spread(pause: Duration, draw: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{Age, Lead, Margins, Plan};
+    use super::{Age, Margins, Plan};
     use super::{attempt_pause, dry_pause, refusal_pause, soft_pause};
     use crate::clock::Moment;
     use crate::error::Error;
+    use crate::expiry_margin::ExpiryMargin;
     use crate::token::{LONGEST_LIFETIME, Lifetime};
     use proptest::prelude::*;
     use std::time::Duration;
@@ -442,7 +428,7 @@ mod tests {
     #[test]
     fn margins_of_half_a_life_are_refused() {
         let soft = |share: f64| Margins {
-            soft: Lead {
+            soft: ExpiryMargin {
                 longest: secs(300.0),
                 share,
             },

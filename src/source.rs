@@ -22,8 +22,8 @@ use crate::source::handle::Handle;
 ///
 /// A cheap handle: clones share everything, and several clients may use one source. Any [`Grant`]
 /// becomes a source with the default settings by `into()`; [`TokenSource::builder`] changes them.
-/// What is wrong with a grant is an error when the source is built, and at each call of one that
-/// was made by `into()`.
+/// What is wrong with a grant is an error when the source is built. Of a source that was made by
+/// `into()` it is one when a client or a middleware is built with it, and at each call.
 ///
 /// By hand it serves whatever is not reqwest:
 ///
@@ -35,7 +35,7 @@ use crate::source::handle::Handle;
 /// let token = source.token().await?;
 /// let header = token.authorization().clone(); // for a WebSocket's handshake
 /// // ... and if the server does not take it:
-/// source.refuse(&token);
+/// source.invalidate(&token);
 /// # Ok(())
 /// # }
 /// ```
@@ -97,13 +97,15 @@ impl TokenSource {
         self.0.token(options).await
     }
 
-    /// Says that a server did not take this token. The next call gets a new one; refusing a token
-    /// that has been replaced already does nothing.
-    pub fn refuse(&self, token: &AccessToken) {
-        self.0.refuse(token);
+    /// Says that a server did not take this token. The next call gets a new one; for a token that has been
+    /// replaced already it does nothing.
+    #[doc(alias = "refuse")]
+    #[doc(alias = "reject")]
+    pub fn invalidate(&self, token: &AccessToken) {
+        self.0.invalidate(token);
     }
 
-    /// Takes the tokens that this process has of this application, or of this user, for refused: the
+    /// Takes all tokens that this process has of this application, or of this user, for refused: the
     /// next call of each kind gets another one. For when you know what no API has said yet, such as
     /// that the user has been given a new role. Without a token it does nothing.
     ///
@@ -114,8 +116,8 @@ impl TokenSource {
     /// # Errors
     /// [`ErrorKind::NoSubject`](crate::ErrorKind::NoSubject) if the source is
     /// [of the task's user](crate::UserSessions::for_current_subject), and the task names none.
-    pub fn invalidate(&self) -> Result<(), Error> {
-        self.0.invalidate()
+    pub fn invalidate_all(&self) -> Result<(), Error> {
+        self.0.invalidate_all()
     }
 
     /// Gets the first token ahead of the first call, so that a wrong secret is found at start and

@@ -20,7 +20,7 @@ const LONGEST: usize = 1024;
 /// 1. the request: `request.with_extension(subject)`;
 /// 2. a handle: [`NamedUserClient::for_subject`](crate::NamedUserClient::for_subject),
 ///    [`UserSessions::for_subject`](crate::UserSessions::for_subject);
-/// 3. the task: [`Subject::scope`], which a web framework's middleware sets once for each incoming
+/// 3. the task: [`Subject::run`], which a web framework's middleware sets once for each incoming
 ///    request.
 ///
 /// A session id is as good as a password, so `Debug` does not show it, no event and no log line

@@ -5,7 +5,7 @@ mod status;
 
 pub use crate::refresh::revocation::{Revocation, SignOut};
 pub use crate::users::builder::UserSessionsBuilder;
-pub use crate::users::status::{TokenDates, UserStatus};
+pub use crate::users::status::{AccessTokenStatus, UserStatus};
 
 use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
@@ -28,8 +28,8 @@ use crate::token_set::TokenSet;
 ///     AuthorizationCode, ClientAuthentication, NamedUserClient, Subject, TokenEndpoint, UserSessions,
 /// };
 ///
-/// let me = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
-/// let endpoint = TokenEndpoint::discover("https://login.example.com", me)?;
+/// let client = ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+/// let endpoint = TokenEndpoint::discover("https://login.example.com", client)?;
 /// let users = UserSessions::new(&endpoint);
 /// let orders = NamedUserClient::new("orders", "https://api.example.com/v1", &users)?;
 ///
@@ -79,7 +79,7 @@ impl UserSessions {
         TokenSource::new(self.0.for_subject(subject))
     }
 
-    /// The tokens of the user for whom the present task is ([`Subject::scope`]), told anew at each call:
+    /// The tokens of the user for whom the present task is ([`Subject::run`]), told anew at each call:
     /// without one, calls end with [`NoSubject`](crate::ErrorKind::NoSubject).
     #[must_use]
     pub fn for_current_subject(&self) -> TokenSource {

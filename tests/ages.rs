@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest_bearer::{
-    Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
+    Error, ErrorKind, Event, RefreshReason, TestClock, Timeouts, TokenOptions, TokenResponse,
+    TokenSource,
 };
 use support::issuer::{Answer, Issuer, failure};
 use support::{landed, soon, time_passes, under_way, while_time_passes};
@@ -526,7 +527,7 @@ async fn without_a_lifetime_a_token_serves_until_it_is_refused() {
     clock.advance(secs(1e8));
     let endless = source.token().await.unwrap();
     assert_eq!((endless.expose(), endless.expires_at()), ("endless", None));
-    source.refuse(&endless);
+    source.invalidate(&endless);
     assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
 }
 
@@ -551,8 +552,7 @@ async fn a_wait_for_a_token_ends_after_thirty_seconds() {
     let source = issuer
         .always(Answer::Hang)
         .builder(&clock)
-        .attempt_timeout(secs(1000.0))
-        .refresh_timeout(secs(1000.0))
+        .timeouts(Timeouts::new().attempt(secs(1000.0)).refresh(secs(1000.0)))
         .build()
         .unwrap();
     let waiting = asking(&source).await;
@@ -580,7 +580,7 @@ async fn a_machine_that_was_suspended_does_not_wait_for_a_moment_that_has_passed
     assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
     // And where there is a token that is still good, but refused.
     issuer.then(failure().with_retry_after(secs(3600.0)));
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     for _ in 0..2 {
         assert_eq!(token(&source).await.as_deref(), Ok("token-2"));
     }
@@ -629,13 +629,13 @@ async fn every_token_request_tells_why_it_was_made() {
         landed(&source).await;
     }
     let present = source.token().await.unwrap();
-    source.refuse(&present);
+    source.invalidate(&present);
     token(&source).await.unwrap();
     token_with(&source, TokenOptions::new().force_refresh())
         .await
         .unwrap();
     for reason in [
-        RefreshReason::None,
+        RefreshReason::NoToken,
         RefreshReason::Soft,
         RefreshReason::Hard,
         RefreshReason::Expired,

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use reqwest_bearer::{
     ClientAuthentication, ClientCredentials, Error, ErrorKind, Event, GrantFn, NamedClient,
-    RefreshTokenGrant, SecretSource, TestClock, TokenEndpoint, TokenOptions, TokenResponse,
-    TokenSet, TokenSource, TokenSourceBuilder,
+    RefreshTokenGrant, SecretSource, TestClock, Timeouts, TokenEndpoint, TokenOptions,
+    TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
 };
 use serde_json::json;
 use support::api::Api;
@@ -147,7 +147,10 @@ async fn an_attempt_takes_ten_seconds_and_a_flight_thirty() {
     // E2
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     // The caller would wait longer.
-    let builder = issuer.hold().builder(&clock).wait_at_most(secs(100.0));
+    let builder = issuer
+        .hold()
+        .builder(&clock)
+        .timeouts(Timeouts::new().wait(secs(100.0)));
     let (source, mut ended) = told(builder);
     let waiting = under_way(async move { source.token().await.map(drop) }).await;
     for (attempt, pause) in [(1, 0.16), (2, 0.32)] {
@@ -375,7 +378,7 @@ async fn after_a_lost_answer_a_refused_access_token_is_nothing_to_protect() {
     for _ in 0..3 {
         let refused = source.token().await.unwrap();
         assert_eq!(refused.expose(), "access-1");
-        source.refuse(&refused);
+        source.invalidate(&refused);
     }
     assert_eq!((server.token_requests(), server.reuses()), (3, 1));
     clock.advance(secs(120.0));
@@ -1064,9 +1067,12 @@ async fn a_shutdown_gives_up_after_ten_seconds() {
     let source = issuer
         .hold()
         .builder(&clock)
-        .attempt_timeout(secs(1000.0))
-        .refresh_timeout(secs(1000.0))
-        .wait_at_most(secs(1000.0))
+        .timeouts(
+            Timeouts::new()
+                .attempt(secs(1000.0))
+                .refresh(secs(1000.0))
+                .wait(secs(1000.0)),
+        )
         .build()
         .unwrap();
     let waiting = tokio::spawn({

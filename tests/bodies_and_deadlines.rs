@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::Extensions;
 use reqwest::{Body, Request, Response};
-use reqwest_bearer::{Error, ErrorKind, NamedClient, TestClock};
+use reqwest_bearer::{Error, ErrorKind, NamedClient, TestClock, Timeouts};
 use reqwest_middleware::{Middleware, Next};
 use support::api::{Api, refusal};
 use support::issuer::{Issuer, failure};
@@ -90,9 +90,12 @@ async fn such_a_body_leaves_with_the_present_token_before_that_one_expires() {
     // B9, B4: in the hard window it waits longer than others, and not until there is nothing left.
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let api = Api::that_takes(|_| true).await;
-    let builder = issuer.builder(&clock).attempt_timeout(secs(1000.0));
-    let builder = builder.refresh_timeout(secs(1000.0));
-    let client = api.client(builder.wait_at_most(secs(1000.0)).build().unwrap());
+    let builder = issuer.builder(&clock);
+    let long = Timeouts::new()
+        .attempt(secs(1000.0))
+        .refresh(secs(1000.0))
+        .wait(secs(1000.0));
+    let client = api.client(builder.timeouts(long).build().unwrap());
     client.get("x").send().await.unwrap();
     clock.advance(secs(570.0));
     issuer.hold();
@@ -107,9 +110,9 @@ async fn such_a_body_leaves_with_the_present_token_before_that_one_expires() {
 
 /// Keeps the time-outs of all sendings.
 #[derive(Clone, Default)]
-struct Timeouts(Arc<Mutex<Vec<Option<Duration>>>>);
+struct SeenTimeouts(Arc<Mutex<Vec<Option<Duration>>>>);
 
-impl Timeouts {
+impl SeenTimeouts {
     /// Those of a sending and of its resend, which both have one.
     fn of_both(&self) -> (Duration, Duration) {
         match self.0.lock().unwrap()[..] {
@@ -120,7 +123,7 @@ impl Timeouts {
 }
 
 #[async_trait::async_trait]
-impl Middleware for Timeouts {
+impl Middleware for SeenTimeouts {
     async fn handle(
         &self,
         request: Request,
@@ -153,7 +156,7 @@ async fn what_waiting_took_is_missing_from_the_time_of_the_sending_and_of_the_re
     // B13
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let api = Api::that_takes(|_| true).await;
-    let timeouts = Timeouts::default();
+    let timeouts = SeenTimeouts::default();
     let client = NamedClient::builder("api", api.url(), issuer.hold().source(&clock))
         .after(timeouts.clone())
         .build()
@@ -184,7 +187,7 @@ async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend()
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.source(&clock);
     let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
-    let (timeouts, witness) = (Timeouts::default(), Witness::new());
+    let (timeouts, witness) = (SeenTimeouts::default(), Witness::new());
     let client = NamedClient::builder("api", api.url(), &source)
         .after(timeouts.clone())
         .after(witness.clone())
@@ -192,7 +195,7 @@ async fn what_draining_the_refusal_took_is_missing_from_the_time_of_the_resend()
         .unwrap();
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
     soon(api.until_seen(1)).await;
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
     witness.until_answers(1).await;
@@ -209,7 +212,7 @@ async fn draining_takes_half_of_the_time_that_is_left_at_most() {
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let source = issuer.builder(&clock).build().unwrap();
     let api = UnfinishedApi::start("token-1", unfinished_api::Body::Missing).await;
-    let (timeouts, witness) = (Timeouts::default(), Witness::new());
+    let (timeouts, witness) = (SeenTimeouts::default(), Witness::new());
     let client = NamedClient::builder("api", api.url(), &source)
         .after(timeouts.clone())
         .after(witness.clone())
@@ -217,7 +220,7 @@ async fn draining_takes_half_of_the_time_that_is_left_at_most() {
         .unwrap();
     let call = tokio::spawn(client.get("x").timeout(secs(100.0)).send());
     soon(api.until_seen(1)).await;
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     clock.advance(secs(99.6));
     api.answer();
@@ -263,7 +266,7 @@ async fn a_drain_that_takes_longer_than_its_timer_does_not_turn_the_refusal_into
     let call = tokio::spawn(client.get("x").timeout(secs(10.0)).send());
     api.until_seen(1).await;
     // The newer token is there already, so the only wait is that for the draining.
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
     witness.until_answers(1).await;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use reqwest_bearer::{
     AuthorizationCode, ClientAuthentication, ClientCredentials, Error, ErrorKind, Event, GrantFn,
-    MemoryStore, NamedUserClient, Revocation, SecretSource, Subject, TestClock, TokenEndpoint,
-    TokenKind, TokenOptions, TokenSet, TokenSource, UserSessions,
+    MemoryStore, NamedUserClient, Revocation, SecretSource, Subject, TestClock, Timeouts,
+    TokenEndpoint, TokenKind, TokenOptions, TokenSet, TokenSource, UserSessions,
 };
 use support::api::Api;
 use support::authorization_server::{Answer, AuthorizationServer};
@@ -139,7 +139,7 @@ async fn whatever_goes_wrong_at_a_server_names_its_origin() {
     let discovered = TokenEndpoint::discover(cut.url(), client()).unwrap();
     let source = TokenSource::builder(ClientCredentials::new(discovered.clone()));
     // Shorter than the pause before another attempt.
-    let source = source.refresh_timeout(Duration::from_millis(1));
+    let source = source.timeouts(Timeouts::new().refresh(Duration::from_millis(1)));
     let source = source.name("orders").clock(&TestClock::new());
     let error = soon(source.build().unwrap().token()).await.unwrap_err();
     is_at(&error, Some("orders"), Some(&at));
@@ -183,9 +183,7 @@ async fn a_server_that_does_not_answer_in_time_is_named() {
         let source = TokenSource::builder(server.client_credentials())
             .name("orders")
             .clock(&clock)
-            .attempt_timeout(attempt)
-            .refresh_timeout(attempt)
-            .wait_at_most(call)
+            .timeouts(Timeouts::new().attempt(attempt).refresh(attempt).wait(call))
             .build()
             .unwrap();
         let waiting = tokio::spawn(async move { source.token().await });
@@ -220,7 +218,7 @@ async fn an_error_that_no_server_is_the_cause_of_names_the_source_alone() {
     // Settings and calls that cannot be served.
     let of_task = users.for_current_subject();
     named(of_task.token().await.unwrap_err());
-    named(of_task.invalidate().unwrap_err());
+    named(of_task.invalidate_all().unwrap_err());
     let error = orders.get("x").send().await.unwrap_err();
     named(Error::find_in(&error).unwrap().clone());
     let error = orders

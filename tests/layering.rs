@@ -15,7 +15,8 @@ use std::path::Path;
 /// The rooms by level, the lowest first; each may import those of the levels before its own, and its
 /// neighbours.
 const LEVELS: [&str; 11] = [
-    "secret error error_response clock parameters scope jitter subject ambient flight wiping",
+    "secret error error_response clock parameters scope jitter subject ambient flight wiping
+     expiry_margin timeouts",
     "key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
      cooldown path retry_after reserved_headers carrier api_answer refusal_rule telemetry options",
     "endpoint store",

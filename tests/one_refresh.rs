@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use reqwest_bearer::{
-    Error, ErrorKind, Event, RefreshReason, TestClock, TokenOptions, TokenResponse, TokenSource,
+    Error, ErrorKind, Event, RefreshReason, TestClock, Timeouts, TokenOptions, TokenResponse,
+    TokenSource,
 };
 use support::api::Api;
 use support::authorization_server::AuthorizationServer;
@@ -81,7 +82,10 @@ async fn a_caller_s_time_out_ends_only_its_own_wait() {
     // A2, B13
     let (clock, issuer) = (TestClock::new(), Issuer::new());
     let builder = issuer.hold().builder(&clock);
-    let source = builder.wait_at_most(secs(5.0)).build().unwrap();
+    let source = builder
+        .timeouts(Timeouts::new().wait(secs(5.0)))
+        .build()
+        .unwrap();
     let early = asking(&source).await;
     issuer.until_requests(1).await;
     time_passes(&clock, secs(3.0)).await;
@@ -241,7 +245,7 @@ async fn a_refusal_of_a_token_that_is_kept_no_more_costs_no_other_its_place() {
     let source = issuer.builder(&clock).cache_capacity(1).build().unwrap();
     let left = source.token_with(&scope("a")).await.unwrap();
     source.token_with(&scope("b")).await.unwrap();
-    source.refuse(&left);
+    source.invalidate(&left);
     source.token_with(&scope("b")).await.unwrap();
     assert_eq!(issuer.requests(), 2);
 }
@@ -270,7 +274,7 @@ async fn an_idle_token_leaves_an_hour_after_its_expiry_although_there_is_room() 
         reasons.recv().await.unwrap();
     }
     for (name, expected) in [
-        ("idle", RefreshReason::None),
+        ("idle", RefreshReason::NoToken),
         ("recent", RefreshReason::Expired),
     ] {
         while reasons.try_recv().is_ok() {}
@@ -306,9 +310,12 @@ async fn time_in_the_queue_is_not_counted_as_time_of_the_attempt() {
     let source = issuer
         .then(refresh)
         .builder(&clock)
-        .attempt_timeout(secs(100.0))
-        .refresh_timeout(secs(120.0))
-        .wait_at_most(secs(1000.0))
+        .timeouts(
+            Timeouts::new()
+                .attempt(secs(100.0))
+                .refresh(secs(120.0))
+                .wait(secs(1000.0)),
+        )
         .build()
         .unwrap();
     source.token().await.unwrap();

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use reqwest_bearer::{
-    BearerTokenMiddleware, ConstantToken, Error, ErrorKind, GrantFn, NamedClient, NamedClients,
-    TokenResponse, TokenSource, TokenSourceBuilder,
+    BearerTokenMiddleware, ClientAuthentication, ClientCredentials, ConstantToken, Error,
+    ErrorKind, ExpiryMargin, GrantFn, NamedClient, NamedClients, RefreshTokenGrant, Timeouts,
+    TokenEndpoint, TokenParameters, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
 };
 
 fn grant() -> GrantFn {
@@ -36,27 +37,28 @@ fn is_wrong<T: std::fmt::Debug>(outcome: Result<T, Error>, word: &str) {
 fn a_source_refuses_settings_that_cannot_work() {
     let second = Duration::from_secs(1);
     // B1: half a life or more.
-    is_wrong(source().soft_lead(second, 0.5).build(), "soft_lead");
-    is_wrong(source().hard_lead(second, 0.5).build(), "hard_lead");
-    is_wrong(source().soft_lead(second, -0.1).build(), "soft_lead");
-    is_wrong(source().soft_lead(second, f64::NAN).build(), "soft_lead");
-    is_wrong(source().hard_lead(second, 0.3).build(), "hard_lead");
+    let share = |share| ExpiryMargin::of_lifetime(share).at_most(second);
+    for wrong in [0.5, -0.1, f64::NAN] {
+        let soft = source().refresh_before_expiry(share(wrong));
+        is_wrong(soft.build(), "refresh_before_expiry");
+    }
+    // One that begins before the refresh, or is half a life.
+    for wrong in [0.3, 0.5] {
+        let hard = source().wait_before_expiry(share(wrong));
+        is_wrong(hard.build(), "wait_before_expiry");
+    }
     is_wrong(
         source().default_lifetime(Duration::ZERO).build(),
         "default_lifetime",
     );
-    is_wrong(
-        source().wait_at_most(Duration::ZERO).build(),
-        "wait_at_most",
-    );
-    is_wrong(
-        source().attempt_timeout(Duration::ZERO).build(),
-        "attempt_timeout",
-    );
-    is_wrong(
-        source().refresh_timeout(Duration::ZERO).build(),
-        "refresh_timeout",
-    );
+    let none = Duration::ZERO;
+    for (timeouts, word) in [
+        (Timeouts::new().wait(none), "`wait`"),
+        (Timeouts::new().attempt(none), "`attempt`"),
+        (Timeouts::new().refresh(none), "`refresh`"),
+    ] {
+        is_wrong(source().timeouts(timeouts).build(), word);
+    }
     is_wrong(source().name(" ").build(), "name");
     is_wrong(source().cache_capacity(0).build(), "cache_capacity");
 }
@@ -108,6 +110,35 @@ fn a_named_client_refuses_base_urls_and_names_that_cannot_work() {
     let twice = ["https://a.example.com", "https://b.example.com"]
         .map(|base| NamedClient::new("orders", base, grant()).expect("a good base URL"));
     is_wrong(NamedClients::new(twice), "orders");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_grant_is_told_by_all_that_is_built_upon_its_conversion() {
+    // D8, D7: there is no `build` between the grant and the client.
+    let me = ClientAuthentication::none("me");
+    let endpoint = TokenEndpoint::new("https://as.example.com/token", me).expect("a good URL");
+    let reserved = || {
+        let parameters = TokenParameters::new().extra("grant_type", "x");
+        TokenSource::from(ClientCredentials::new(endpoint.clone()).parameters(parameters))
+    };
+    let unsendable = || {
+        let tokens = TokenSet::new("a\r\nX: y").with_refresh_token("r");
+        TokenSource::from(RefreshTokenGrant::from_token_set(endpoint.clone(), tokens))
+    };
+    let api = "https://api.example.com";
+    for source in [reserved(), unsendable()] {
+        let told = source
+            .token()
+            .await
+            .expect_err("the grant cannot work")
+            .to_string();
+        for built in [
+            NamedClient::new("orders", api, &source).map(drop),
+            BearerTokenMiddleware::for_origin(api, &source).map(drop),
+        ] {
+            assert_eq!(built.expect_err("the grant cannot work").to_string(), told);
+        }
+    }
 }
 
 #[test]

@@ -35,11 +35,11 @@ use reqwest::{Request, Response};
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
-    ClientCredentials, ConstantToken, Error, ErrorKind, GrantFn, GrantRequest, Lease, NamedClient,
-    NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret, SecretSource,
-    StoredRecord, Subject, TestClock, TokenEndpoint, TokenFile, TokenKind, TokenOptions,
-    TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
-    UserSessions, Version, same_origin_http_client,
+    ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin, GrantFn, GrantRequest, Lease,
+    NamedClient, NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret,
+    SecretSource, StoredRecord, Subject, TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind,
+    TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
+    TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -406,7 +406,7 @@ impl Program {
         }
         self.api.mend();
         let token = source.token().await.unwrap();
-        source.refuse(&token);
+        source.invalidate(&token);
         for shown in [token, source.token().await.unwrap()] {
             self.outputs.show(&shown);
         }
@@ -658,7 +658,7 @@ impl Program {
         self.outputs.show(&status.access_tokens()[0]);
         let of_user = client.for_subject(&subject);
         self.outputs.show(&of_user);
-        let call = subject.scope(client.get("x").send());
+        let call = subject.run(client.get("x").send());
         assert_eq!(call.await.unwrap().status(), 200);
         for call in [Call::Load, Call::Save, Call::Lease, Call::Remove] {
             self.clock.advance(Duration::from_secs(601));
@@ -743,6 +743,8 @@ impl Program {
         self.outputs.show(&self.builder(seed));
         self.outputs.show(&self.clock);
         self.outputs.show(&(TokenKind::AccessToken));
+        self.outputs.show(&ExpiryMargin::of_lifetime(0.2));
+        self.outputs.show(&Timeouts::new());
         self.outputs.show(&RefreshReason::Soft);
         self.outputs.say(RefreshReason::Soft);
         self.outputs.show(&ErrorKind::Rejected);

@@ -150,7 +150,7 @@ async fn a_warm_call_of_a_user_allocates_nothing_besides_either() {
     let least = warm_call(&limit, PLAIN).await;
     assert_eq!(warm_call(&handle, PLAIN).await, least);
     // The scope is made once for each incoming request, and its calls are free.
-    let ambient = session.scope(warm_call(&any, PLAIN)).await;
+    let ambient = session.run(warm_call(&any, PLAIN)).await;
     assert_eq!(ambient, least);
 
     let least = warm_call(&limit, Some(&session)).await;

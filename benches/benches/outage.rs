@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use reqwest_bearer::{ClientAuthentication, Subject, TokenEndpoint, TokenSet, UserSessions};
+use reqwest_bearer::{
+    ClientAuthentication, Subject, Timeouts, TokenEndpoint, TokenSet, UserSessions,
+};
 use reqwest_bearer_benches::token_server::{ANSWERS_AFTER, TokenServer};
 use reqwest_bearer_benches::users::session;
 use tokio::runtime::Builder;
@@ -45,7 +47,7 @@ async fn outage() {
     let users = UserSessions::builder(&endpoint)
         .cache_capacity(2 * USERS)
         // After the mend the queue is longer than the usual 30 s.
-        .wait_at_most(Duration::from_secs(600))
+        .timeouts(Timeouts::new().wait(Duration::from_secs(600)))
         .build()
         .expect("the settings can work");
     for number in 0..USERS {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest_bearer::{
-    ClientAuthentication, Protection, RedisStore, TokenEndpoint, TokenSet, UserSessions,
+    ClientAuthentication, Protection, RedisStore, Timeouts, TokenEndpoint, TokenSet, UserSessions,
 };
 use reqwest_bearer_benches::token_server::{ANSWERS_AFTER, TokenServer};
 use reqwest_bearer_benches::users::session;
@@ -89,7 +89,7 @@ fn users_at(redis: &str, token_url: &str, count: usize) -> UserSessions {
         .store(RedisStore::open(redis, Protection::plain_text()).expect("it is a URL"))
         .cache_capacity(2 * count)
         // The callers wait as long as the queue is.
-        .wait_at_most(Duration::from_secs(600))
+        .timeouts(Timeouts::new().wait(Duration::from_secs(600)))
         .build()
         .expect("the settings can work")
 }

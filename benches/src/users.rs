@@ -192,7 +192,7 @@ impl UserCall {
                 let call = self
                     .client
                     .execute_with_extensions(request, &mut extensions);
-                session.scope(call).await
+                session.run(call).await
             }
         };
         assert_eq!(response.expect("there is an answer").status(), 200);

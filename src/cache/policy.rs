@@ -207,7 +207,7 @@ impl Call<'_> {
         let reason = match self.view.token {
             _ if self.demand.new => RefreshReason::Caller,
             Some(_) => RefreshReason::Expired,
-            None => RefreshReason::None,
+            None => RefreshReason::NoToken,
         };
         self.join(reason, false, self.demand.within)
     }
@@ -403,7 +403,7 @@ mod tests {
         // B3, B4, B6
         let millis = Duration::from_millis;
         for (token, expected) in [
-            (None, wait(refresh(RefreshReason::None), false, WITHIN)),
+            (None, wait(refresh(RefreshReason::NoToken), false, WITHIN)),
             (Some(token(Age::Fresh)), USE),
             (
                 Some(token(Age::Soft)),

@@ -20,7 +20,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     path: PathBuf,
-    reread_after: Duration,
+    reload_interval: Duration,
 }
 
 impl TokenFile {
@@ -29,7 +29,7 @@ impl TokenFile {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            reread_after: Duration::from_secs(60),
+            reload_interval: Duration::from_secs(60),
         }
     }
 
@@ -38,9 +38,9 @@ impl TokenFile {
     /// 48 minutes, so there is time. With an interval of nothing it is read behind each request.
     /// Default: 60 s.
     #[must_use]
-    pub fn reread_after(mut self, interval: Duration) -> Self {
+    pub fn reload_interval(mut self, interval: Duration) -> Self {
         // A hint of nothing would be none: a server that sends one says nothing by it.
-        self.reread_after = interval.max(SHORTEST);
+        self.reload_interval = interval.max(SHORTEST);
         self
     }
 
@@ -79,6 +79,6 @@ impl Grant for TokenFile {
         if bearer_header(&token).is_err() {
             return Err(self.fault("holds a blank, a control character or one outside of ASCII, which no header can carry"));
         }
-        Ok(TokenResponse::bearer(token).with_refresh_in(self.reread_after))
+        Ok(TokenResponse::bearer(token).with_refresh_in(self.reload_interval))
     }
 }

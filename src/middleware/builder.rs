@@ -62,7 +62,7 @@ impl BearerTokenMiddlewareBuilder {
 
     /// Sends requests to other origins without a token. Default: they fail with
     /// [`OriginNotAllowed`](crate::ErrorKind::OriginNotAllowed) before anything is sent.
-    pub fn elsewhere_without_token(mut self) -> Self {
+    pub fn other_origins_without_token(mut self) -> Self {
         self.elsewhere = Elsewhere::WithoutToken;
         self
     }
@@ -149,8 +149,11 @@ impl BearerTokenMiddlewareBuilder {
     /// # Errors
     /// If no origin was named, or a text is no origin, or one that a token cannot travel to
     /// safely; if a header or a scheme cannot carry a token, or the header would travel along redirects
-    /// to other origins.
+    /// to other origins; and what is wrong with the grant, where its source was made by `into()`.
     pub fn build(self) -> Result<BearerTokenMiddleware, Error> {
+        if let Some(fault) = &self.tokens.fault {
+            return Err(self.tokens.named(fault.clone()));
+        }
         let origins = (!self.any_origin).then_some(self.origins);
         let destinations = Destinations::new(origins, self.elsewhere, self.insecure_http)?;
         let carrier = self.carrier.check()?;

@@ -27,7 +27,7 @@ pub struct NamedClientBuilder {
     before: Vec<Arc<dyn Middleware>>,
     after: Vec<Arc<dyn Middleware>>,
     insecure_http: bool,
-    elsewhere_without_token: bool,
+    other_origins_without_token: bool,
     ended_session_is_error: bool,
     pub(super) carrier: CarrierSettings,
 }
@@ -50,7 +50,7 @@ impl NamedClientBuilder {
             before: Vec::new(),
             after: Vec::new(),
             insecure_http: false,
-            elsewhere_without_token: false,
+            other_origins_without_token: false,
             ended_session_is_error: false,
             carrier: CarrierSettings::default(),
         }
@@ -121,8 +121,8 @@ impl NamedClientBuilder {
     }
 
     /// Sends requests with absolute URLs of other origins without a token. Default: they fail.
-    pub fn elsewhere_without_token(mut self) -> Self {
-        self.elsewhere_without_token = true;
+    pub fn other_origins_without_token(mut self) -> Self {
+        self.other_origins_without_token = true;
         self
     }
 
@@ -148,7 +148,7 @@ impl NamedClientBuilder {
     ///
     /// # Errors
     /// If the name is empty, a URL is none that a token may be sent to, or reqwest cannot build
-    /// its client.
+    /// its client; and what is wrong with the grant, where its source was made by `into()`.
     pub fn build(self) -> Result<NamedClient, Error> {
         self.parts().map(NamedClient)
     }
@@ -170,8 +170,8 @@ impl NamedClientBuilder {
         if self.insecure_http {
             bearer = bearer.allow_insecure_http();
         }
-        if self.elsewhere_without_token {
-            bearer = bearer.elsewhere_without_token();
+        if self.other_origins_without_token {
+            bearer = bearer.other_origins_without_token();
         }
         if self.ended_session_is_error {
             bearer = bearer.error_on_ended_session();

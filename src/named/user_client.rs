@@ -17,7 +17,7 @@ use crate::users::UserSessions;
 /// A client for one API that is called for users: each request goes out with the token of its user.
 ///
 /// [`for_subject`](Self::for_subject) gives the client of one user. A request of this client itself says
-/// for whom it is by a [`Subject`] among its extensions, or runs in [`Subject::scope`]; without either it
+/// for whom it is by a [`Subject`] among its extensions, or runs in [`Subject::run`]; without either it
 /// fails with [`NoSubject`](crate::ErrorKind::NoSubject) before anything is sent. In all else it is as
 /// [`NamedClient`] is.
 ///
@@ -205,8 +205,8 @@ impl NamedUserClientBuilder {
     }
 
     /// Sends requests with absolute URLs of other origins without a token. Default: they fail.
-    pub fn elsewhere_without_token(self) -> Self {
-        Self(self.0.elsewhere_without_token())
+    pub fn other_origins_without_token(self) -> Self {
+        Self(self.0.other_origins_without_token())
     }
 
     /// Lets the token travel by plain http. Default: https, or http to this machine.

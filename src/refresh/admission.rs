@@ -96,7 +96,7 @@ pub(crate) async fn enter(
 
 async fn locate(setup: &Setup, endpoint: &TokenEndpoint, budget: &mut Budget) -> Result<(), Error> {
     let began = setup.clock.now();
-    let limit = setup.settings.attempt_timeout.min(budget.left());
+    let limit = setup.settings.timeouts.attempt.min(budget.left());
     let located = tokio::select! {
         biased;
         located = endpoint.locate() => located,

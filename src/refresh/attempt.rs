@@ -44,7 +44,7 @@ impl Attempt<'_> {
             refresh_token,
         } = self;
         let spends = refresh_token.is_some();
-        let limit = setup.settings.attempt_timeout.min(budget.left());
+        let limit = setup.settings.timeouts.attempt.min(budget.left());
         let mut request = GrantRequest::new((*entry.key.parameters).clone(), refresh_token);
         if let Some(subject) = &entry.key.subject {
             request = request.for_subject(subject.clone());

@@ -42,7 +42,7 @@ pub(crate) async fn check(
     // In place of a good token only a fresh one will do, in place of none any that is good.
     let reason = match entry.usable(now) {
         Some(_) => RefreshReason::Soft,
-        None => RefreshReason::None,
+        None => RefreshReason::NoToken,
     };
     let newer = newer_token(engine, entry, &found, reason, now);
     if turn.is_some() {

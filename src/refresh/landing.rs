@@ -151,7 +151,7 @@ pub(crate) fn newer_token(
     let serves = match reason {
         RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
         RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
-        RefreshReason::None | RefreshReason::Expired | RefreshReason::Refusal => {
+        RefreshReason::NoToken | RefreshReason::Expired | RefreshReason::Refusal => {
             age != Age::Expired
         }
     };

@@ -67,7 +67,7 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
         needs_refresh_token: setup.grant.needs_refresh_token(),
         by_refusal: reason == RefreshReason::Refusal,
         grace: setup.settings.reuse_grace,
-        patience: setup.settings.refresh_timeout.saturating_add(LEASE_GRACE),
+        patience: setup.settings.timeouts.refresh.saturating_add(LEASE_GRACE),
         in_memory: setup.store.is_none(),
         mark,
     };
@@ -80,7 +80,7 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
         backend,
         mark,
         place: None,
-        budget: Budget::new(setup.settings.refresh_timeout),
+        budget: Budget::new(setup.settings.timeouts.refresh),
         has_sent: false,
         repetitions: 0,
         answer: None,

@@ -111,7 +111,7 @@ async fn lease(engine: &Engine, place: &Place<'_>) -> Result<(Arc<HeldLease>, Fo
         if let Some(leased) = HeldLease::take(place.store, place.key).await? {
             return Ok(leased);
         }
-        if setup.clock.now().waited_since(began) > setup.settings.refresh_timeout {
+        if setup.clock.now().waited_since(began) > setup.settings.timeouts.refresh {
             return Err(Error::new(
                 ErrorKind::Timeout,
                 "another process is refreshing the token, and has not come to an end",

@@ -16,11 +16,12 @@ use crate::clock::TestClock;
 use crate::engine::{Engine, RefusedRefresh, Settings, Setup, Work};
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
+use crate::expiry_margin::ExpiryMargin;
 use crate::grant::SharedGrant;
 use crate::jitter::Jitter;
 use crate::refresh::adopt;
 use crate::refusal_rule::RefusalRule;
-use crate::schedule::{Lead, Margins};
+use crate::schedule::Margins;
 use crate::secret::Secret;
 use crate::session::hook::HookFn;
 use crate::session::owner::Owner;
@@ -30,6 +31,7 @@ use crate::source::TokenSource;
 use crate::source::handle::Handle;
 use crate::store::{MemoryStore, SharedStore, TokenStore};
 use crate::telemetry::{Event, Hook, Telemetry};
+use crate::timeouts::Timeouts;
 
 static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
 
@@ -67,9 +69,7 @@ impl TokenSourceBuilder {
             name: None,
             settings: Settings {
                 margins: Margins::default(),
-                attempt_timeout: Duration::from_secs(10),
-                refresh_timeout: Duration::from_secs(30),
-                wait_at_most: Duration::from_secs(30),
+                timeouts: Timeouts::new(),
                 reuse_grace: None,
             },
             cache_capacity: 10_000,
@@ -102,18 +102,19 @@ impl TokenSourceBuilder {
         self
     }
 
-    /// How long before its expiry a token is refreshed in the background: `share` of its lifetime,
-    /// at most `longest`. Default: 0.20, at most 5 minutes. (With a token of 10 minutes, the
-    /// request sent at 8:00 starts the refresh; jitter makes it up to 24 s earlier.)
-    pub fn soft_lead(mut self, longest: Duration, share: f64) -> Self {
-        self.settings.margins.soft = Lead { longest, share };
+    /// How long before its expiry a token is refreshed in the background, while calls go on with it.
+    /// Default: 0.20 of its lifetime, at most 5 minutes. (With a token of 10 minutes, the request sent at
+    /// 8:00 starts the refresh; jitter makes it up to 24 s earlier.)
+    #[doc(alias = "refresh_ahead")]
+    pub fn refresh_before_expiry(mut self, margin: ExpiryMargin) -> Self {
+        self.settings.margins.soft = margin;
         self
     }
 
-    /// How long before its expiry calls begin to wait, up to 200 ms, for the refresh. Default:
-    /// 0.05 of the lifetime, at most 30 s. (With a token of 10 minutes, from 9:30.)
-    pub fn hard_lead(mut self, longest: Duration, share: f64) -> Self {
-        self.settings.margins.hard = Lead { longest, share };
+    /// How long before its expiry calls begin to wait, up to 200 ms, for the refresh. Default: 0.05 of its
+    /// lifetime, at most 30 s. (With a token of 10 minutes, from 9:30.)
+    pub fn wait_before_expiry(mut self, margin: ExpiryMargin) -> Self {
+        self.settings.margins.hard = margin;
         self
     }
 
@@ -124,24 +125,10 @@ impl TokenSourceBuilder {
         self
     }
 
-    /// How long a call waits for a token. A time-out of the request itself bounds it too.
-    /// Default: 30 s.
-    pub fn wait_at_most(mut self, wait: Duration) -> Self {
-        self.settings.wait_at_most = wait;
-        self
-    }
-
-    /// How long one token request may take. A token endpoint has a limit of its own
-    /// ([`TokenEndpointBuilder::attempt_timeout`](crate::TokenEndpointBuilder::attempt_timeout));
-    /// the shorter one counts. Default: 10 s, as there.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.attempt_timeout = timeout;
-        self
-    }
-
-    /// How long one refresh may take, repetitions included, queues not. Default: 30 s.
-    pub fn refresh_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.refresh_timeout = timeout;
+    /// How long a token request, a refresh and a call that waits for a token may take. Default: 10 s, 30 s
+    /// and 30 s.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
         self
     }
 
@@ -250,7 +237,7 @@ impl TokenSourceBuilder {
     }
 
     /// Takes this number, from 0 to 1, for each draw of the jitter. (0: the soft moment is where
-    /// [`soft_lead`](Self::soft_lead) says; 0.5: pauses are what their rule says.)
+    /// [`refresh_before_expiry`](Self::refresh_before_expiry) says; 0.5: pauses are what their rule says.)
     /// Default: another random number each time.
     #[cfg(any(test, feature = "test-util"))]
     pub fn jitter(mut self, draw: f64) -> Self {
@@ -279,12 +266,12 @@ impl TokenSourceBuilder {
         adopted.map(|()| handle)
     }
 
-    /// The same where nothing may fail: each call is told what is wrong with the grant. An access token
-    /// that the grant brought along and that cannot be sent is left out, as if it had expired.
+    /// The same where nothing may fail: each call is told what is wrong with the grant, and so is whatever
+    /// is built upon the source.
     pub(crate) fn handle_with_faults(self) -> Handle {
         let fault = self.grant.parameters().check_grant().err();
-        let (mut handle, _) = self.with_seed();
-        handle.fault = fault;
+        let (mut handle, adopted) = self.with_seed();
+        handle.fault = fault.or(adopted.err());
         handle
     }
 
@@ -300,10 +287,8 @@ impl TokenSourceBuilder {
 
     fn check(&self) -> Result<(), Error> {
         self.settings.margins.check()?;
+        self.settings.timeouts.check()?;
         for (name, duration) in [
-            ("wait_at_most", self.settings.wait_at_most),
-            ("attempt_timeout", self.settings.attempt_timeout),
-            ("refresh_timeout", self.settings.refresh_timeout),
             ("session_timeout", self.session_timeout),
             ("notice_within", self.notice_within),
         ] {

@@ -78,7 +78,7 @@ impl Handle {
     }
 
     /// A server did not take this token.
-    pub(crate) fn refuse(&self, token: &AccessToken) {
+    pub(crate) fn invalidate(&self, token: &AccessToken) {
         let issued = token.issued();
         // A place that is gone is not made again: that might cost another token its own.
         if let Some(entry) = self.engine.entries.find(issued.key.as_wanted()) {
@@ -87,7 +87,7 @@ impl Handle {
     }
 
     /// Takes all tokens of the application, or of the user, for refused.
-    pub(crate) fn invalidate(&self) -> Result<(), Error> {
+    pub(crate) fn invalidate_all(&self) -> Result<(), Error> {
         // The handle's own place may be that of a narrowed token.
         let own = self
             .place(None, &Ambient::current(), None)
@@ -254,7 +254,7 @@ impl Handle {
     }
 
     pub(crate) fn demand(&self, options: Option<&TokenOptions>) -> Demand {
-        let within = self.engine.setup.settings.wait_at_most;
+        let within = self.engine.setup.settings.timeouts.wait;
         Demand {
             new: options.is_some_and(|options| options.force_refresh),
             minimum: options.and_then(|options| options.minimum_lifetime),
@@ -294,7 +294,7 @@ fn no_subject() -> Error {
     Error::new(
         ErrorKind::NoSubject,
         "the tokens are users' tokens, and nobody says for which user the request is: give it a \
-         `Subject` as an extension, take a handle by `for_subject`, or run it in `Subject::scope`",
+         `Subject` as an extension, take a handle by `for_subject`, or run it in `Subject::run`",
     )
 }
 

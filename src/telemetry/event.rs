@@ -12,7 +12,7 @@ use crate::scope;
 #[non_exhaustive]
 pub enum RefreshReason {
     /// There was none.
-    None,
+    NoToken,
     /// The present one had reached its soft moment: in the background.
     Soft,
     /// The present one had reached its hard moment.
@@ -30,7 +30,7 @@ impl RefreshReason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::None => "none",
+            Self::NoToken => "none",
             Self::Soft => "soft",
             Self::Hard => "hard",
             Self::Expired => "expired",

@@ -12,11 +12,13 @@ use crate::clock::TestClock;
 use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
+use crate::expiry_margin::ExpiryMargin;
 use crate::grant::{RefreshTokenGrant, SharedGrant};
 use crate::parameters::TokenParameters;
 use crate::source::builder::TokenSourceBuilder;
 use crate::store::TokenStore;
 use crate::telemetry::Event;
+use crate::timeouts::Timeouts;
 use crate::users::UserSessions;
 
 /// Makes [`UserSessions`]; every setting has a default. Those that a [`TokenSourceBuilder`] has too mean
@@ -84,6 +86,8 @@ impl UserSessionsBuilder {
     /// (A user whose last call was at 8:00:00 is looked up behind the call of 8:00:40; one who
     /// comes at 9:00:00, before that call goes out.) Without a [`store`](Self::store) of the user's own
     /// there is no other process, and nothing to notice.
+    #[doc(alias = "revalidate")]
+    #[doc(alias = "validation_interval")]
     pub fn notice_within(mut self, time: Duration) -> Self {
         self.source.notice_within = time;
         self
@@ -95,17 +99,19 @@ impl UserSessionsBuilder {
         self
     }
 
-    /// How long before its expiry a token is refreshed in the background: `share` of its lifetime, at most
-    /// `longest`. Default: 0.20, at most 5 minutes, as with [`TokenSourceBuilder::soft_lead`].
-    pub fn soft_lead(mut self, longest: Duration, share: f64) -> Self {
-        self.source = self.source.soft_lead(longest, share);
+    /// How long before its expiry a token is refreshed in the background, while calls go on with it.
+    /// Default: 0.20 of its lifetime, at most 5 minutes, as with
+    /// [`TokenSourceBuilder::refresh_before_expiry`].
+    #[doc(alias = "refresh_ahead")]
+    pub fn refresh_before_expiry(mut self, margin: ExpiryMargin) -> Self {
+        self.source = self.source.refresh_before_expiry(margin);
         self
     }
 
-    /// How long before its expiry calls begin to wait, up to 200 ms, for the refresh. Default: 0.05 of the
-    /// lifetime, at most 30 s, as with [`TokenSourceBuilder::hard_lead`].
-    pub fn hard_lead(mut self, longest: Duration, share: f64) -> Self {
-        self.source = self.source.hard_lead(longest, share);
+    /// How long before its expiry calls begin to wait, up to 200 ms, for the refresh. Default: 0.05 of its
+    /// lifetime, at most 30 s, as with [`TokenSourceBuilder::wait_before_expiry`].
+    pub fn wait_before_expiry(mut self, margin: ExpiryMargin) -> Self {
+        self.source = self.source.wait_before_expiry(margin);
         self
     }
 
@@ -116,22 +122,10 @@ impl UserSessionsBuilder {
         self
     }
 
-    /// How long a call waits for a token. A time-out of the request itself bounds it too. Default: 30 s.
-    pub fn wait_at_most(mut self, wait: Duration) -> Self {
-        self.source = self.source.wait_at_most(wait);
-        self
-    }
-
-    /// How long one token request may take. Default: 10 s, as with
-    /// [`TokenSourceBuilder::attempt_timeout`].
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.source = self.source.attempt_timeout(timeout);
-        self
-    }
-
-    /// How long one refresh may take, repetitions included, queues not. Default: 30 s.
-    pub fn refresh_timeout(mut self, timeout: Duration) -> Self {
-        self.source = self.source.refresh_timeout(timeout);
+    /// How long a token request, a refresh and a call that waits for a token may take. Default: 10 s, 30 s
+    /// and 30 s.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.source = self.source.timeouts(timeouts);
         self
     }
 
@@ -211,7 +205,7 @@ impl UserSessionsBuilder {
     }
 
     /// Takes this number, from 0 to 1, for each draw of the jitter. (0: the soft moment is where
-    /// [`soft_lead`](Self::soft_lead) says; 0.5: pauses are what their rule says.)
+    /// [`refresh_before_expiry`](Self::refresh_before_expiry) says; 0.5: pauses are what their rule says.)
     /// Default: another random number each time.
     #[cfg(any(test, feature = "test-util"))]
     pub fn jitter(mut self, draw: f64) -> Self {

@@ -13,7 +13,7 @@ pub struct UserStatus {
     has_refresh_token: bool,
     sign_in_required: bool,
     ends_at: Option<SystemTime>,
-    access_tokens: Vec<TokenDates>,
+    access_tokens: Vec<AccessTokenStatus>,
 }
 
 impl UserStatus {
@@ -38,7 +38,7 @@ impl UserStatus {
 
     /// The access tokens, one for each combination of scopes and resources that was asked for.
     #[must_use]
-    pub fn access_tokens(&self) -> &[TokenDates] {
+    pub fn access_tokens(&self) -> &[AccessTokenStatus] {
         &self.access_tokens
     }
 
@@ -47,20 +47,20 @@ impl UserStatus {
             has_refresh_token: record.refresh_token.is_some(),
             sign_in_required: record.state == RefreshTokenState::Dead,
             ends_at: record.ends_at.map(system_time),
-            access_tokens: record.tokens.iter().map(TokenDates::of).collect(),
+            access_tokens: record.tokens.iter().map(AccessTokenStatus::of).collect(),
         }
     }
 }
 
-/// What one access token is for, and when it was issued and ends.
+/// What one access token of a user is for, and when it was issued and ends.
 #[derive(Clone, Debug)]
-pub struct TokenDates {
+pub struct AccessTokenStatus {
     parameters: TokenParameters,
     issued_at: SystemTime,
     expires_at: Option<SystemTime>,
 }
 
-impl TokenDates {
+impl AccessTokenStatus {
     /// What it was asked for with, the grant's own settings included.
     #[must_use]
     pub fn parameters(&self) -> &TokenParameters {

@@ -310,7 +310,7 @@ async fn a_token_file_without_an_interval_is_read_again_behind_each_request() {
     let name = format!("reqwest-bearer-token-anew-{}", std::process::id());
     let path = std::env::temp_dir().join(name);
     let clock = TestClock::new();
-    let source = TokenSource::builder(TokenFile::new(&path).reread_after(Duration::ZERO))
+    let source = TokenSource::builder(TokenFile::new(&path).reload_interval(Duration::ZERO))
         .clock(&clock)
         .build()
         .expect("a source");

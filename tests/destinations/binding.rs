@@ -104,12 +104,12 @@ async fn elsewhere_without_a_token_is_sent_without_one_and_refreshes_nothing() {
     // D1
     let parts = Parts::new().await;
     let named = NamedClient::builder("api", parts.api.url(), &parts.source)
-        .elsewhere_without_token()
+        .other_origins_without_token()
         .build()
         .unwrap();
     let bound = BearerTokenMiddleware::builder(&parts.source)
         .origin(parts.api.url())
-        .elsewhere_without_token()
+        .other_origins_without_token()
         .build()
         .unwrap();
     let url = parts.foreign_url();

@@ -42,7 +42,7 @@ async fn a_token_of_one_source_says_nothing_to_another() {
     );
     let token = one.token().await.unwrap();
     other.warm_up().await.unwrap();
-    other.refuse(&token);
+    other.invalidate(&token);
     assert!(!other.status().is_refused());
     assert!(!one.status().is_refused());
 }

@@ -1,6 +1,6 @@
 //! C7, C8: what the caller gets when a refusal cannot be healed.
 
-use reqwest_bearer::{Error, ErrorKind, Event, TestClock, TokenResponse, TokenSource};
+use reqwest_bearer::{Error, ErrorKind, Event, TestClock, Timeouts, TokenResponse, TokenSource};
 use serde_json::json;
 
 use crate::support::api::{Api, refusal};
@@ -113,7 +113,10 @@ async fn a_refresh_that_takes_too_long_leaves_the_api_s_answer() {
     for timeout in [None, Some(secs(2.0))] {
         let (clock, issuer) = (TestClock::new(), Issuer::new());
         let builder = issuer.builder(&clock);
-        let source = builder.wait_at_most(secs(3.0)).build().unwrap();
+        let source = builder
+            .timeouts(Timeouts::new().wait(secs(3.0)))
+            .build()
+            .unwrap();
         let api = Api::that_takes(|_| true).await;
         source.warm_up().await.unwrap();
         issuer.hold();

@@ -253,11 +253,13 @@ async fn a_token_that_is_refused_by_hand_after_minutes_is_replaced_at_once() {
         let token = parts.source.token().await.unwrap();
         assert_eq!(token.expose(), format!("access-{number}"));
         parts.clock.advance(secs(300.0));
-        parts.source.refuse(&token);
+        parts.source.invalidate(&token);
     }
     // One that is refused as soon as it comes is.
     for _ in 0..2 {
-        parts.source.refuse(&parts.source.token().await.unwrap());
+        parts
+            .source
+            .invalidate(&parts.source.token().await.unwrap());
     }
     assert_eq!(parts.server.token_requests(), 6);
     assert_eq!(parts.source.token().await.unwrap().expose(), "access-6");

@@ -173,7 +173,7 @@ async fn what_was_asked_for_before_a_refusal_is_used_if_nothing_later_comes() {
     assert_eq!(call(&api, &source).await.status(), 200);
     issuer.until_requests(2).await;
     clock.advance(secs(1.0));
-    source.invalidate().unwrap();
+    source.invalidate_all().unwrap();
     let waiting = under_way({
         let source = source.clone();
         async move { source.token().await.unwrap().expose().to_owned() }
@@ -302,7 +302,7 @@ async fn a_refusal_whose_body_does_not_come_holds_the_resend_up_for_a_quarter_of
         .unwrap();
     let mut answer = tokio::spawn(async move { client.get("x").send().await.unwrap().status() });
     until(api.until_seen(1), &mut answer).await;
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     source.warm_up().await.unwrap();
     api.answer();
     until(witness.until_answers(1), &mut answer).await;

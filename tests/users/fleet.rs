@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use reqwest_bearer::{
-    ErrorKind, Event, RefreshReason, Subject, TokenOptions, TokenSet, TokenSource, UserSessions,
+    ErrorKind, Event, RefreshReason, Subject, Timeouts, TokenOptions, TokenSet, TokenSource,
+    UserSessions,
 };
 use tokio::task::JoinSet;
 
@@ -192,7 +193,7 @@ async fn replicas_share_an_application_s_tokens_however_many_audiences_there_are
     let last = replica();
     let options = TokenOptions::new().audience("7");
     let before = soon(last.token_with(&options)).await.unwrap();
-    last.invalidate().unwrap();
+    last.invalidate_all().unwrap();
     let after = soon(last.token_with(&options)).await.unwrap();
     assert_ne!(before.expose(), after.expose());
 }
@@ -334,9 +335,12 @@ async fn a_process_whose_lease_ran_out_begins_anew_although_it_gets_the_lease_ba
         .store(way.clone())
         .clock(&world.clock)
         .jitter(0.0)
-        .attempt_timeout(Duration::from_secs(25))
-        .refresh_timeout(minutes)
-        .wait_at_most(minutes)
+        .timeouts(
+            Timeouts::new()
+                .attempt(Duration::from_secs(25))
+                .refresh(minutes)
+                .wait(minutes),
+        )
         .on_event(move |event| {
             if let Event::TokenRequest { .. } = event {
                 let _ = told.send(());
@@ -378,9 +382,11 @@ async fn a_source_without_limits_waits_for_another_process_too() {
     // F3, E2: all that is long is as good as no limit.
     let world = World::new().await;
     let patient = || {
-        let builder = world.builder().refresh_timeout(Duration::MAX);
-        let builder = builder.attempt_timeout(Duration::MAX);
-        builder.wait_at_most(Duration::MAX).build().unwrap()
+        let endless = Timeouts::new()
+            .attempt(Duration::MAX)
+            .refresh(Duration::MAX)
+            .wait(Duration::MAX);
+        world.builder().timeouts(endless).build().unwrap()
     };
     let (one, other) = (patient(), patient());
     let alice = world.sign_in(&one, "alice").await;
@@ -604,7 +610,7 @@ async fn an_older_token_never_takes_the_place_of_a_newer_one() {
         .clock(&world.clock)
         .build()
         .unwrap();
-    source.refuse(&source.token().await.unwrap());
+    source.invalidate(&source.token().await.unwrap());
     world.advance(1);
     // The second one does not come into the store.
     world.store.be(Mode::Failing(Call::Save));
@@ -612,7 +618,7 @@ async fn an_older_token_never_takes_the_place_of_a_newer_one() {
     assert_eq!(second.expose(), "access-2");
     world.store.be(Mode::Well);
     world.advance(5);
-    source.refuse(&second);
+    source.invalidate(&second);
     assert_eq!(source.token().await.unwrap().expose(), "access-3");
 }
 
@@ -710,11 +716,11 @@ async fn a_refused_token_is_looked_for_in_the_store_also_while_the_server_wants_
     let refused = soon(one.for_subject(&alice).token()).await.unwrap();
     let wait = Reply::new(429).header("retry-after", "3600");
     world.login.then(Answer::Reply(wait));
-    one.for_current_subject().refuse(&refused);
+    one.for_current_subject().invalidate(&refused);
     assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-1");
     assert_eq!(world.login.token_requests(), 1);
     let theirs = soon(other.for_subject(&alice).token()).await.unwrap();
-    other.for_current_subject().refuse(&theirs);
+    other.for_current_subject().invalidate(&theirs);
     assert_eq!(token(&other, &alice).await.unwrap(), "access-alice-2");
     world.advance(60);
     assert_eq!(token(&one, &alice).await.unwrap(), "access-alice-2");

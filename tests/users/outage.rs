@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest_bearer::{
-    Error, ErrorKind, Event, GrantFn, Lease, MemoryStore, StoreKey, StoredRecord, TokenOptions,
-    TokenResponse, TokenSource, TokenStore, Version,
+    Error, ErrorKind, Event, GrantFn, Lease, MemoryStore, StoreKey, StoredRecord, Timeouts,
+    TokenOptions, TokenResponse, TokenSource, TokenStore, Version,
 };
 
 use crate::support::authorization_server::AuthorizationServer;
@@ -248,8 +248,8 @@ async fn a_refresh_that_hangs_keeps_no_call_with_a_good_token_from_the_store() {
     // A5, F11: neither the calls, nor the news of a sign-out.
     let world = World::new().await;
     let hour = Duration::from_secs(3600);
-    let patient = world.builder().attempt_timeout(hour).refresh_timeout(hour);
-    let users = patient.wait_at_most(hour).build().unwrap();
+    let patient = Timeouts::new().attempt(hour).refresh(hour).wait(hour);
+    let users = world.builder().timeouts(patient).build().unwrap();
     let alice = world.sign_in(&users, "alice").await;
     world.login.hold();
     let hanging = tokio::spawn({
@@ -373,7 +373,7 @@ async fn without_the_store_a_refresh_token_of_the_application_s_own_makes_no_fli
     asked.acquire().await.unwrap().forget();
     // Refused while the request is under way: the flight makes one more.
     world.clock.advance(Duration::from_millis(1));
-    source.refuse(&first);
+    source.invalidate(&first);
     gate.add_permits(2);
     assert!(soon(forced).await.unwrap().is_ok());
 }

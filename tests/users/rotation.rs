@@ -658,7 +658,7 @@ async fn a_lost_answer_is_not_forgotten_because_the_next_attempt_was_turned_away
     world.login.then(Answer::Reply(busy));
     let other = world.process();
     let refused = soon(other.for_subject(&alice).token()).await.unwrap();
-    other.for_current_subject().refuse(&refused);
+    other.for_current_subject().invalidate(&refused);
     assert!(soon(other.for_subject(&alice).token()).await.is_ok());
     assert_eq!(world.login.token_requests(), 2);
     // A use of the old refresh token would end the access token, which is good elsewhere.
@@ -688,7 +688,7 @@ async fn what_is_saved_at_the_second_try_leaves_no_lease_behind_and_is_not_spent
     world.login.until_held(1).await;
     // Refused meanwhile, so the flight would ask twice; but the store has not taken the first answer.
     world.clock.advance(Duration::from_millis(1));
-    users.for_current_subject().refuse(&refused);
+    users.for_current_subject().invalidate(&refused);
     let saves = world.store.calls(Call::Save);
     world.store.hold(Call::Save);
     world.login.release();

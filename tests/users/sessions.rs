@@ -686,7 +686,7 @@ async fn invalidated_tokens_are_replaced_at_the_next_call() {
         token(&users, &alice).await.unwrap(),
         token(&users, &bob).await.unwrap(),
     ];
-    handle.invalidate().unwrap();
+    handle.invalidate_all().unwrap();
     assert_ne!(token(&users, &alice).await.unwrap(), before[0]);
     assert_ne!(
         soon(handle.token_with(&options)).await.unwrap().expose(),
@@ -705,7 +705,7 @@ async fn a_handle_with_parameters_invalidates_the_tokens_without_them_too() {
     let handle = users.for_subject(&alice).with_parameters(parameters);
     let more = soon(handle.token()).await.unwrap();
     let before = token(&users, &alice).await.unwrap();
-    handle.invalidate().unwrap();
+    handle.invalidate_all().unwrap();
     assert_ne!(token(&users, &alice).await.unwrap(), before);
     let after = soon(handle.token()).await.unwrap();
     assert_ne!(after.expose(), more.expose());

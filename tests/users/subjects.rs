@@ -38,13 +38,13 @@ async fn the_request_beats_the_handle_and_the_handle_beats_the_task() {
     }
     let of_handle = client.for_subject(&subject(handle));
     subject(task)
-        .scope(async {
+        .run(async {
             get(client.get("x")).await;
             get(of_handle.get("x")).await;
             let explicit = of_handle.get("x").with_extension(subject(request));
             assert_eq!(explicit.send().await.unwrap().status(), 200);
             // An inner scope hides the outer one, and only while it lasts.
-            subject(request).scope(get(client.get("x"))).await;
+            subject(request).run(get(client.get("x"))).await;
             get(client.get("x")).await;
         })
         .await;
@@ -77,7 +77,7 @@ async fn without_a_subject_nothing_is_sent() {
     let source = users.for_current_subject();
     let error = source.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSubject);
-    let error = source.invalidate().unwrap_err();
+    let error = source.invalidate_all().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSubject);
     let failure = source.status().failure().map(reqwest_bearer::Error::kind);
     assert_eq!(failure, Some(ErrorKind::NoSubject));
@@ -95,7 +95,7 @@ async fn a_spawned_task_inherits_no_subject() {
     let alice = world.sign_in(&users, "alice").await;
     let client = world.client(&users);
     let outcome = alice
-        .scope(async { tokio::spawn(async move { client.get("x").send().await }).await })
+        .run(async { tokio::spawn(async move { client.get("x").send().await }).await })
         .await;
     let error = outcome.unwrap().unwrap_err();
     let kind = reqwest_bearer::Error::find_in(&error).unwrap().kind();
@@ -111,7 +111,7 @@ async fn an_application_s_own_token_has_no_subject() {
     let api = Api::that_takes(|_| true).await;
     let client = api.client(&source);
     // A web back end runs each handler for its user, and some of its calls are its own.
-    subject("alice").scope(get(client.get("x"))).await;
+    subject("alice").run(get(client.get("x"))).await;
     get(client.get("x")).await;
     assert_eq!(issuer.requests(), 1);
     assert!(issuer.asked()[0].subject().is_none());
@@ -172,9 +172,7 @@ async fn a_flight_carries_its_own_subject_and_not_that_of_the_task_that_started_
         Ok(TokenResponse::bearer(ambient.unwrap()))
     });
     let source = UserSessions::with_grant(grant).build().unwrap();
-    let of_bob = subject("alice")
-        .scope(token(&source, &subject("bob")))
-        .await;
+    let of_bob = subject("alice").run(token(&source, &subject("bob"))).await;
     assert_eq!(of_bob.unwrap(), "bob");
 }
 
@@ -252,7 +250,7 @@ async fn a_thousand_users_at_once_never_meet_whatever_panics_among_them() {
                     assert_eq!(answer.status(), 200);
                     assert!(user % 7 != round, "on purpose");
                 };
-                subject(&name).scope(handler).await;
+                subject(&name).run(handler).await;
             });
         }
     }
@@ -345,7 +343,7 @@ async fn the_source_of_the_task_s_user_asks_anew_at_each_call_who_that_is() {
     let source = users.for_current_subject();
     for user in ["alice", "bob"] {
         let subject = world.sign_in(&users, user).await;
-        let token = subject.scope(source.token()).await.unwrap();
+        let token = subject.run(source.token()).await.unwrap();
         let owner = world.login.owner(token.expose());
         assert_eq!(owner.as_deref(), Some(user));
     }

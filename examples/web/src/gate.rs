@@ -29,7 +29,7 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     let mut answer = match (refusal, &signed_in) {
         (Some(refusal), _) => refusal,
         // From here on, each call of a named client goes out with the tokens of this session.
-        (None, Some(signed_in)) => signed_in.tokens_of.scope(next.run(request)).await,
+        (None, Some(signed_in)) => signed_in.tokens_of.run(next.run(request)).await,
         (None, None) => next.run(request).await,
     };
 

@@ -319,11 +319,11 @@ async fn a_source_serves_by_hand_and_replaces_what_was_refused() {
         source.token().await.expect("a token").expose(),
         first.expose()
     );
-    source.refuse(&first);
+    source.invalidate(&first);
     let second = source.token().await.expect("a token");
     assert_ne!(second.expose(), first.expose());
     // It is no longer the present one, so that this changes nothing.
-    source.refuse(&first);
+    source.invalidate(&first);
     assert_eq!(
         source.token().await.expect("a token").expose(),
         second.expose()

@@ -12,7 +12,8 @@ use reqwest_bearer::reqwest;
 use reqwest_bearer::reqwest::header::HeaderValue;
 use reqwest_bearer::{
     ClientAuthentication, ClientCredentials, Error, Event, FileStore, NamedClient, NamedUserClient,
-    Protection, RedisStore, Subject, TokenEndpoint, TokenSource, TokenStore, UserSessions,
+    Protection, RedisStore, Subject, Timeouts, TokenEndpoint, TokenSource, TokenStore,
+    UserSessions,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -83,7 +84,7 @@ impl Api {
         let told = move |event: &Event| tell(&telling, event);
         if orders.users.is_empty() {
             let source = TokenSource::builder(ClientCredentials::new(endpoint))
-                .attempt_timeout(limit)
+                .timeouts(Timeouts::new().attempt(limit))
                 .store(store)
                 .on_event(told)
                 .build()
@@ -92,7 +93,7 @@ impl Api {
             Self::OfApplication(api.expect("the API's URL"))
         } else {
             let users = UserSessions::builder(&endpoint)
-                .attempt_timeout(limit)
+                .timeouts(Timeouts::new().attempt(limit))
                 .store(store)
                 .on_event(told)
                 .build()
