@@ -160,8 +160,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Puts `record` under the key `to`, and removes the one under `from`: if that one has the version
     /// `expected`, and there is none under `to`; otherwise nothing changes. Returns whether it did.
     ///
-    /// Two calls by itself, the removal first: there are never two records with one refresh token, and a
-    /// process that ends between the two loses the session. A store that can does both in one step.
+    /// Several calls by itself, the removal before the save: there are never two records with one refresh
+    /// token, and a process that ends between the two loses the session. A store that can does both in one
+    /// step.
     ///
     /// # Errors
     /// [`Error::store`] if the store cannot be told, or it is unknown whether it was.
@@ -182,11 +183,17 @@ pub trait TokenStore: Send + Sync + 'static {
             let Some(removed) = self.remove(from).await? else {
                 return Ok(false);
             };
+            let version = record.version();
             let saved = self.save(to, record, None, keep_for).await;
-            if !matches!(saved, Ok(true)) {
-                // Back where it was, as if nothing had happened.
-                let _ = self.save(from, removed, None, keep_for).await;
+            if matches!(saved, Ok(true)) {
+                return saved;
             }
+            // It may have been carried out, and the answer be lost; or be that to a second try.
+            if self.load(to).await?.map(|found| found.version()) == Some(version) {
+                return Ok(true);
+            }
+            // Back where it was, as if nothing had happened.
+            let _ = self.save(from, removed, None, keep_for).await;
             saved
         }
     }

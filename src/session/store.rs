@@ -204,15 +204,15 @@ impl RecordStore {
         version: Version,
     ) -> Result<bool, Error> {
         let (stored, keep_for) = self.stored(record, version);
-        let renamed = self.store.rename(from, expected, to, stored, keep_for);
-        let error = match self.bounded(renamed).await {
-            Ok(renamed) => return Ok(renamed),
-            Err(error) => error,
-        };
-        // Carried out, perhaps, and its answer lost.
+        let rename = self.store.rename(from, expected, to, stored, keep_for);
+        let renamed = self.bounded(rename).await;
+        if matches!(renamed, Ok(true)) {
+            return renamed;
+        }
+        // It may have been carried out, and the answer be lost; or be that to a second try.
         match self.load(to).await {
             Ok(found) if found.version == Some(version) => Ok(true),
-            Ok(_) | Err(_) => Err(error),
+            Ok(_) | Err(_) => renamed,
         }
     }
 

@@ -2,7 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest_bearer::{ErrorKind, Revocation, UserSessions};
+use std::time::Duration;
+
+use reqwest_bearer::{
+    Error, ErrorKind, Lease, MemoryStore, Revocation, StoreKey, StoredRecord, TokenStore,
+    UserSessions, Version,
+};
 
 use crate::support::login::id_token;
 use crate::support::store::{Call, Mode};
@@ -55,6 +60,98 @@ async fn a_rename_takes_no_other_session_s_place_and_moves_none_that_is_not_ther
 }
 
 #[tokio::test]
+async fn a_rename_whose_answer_is_lost_or_that_the_store_repeats_leaves_one_record() {
+    // F12, E3: two would spend one refresh token twice.
+    let world = World::new().await;
+    let users = world.process();
+    let new = subject("renewed");
+    for mode in [Mode::SavingSilently, Mode::Stuttering] {
+        let old = world.sign_in(&users, "alice").await;
+        world.store.be(mode);
+        let renamed = users.rename(&old, &new).await;
+        world.store.be(Mode::Well);
+        assert!(renamed.is_ok(), "{mode:?}: {renamed:?}");
+        assert!(users.status_of(&old).await.unwrap().is_none(), "{mode:?}");
+        assert!(token(&users, &new).await.is_ok(), "{mode:?}");
+        users.sign_out(&new).await.unwrap();
+    }
+}
+
+/// A store that renames in one step, as Redis does; the answer is lost, or that to a second try.
+struct AtOnce {
+    below: MemoryStore,
+    tries_again: bool,
+}
+
+impl TokenStore for AtOnce {
+    async fn load(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        self.below.load(key).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: StoredRecord,
+        expected: Option<Version>,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        self.below.save(key, record, expected, keep_for).await
+    }
+
+    async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
+        self.below.remove(key).await
+    }
+
+    async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
+        self.below.lease(key, lease).await
+    }
+
+    async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
+        self.below.release(key, lease).await
+    }
+
+    async fn rename(
+        &self,
+        from: &StoreKey,
+        expected: Version,
+        to: &StoreKey,
+        record: StoredRecord,
+        keep_for: Duration,
+    ) -> Result<bool, Error> {
+        let first = self
+            .below
+            .rename(from, expected, to, record.clone(), keep_for);
+        assert!(first.await?);
+        if self.tries_again {
+            return self
+                .below
+                .rename(from, expected, to, record, keep_for)
+                .await;
+        }
+        Err(Error::store("no answer comes, on purpose"))
+    }
+}
+
+#[tokio::test]
+async fn a_rename_in_one_step_whose_answer_is_lost_has_succeeded() {
+    // F12
+    let world = World::new().await;
+    for tries_again in [false, true] {
+        let store = AtOnce {
+            below: MemoryStore::with_clock(&world.clock),
+            tries_again,
+        };
+        let users = world.builder().store(store).build().unwrap();
+        let old = world.sign_in(&users, "alice").await;
+        let new = subject("renewed");
+        let renamed = users.rename(&old, &new).await;
+        assert!(renamed.is_ok(), "{tries_again} {renamed:?}");
+        assert!(users.status_of(&old).await.unwrap().is_none());
+        assert!(token(&users, &new).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn a_rename_waits_for_the_refresh_that_is_under_way_in_whichever_process() {
     // F12, F2: or the successor of the refresh token would find no record.
     let world = World::new().await;
@@ -66,7 +163,7 @@ async fn a_rename_waits_for_the_refresh_that_is_under_way_in_whichever_process()
             let (one, alice) = (one.clone(), alice.clone());
             async move { one.rename(&alice, &subject("renewed")).await }
         });
-        time_passes(&world.clock, std::time::Duration::from_secs(1)).await;
+        time_passes(&world.clock, Duration::from_secs(1)).await;
         assert!(!renamed.is_finished());
         world.login.release();
         // It was answered before the rename, or heard of it first.
