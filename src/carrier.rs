@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::id_token::expiry_claim;
 use crate::reserved_headers::carrier_fault;
-use crate::token::UNSENDABLE;
+use crate::token::{UNSENDABLE, token_header};
 
 const BEARER: &str = "Bearer";
 
@@ -166,16 +166,8 @@ impl Carrier {
                 ));
             }
         };
-        let cannot_be_sent = text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic());
-        let header = match &self.scheme {
-            _ if cannot_be_sent => None,
-            Some(scheme) => HeaderValue::try_from(format!("{scheme} {text}")).ok(),
-            None => HeaderValue::from_str(text).ok(),
-        };
-        let Some(mut header) = header else {
-            return Err(Error::protocol(format!("the token {UNSENDABLE}")));
-        };
-        header.set_sensitive(true);
+        let header = token_header(self.scheme.as_deref(), text)
+            .ok_or_else(|| Error::protocol(format!("the token {UNSENDABLE}")))?;
         Ok(Value {
             generation: token.generation,
             header,

@@ -42,7 +42,7 @@ pub(crate) struct Engine {
 pub(crate) struct Setup {
     pub(crate) id: SourceId,
     pub(crate) grant: SharedGrant,
-    /// Whether the grant is; every call asks.
+    /// Whether the tokens are those of users; every call asks.
     pub(crate) for_users: bool,
     pub(crate) clock: Clock,
     pub(crate) jitter: Jitter,

@@ -8,6 +8,7 @@ mod ending;
 mod failure;
 mod flight;
 mod identity;
+mod issue;
 mod landing;
 mod local;
 mod protocol;

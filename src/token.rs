@@ -231,14 +231,22 @@ impl fmt::Debug for TokenResponse {
 /// If the token is empty, or has a character that a header cannot carry, or that could end the header
 /// and begin another one: a control character, a blank, or one outside of ASCII (D7).
 pub(crate) fn bearer_header(access_token: &Secret) -> Result<HeaderValue, Error> {
-    let text = access_token.expose();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::protocol(format!("the access token {UNSENDABLE}")));
+    token_header(Some("Bearer"), access_token.expose())
+        .ok_or_else(|| Error::protocol(format!("the access token {UNSENDABLE}")))
+}
+
+/// The value of a header that carries a token, behind a scheme or alone; `None` as above.
+pub(crate) fn token_header(scheme: Option<&str>, token: &str) -> Option<HeaderValue> {
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
     }
-    let mut header = HeaderValue::try_from(format!("Bearer {text}"))
-        .map_err(|_| Error::protocol("the access token cannot be put into a header"))?;
+    let header = match scheme {
+        Some(scheme) => HeaderValue::try_from(format!("{scheme} {token}")),
+        None => HeaderValue::from_str(token),
+    };
+    let mut header = header.ok()?;
     header.set_sensitive(true);
-    Ok(header)
+    Some(header)
 }
 
 #[cfg(test)]

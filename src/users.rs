@@ -191,7 +191,7 @@ impl UserSessions {
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be told: some of the sessions may
     /// have ended, so call it again.
     pub async fn sign_out_sub(&self, sub: &str) -> Result<Vec<SignOut>, Error> {
-        let outcome = sign_in::end_all(self.0.engine(), Claim::Sub(sub)).await;
+        let outcome = sign_in::end_all(self.0.engine(), Claim::Sub(sub.to_owned())).await;
         outcome.map_err(|error| self.0.named(error))
     }
 
@@ -201,7 +201,7 @@ impl UserSessions {
     /// # Errors
     /// As [`sign_out_sub`](Self::sign_out_sub).
     pub async fn sign_out_sid(&self, sid: &str) -> Result<Vec<SignOut>, Error> {
-        let outcome = sign_in::end_all(self.0.engine(), Claim::Sid(sid)).await;
+        let outcome = sign_in::end_all(self.0.engine(), Claim::Sid(sid.to_owned())).await;
         outcome.map_err(|error| self.0.named(error))
     }
 

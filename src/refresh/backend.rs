@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::refresh::ending::{Answer, Committed};
+use crate::refresh::ending::{Answer, Committed, Saving};
 use crate::refresh::local::Local;
 use crate::refresh::protocol::Seen;
 use crate::refresh::shared::Shared;
@@ -60,15 +60,14 @@ impl Backend<'_> {
         Ok(true)
     }
 
-    /// Brings what arrived to where it is safe, before any call sees it (F2). With the last answer of a
-    /// flight the lease is given back.
-    pub(crate) async fn commit(&mut self, answer: &mut Answer, is_last: bool) -> Committed {
+    /// Brings what arrived to where it is safe, before any call sees it (F2).
+    pub(crate) async fn commit(&mut self, answer: &mut Answer, saving: Saving) -> Committed {
         match self {
             Self::Local(local) => {
                 local.commit(answer).await;
                 Committed::Safe
             }
-            Self::Shared(shared) => shared.commit(answer, is_last).await,
+            Self::Shared(shared) => shared.commit(answer, saving).await,
         }
     }
 

@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use crate::cache::entry::Entry;
 use crate::engine::Engine;
-use crate::error::Error;
-use crate::refresh::ending::Ending;
+use crate::refresh::ending::{Ending, session_is_gone};
 use crate::refresh::identity::{Beginning, Identity};
-use crate::refresh::landing::newer_token;
+use crate::refresh::issue::newer_token;
 use crate::session::record::{Origin, RecordToken};
 use crate::session::state::RefreshTokenState;
 use crate::session::store::{Found, RecordStore, Saved};
 use crate::store::{StoreKey, Version};
 use crate::telemetry::RefreshReason;
 
-/// Looks whether the record of `entry` still is what it was; the answer is another token, if
-/// there is one. The look was asked for in this `epoch`. Waits for no flight: one that hangs must not keep calls that have a good
-/// token (A5). What a flight has read of the record is its own affair.
+/// Looks whether the record of `entry` still is what it was when the look was asked for, in this `epoch`;
+/// the answer is another token, if there is one. The look waits for no flight: one that hangs must not
+/// keep calls that have a good token (A5). What a flight has read of the record is its own affair.
 pub(crate) async fn check(
     engine: &Engine,
     store: &Arc<RecordStore>,
@@ -55,9 +54,7 @@ pub(crate) async fn check(
 fn gone(identity: &Identity) -> Ending {
     match (identity.known, identity.origin) {
         (Some(Origin::SignIn(_)), None) if !identity.is_superseded => {
-            Ending::Known(Error::sign_in_required(
-                "the session is gone: the user signed out, or did not use it for long",
-            ))
+            Ending::Known(session_is_gone())
         }
         _ => Ending::Superseded,
     }

@@ -41,6 +41,17 @@ pub(crate) enum Ending {
     Abandoned,
 }
 
+/// How a store gets what arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saving {
+    /// Now, and the lease is given back with it: it is the last answer of the flight.
+    AndRelease,
+    /// Now, and the flight goes on.
+    Only,
+    /// When the store can be asked again (F4).
+    Later,
+}
+
 /// What became of the tokens that a flight brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
@@ -50,4 +61,9 @@ pub(crate) enum Committed {
     Unsaved,
     /// Another version of the record was there: they are not to be used.
     Overtaken,
+}
+
+/// The user signed out, or stayed away for so long that the session has left the store.
+pub(crate) fn session_is_gone() -> Error {
+    Error::sign_in_required("the session is gone: the user signed out, or did not use it for long")
 }

@@ -240,8 +240,15 @@ pub(crate) struct Protocol {
     /// What the refresh token was before this flight marked it.
     judged: RefreshTokenState,
     conflicts: u8,
-    /// When the refresh token was first sent by this flight, and whether an answer to it was lost.
-    first_sent: Option<Moment>,
+    /// What this flight has sent of a refresh token to which no tokens have come yet.
+    sent: Option<Sent>,
+}
+
+/// The sending of a refresh token, with its repetitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sent {
+    first: Moment,
+    /// An answer to one of them is lost.
     is_lost: bool,
 }
 
@@ -261,8 +268,7 @@ impl Protocol {
             is_marked: false,
             judged: RefreshTokenState::Ready,
             conflicts: 0,
-            first_sent: None,
-            is_lost: false,
+            sent: None,
         };
         let command = if has_unsaved {
             flight.phase = Phase::SavingUnsaved;
@@ -276,6 +282,11 @@ impl Protocol {
     /// Whether the request that is about to be sent spends the refresh token.
     pub(crate) fn spends(&self) -> bool {
         self.is_stored && self.seen.has_refresh_token
+    }
+
+    /// What tells this flight's marks from those of others.
+    pub(crate) fn own_mark(&self) -> Version {
+        self.rules.mark
     }
 
     /// Whether the store was asked, and takes what comes.
@@ -464,7 +475,10 @@ impl Protocol {
         }
         self.judged = self.seen.state;
         self.learn(state::Event::AboutToSend(self.rules.mark), now);
-        self.first_sent.get_or_insert(now);
+        self.sent.get_or_insert(Sent {
+            first: now,
+            is_lost: false,
+        });
         self.phase = Phase::Marking;
         Command::Mark(self.seen.state)
     }
@@ -473,8 +487,9 @@ impl Protocol {
     /// judged: an earlier answer is lost, and the time in which the server forgives has passed in the queue,
     /// in a pause, or while the store was at it.
     fn is_late(&self, state: RefreshTokenState, now: Moment) -> bool {
-        let is_lost = self.is_lost && !self.is_in_grace(Duration::ZERO, now);
-        is_lost || self.leave_in(state, now) != Leave::Send
+        let is_lost = self.sent.is_some_and(|sent| sent.is_lost);
+        (is_lost && !self.is_in_grace(Duration::ZERO, now))
+            || self.leave_in(state, now) != Leave::Send
     }
 
     fn send(&mut self) -> Command {
@@ -485,8 +500,7 @@ impl Protocol {
     fn has_tokens(&mut self, now: Moment) -> Command {
         self.learn(state::Event::Answered, now);
         self.is_marked = false;
-        self.first_sent = None;
-        self.is_lost = false;
+        self.sent = None;
         self.has_place = false;
         self.phase = Phase::Committing;
         Command::Commit
@@ -502,7 +516,9 @@ impl Protocol {
         let may_repeat = repeatable && self.may_repeat(fate, pause, now);
         self.has_place = false;
         if self.spends() {
-            self.is_lost |= fate.is_loss();
+            if let Some(sent) = &mut self.sent {
+                sent.is_lost |= fate.is_loss();
+            }
             self.learn(fate.as_event(), now);
         }
         if may_repeat {
@@ -524,7 +540,7 @@ impl Protocol {
 
     /// Whether the refresh token that this flight has sent may be sent again after `pause`.
     fn is_in_grace(&self, pause: Duration, now: Moment) -> bool {
-        let since = self.first_sent.map(|first| now.since(first) + pause);
+        let since = self.sent.map(|sent| now.since(sent.first) + pause);
         let grace = self.rules.grace;
         since.zip(grace).is_some_and(|(since, grace)| since < grace)
     }
@@ -548,8 +564,7 @@ impl Protocol {
     fn restart(&mut self) -> Command {
         self.is_marked = false;
         self.has_place = false;
-        self.first_sent = None;
-        self.is_lost = false;
+        self.sent = None;
         self.conflicts += 1;
         let end = (self.conflicts > MOST_CONFLICTS).then_some(End::TooManyConflicts);
         self.phase = Phase::Releasing(end);
@@ -633,3 +648,5 @@ impl Watch {
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use crate::token_owner::TokenOwner;
 /// A user who is signed out, and whose tokens are being revoked at the authorization server.
 ///
 /// Dropping it stops nothing: the revocations run in a task of their own, which
-/// [`TokenSource::shutdown`](crate::TokenSource::shutdown) waits for.
+/// [`UserSessions::shutdown`](crate::UserSessions::shutdown) waits for.
 pub struct SignOut(State);
 
 enum State {

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, HowFar};
 use crate::refresh::admission::{self, Asks, Budget};
 use crate::refresh::attempt::Attempt;
 use crate::refresh::backend::Backend;
-use crate::refresh::ending::{Answer, Arrival, Committed, Ending};
+use crate::refresh::ending::{Answer, Arrival, Committed, Ending, Saving, session_is_gone};
 use crate::refresh::failure::{self, Circumstances};
 use crate::refresh::flight::Flight;
 use crate::refresh::local::Local;
@@ -19,6 +19,7 @@ use crate::refresh::shared::Shared;
 use crate::refresh::write_back;
 use crate::schedule::{attempt_pause, lease_poll_pause};
 use crate::secret::Secret;
+use crate::session::lease::held_by_another;
 use crate::session::owner::are_of_two_users;
 use crate::store::Version;
 use crate::telemetry::RefreshReason;
@@ -32,7 +33,6 @@ const LEASE_GRACE: Duration = Duration::from_secs(10);
 struct Run<'flight> {
     flight: &'flight Flight<'flight>,
     backend: Backend<'flight>,
-    mark: Version,
     place: Option<Place>,
     budget: Budget,
     has_sent: bool,
@@ -61,7 +61,6 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
         Some(_) => Some(entry.owner.turn().await),
         None => None,
     };
-    let mark = Version::random().map_err(Ending::Failed)?;
     let rules = Rules {
         for_user: setup.store.is_some() && entry.key.subject.is_some(),
         needs_refresh_token: setup.grant.needs_refresh_token(),
@@ -69,7 +68,7 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
         grace: setup.settings.reuse_grace,
         patience: setup.settings.timeouts.refresh.saturating_add(LEASE_GRACE),
         in_memory: setup.store.is_none(),
-        mark,
+        mark: Version::random().map_err(Ending::Failed)?,
     };
     let backend = match &setup.store {
         Some(store) => Backend::Shared(Box::new(Shared::new(flight, store, began))),
@@ -78,7 +77,6 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
     let run = Run {
         flight,
         backend,
-        mark,
         place: None,
         budget: Budget::new(setup.settings.timeouts.refresh),
         has_sent: false,
@@ -141,7 +139,7 @@ impl Run<'_> {
                 Event::Slept
             }
             Command::Mark(state) => {
-                let marked = self.backend.mark(state, self.mark).await;
+                let marked = self.backend.mark(state, protocol.own_mark()).await;
                 self.written(marked)
             }
             Command::Write(state) => {
@@ -222,7 +220,7 @@ impl Run<'_> {
         self.has_sent = true;
         let out = refresh_token
             .is_some()
-            .then(|| entry.owner.sends(self.mark));
+            .then(|| entry.owner.sends(protocol.own_mark()));
         let spent = refresh_token.clone();
         let attempt = Attempt {
             setup,
@@ -313,10 +311,14 @@ impl Run<'_> {
         // revoke whole grants (C2). Once is enough, or an API that refuses everything would keep the
         // flight in the air.
         let is_last = self.first.is_some() || !self.is_refused_since(answer.asked);
-        if let Backend::Shared(shared) = &mut self.backend {
-            shared.is_stored = protocol.is_stored();
-        }
-        let committed = self.backend.commit(&mut answer, is_last).await;
+        let saving = if !protocol.is_stored() {
+            Saving::Later
+        } else if is_last {
+            Saving::AndRelease
+        } else {
+            Saving::Only
+        };
+        let committed = self.backend.commit(&mut answer, saving).await;
         // Asked again: the store may have taken a while.
         let is_refused = self.first.is_none() && self.is_refused_since(answer.asked);
         self.answer = Some(answer);
@@ -372,9 +374,7 @@ impl Run<'_> {
             },
             End::AnswerLost => failed(Some(Error::answer_lost())),
             End::TooLate => failed(Some(too_late())),
-            End::SessionChanged { is_gone: true } => Err(Ending::Known(Error::sign_in_required(
-                "the session is gone: the user signed out, or did not use it for long",
-            ))),
+            End::SessionChanged { is_gone: true } => Err(Ending::Known(session_is_gone())),
             End::SessionChanged { is_gone: false } => Err(Ending::Superseded),
             End::NobodySignedIn => Err(Ending::Known(Error::sign_in_required(
                 "no user is signed in, or without a refresh token",
@@ -387,10 +387,7 @@ impl Run<'_> {
             End::StillUnsaved => failed(Some(Error::store(
                 "the newest refresh token is not in the store yet, so it is not spent",
             ))),
-            End::OtherTooSlow => failed(Some(Error::new(
-                ErrorKind::Timeout,
-                "another process is refreshing the token, and has not come to an end",
-            ))),
+            End::OtherTooSlow => failed(Some(held_by_another())),
             // Nothing that the user could mend by a sign-in.
             End::TooManyConflicts => failed(Some(Error::store(
                 "the record is changed time and again, or its lease cannot be kept",

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::refresh::ending::{Answer, Committed};
+use crate::refresh::ending::{Answer, Committed, Saving};
 use crate::refresh::flight::Flight;
 use crate::refresh::identity::Identity;
-use crate::refresh::landing;
+use crate::refresh::issue::newer_token;
 use crate::refresh::protocol::Seen;
 use crate::refresh::revocation;
 use crate::refresh::write_back;
@@ -31,8 +31,6 @@ pub(crate) struct Shared<'flight> {
     version: Option<Version>,
     /// A token that another process has got and that does what the flight is for.
     pub(crate) newer: Option<RecordToken>,
-    /// Whether the store is asked at all (F4).
-    pub(crate) is_stored: bool,
 }
 
 impl<'flight> Shared<'flight> {
@@ -53,7 +51,6 @@ impl<'flight> Shared<'flight> {
             record: Record::default(),
             version: None,
             newer: None,
-            is_stored: true,
         }
     }
 
@@ -99,7 +96,7 @@ impl<'flight> Shared<'flight> {
         Ok(is_written)
     }
 
-    pub(crate) async fn commit(&mut self, answer: &mut Answer, is_last: bool) -> Committed {
+    pub(crate) async fn commit(&mut self, answer: &mut Answer, saving: Saving) -> Committed {
         let Flight { engine, entry, .. } = *self.flight;
         self.take_in(answer);
         // Access tokens alone can be had again. A refresh token has to outlive this task, which may
@@ -117,16 +114,16 @@ impl<'flight> Shared<'flight> {
                 lease: self.lease.clone(),
             });
         }
-        let saved = match &self.lease {
-            _ if !self.is_stored => None,
-            Some(lease) if is_last => {
-                let saving = lease.save_and_release(&mut self.record, self.version, version);
-                saving.await.ok()
+        let (record, expected) = (&mut self.record, self.version);
+        let saved = match (saving, &self.lease) {
+            (Saving::Later, _) => None,
+            (Saving::AndRelease, Some(lease)) => {
+                let saved = lease.save_and_release(record, expected, version);
+                saved.await.ok()
             }
-            _ => {
-                let (record, expected) = (&mut self.record, self.version);
-                let saving = self.store.save(&self.key, record, expected, version);
-                saving.await.ok()
+            (Saving::AndRelease, None) | (Saving::Only, _) => {
+                let saved = self.store.save(&self.key, record, expected, version);
+                saved.await.ok()
             }
         };
         match saved {
@@ -174,7 +171,7 @@ impl<'flight> Shared<'flight> {
             entry.key.subject.is_none() || !(identity.is_superseded || identity.is_another());
         self.newer = None;
         if is_same {
-            self.newer = landing::newer_token(engine, entry, &found, reason, self.began);
+            self.newer = newer_token(engine, entry, &found, reason, self.began);
             entry.owner.note(&found);
         }
         self.record = found.record.unwrap_or_default();

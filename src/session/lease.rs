@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::session::record::Record;
 use crate::session::store::{Found, RecordStore, Saved};
 use crate::store::{Lease, StoreKey, Version};
@@ -38,6 +38,14 @@ struct Asked {
     last: Moment,
     /// The last time with success: from there its time runs.
     granted: Moment,
+}
+
+/// What is told when another process has had the lease for longer than it is waited for.
+pub(crate) fn held_by_another() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        "another process is refreshing the token, and has not come to an end",
+    )
 }
 
 impl HeldLease {

@@ -36,7 +36,7 @@ impl Silence {
     }
 
     /// A call ran into its time-out.
-    pub(crate) fn lasts(&mut self, now: Moment) {
+    pub(crate) fn timed_out(&mut self, now: Moment) {
         self.calls = self.calls.saturating_add(1);
         if self.calls >= ENOUGH && self.next.is_none() {
             self.next = Some(now.later(breaker_pause(self.probes)));
@@ -44,7 +44,7 @@ impl Silence {
     }
 
     /// The store has answered.
-    pub(crate) fn broken(&mut self) {
+    pub(crate) fn answered(&mut self) {
         *self = Self::default();
     }
 }
@@ -67,10 +67,10 @@ mod tests {
         // A7
         let mut silence = Silence::default();
         for _ in 0..2 {
-            silence.lasts(at(0));
+            silence.timed_out(at(0));
             assert_eq!(silence.may_ask(at(0)), Ok(()));
         }
-        silence.lasts(at(0));
+        silence.timed_out(at(0));
         let mut now = 0;
         for pause in [1_000, 2_000, 4_000, 5_000, 5_000] {
             let left = silence.may_ask(at(now + pause - 1));
@@ -78,7 +78,7 @@ mod tests {
             now += pause;
             assert_eq!(silence.may_ask(at(now)), Ok(()), "the probe");
             assert!(silence.may_ask(at(now)).is_err(), "and no second one");
-            silence.lasts(at(now));
+            silence.timed_out(at(now));
         }
     }
 
@@ -87,12 +87,12 @@ mod tests {
         // A7
         let mut silence = Silence::default();
         for _ in 0..3 {
-            silence.lasts(at(0));
+            silence.timed_out(at(0));
         }
         assert!(silence.may_ask(at(1)).is_err());
-        silence.broken();
+        silence.answered();
         assert_eq!(silence.may_ask(at(1)), Ok(()));
-        silence.lasts(at(1));
+        silence.timed_out(at(1));
         assert_eq!(silence.may_ask(at(1)), Ok(()), "it is counted anew");
     }
 }

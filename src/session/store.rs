@@ -318,13 +318,13 @@ impl RecordStore {
         let outcome = tokio::select! {
             biased;
             outcome = AssertUnwindSafe(call).catch_unwind() => {
-                self.silence().broken();
+                self.silence().answered();
                 outcome.unwrap_or_else(|_| {
                     Err(Error::new(ErrorKind::Panicked, "the store panicked"))
                 })
             }
             () = self.clock.sleep(TIMEOUT) => {
-                self.silence().lasts(self.clock.now());
+                self.silence().timed_out(self.clock.now());
                 Err(Error::store("the store did not answer within 2 s"))
             }
         };

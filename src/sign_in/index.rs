@@ -16,12 +16,12 @@ const MOST_SESSIONS: usize = 256;
 const FORMAT: u32 = 1;
 
 /// What tells the sessions that are meant.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Claim<'claim> {
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
     /// The user (`sub`).
-    Sub(&'claim str),
+    Sub(String),
     /// One sign-in at the authorization server (`sid`), which may be several sessions here.
-    Sid(&'claim str),
+    Sid(String),
 }
 
 /// The keys of sessions, the oldest first: digests, so that no session id is in there.
@@ -31,9 +31,9 @@ struct Index {
     sessions: Vec<String>,
 }
 
-impl Claim<'_> {
+impl Claim {
     /// Where the index of this claim is, for the sessions at this server and client.
-    pub(crate) fn key(self, identity: &str, grant: &str) -> StoreKey {
+    pub(crate) fn key(&self, identity: &str, grant: &str) -> StoreKey {
         let (name, value) = match self {
             Self::Sub(value) => ("sub", value),
             Self::Sid(value) => ("sid", value),

@@ -51,8 +51,7 @@ impl<'engine> Place<'engine> {
         let Some(claims) = claims_of(id_token) else {
             return Vec::new();
         };
-        let sid = claims.sid.as_deref().map(Claim::Sid);
-        let of_session = [Some(Claim::Sub(&claims.sub)), sid];
+        let of_session = [Some(Claim::Sub(claims.sub)), claims.sid.map(Claim::Sid)];
         let name = self.engine.setup.grant.name();
         let keys = of_session.into_iter().flatten();
         keys.map(|claim| claim.key(&self.identity, name)).collect()

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::refresh::offer_unsaved;
 use crate::schedule::lease_poll_pause;
-use crate::session::lease::HeldLease;
+use crate::session::lease::{HeldLease, held_by_another};
 use crate::session::store::Found;
 use crate::sign_in::index;
 use crate::sign_in::place::{Place, primary, see_through};
@@ -112,10 +112,7 @@ async fn lease(engine: &Engine, place: &Place<'_>) -> Result<(Arc<HeldLease>, Fo
             return Ok(leased);
         }
         if setup.clock.now().waited_since(began) > setup.settings.timeouts.refresh {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                "another process is refreshing the token, and has not come to an end",
-            ));
+            return Err(held_by_another());
         }
         let pause = lease_poll_pause(setup.jitter.draw());
         setup.clock.sleep(pause).await;

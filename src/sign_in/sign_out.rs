@@ -31,25 +31,15 @@ pub(crate) async fn sign_out(engine: &Arc<Engine>, subject: &Subject) -> Result<
 ///
 /// # Errors
 /// If no index is kept, or the store cannot be told; then some of the sessions may have ended.
-pub(crate) async fn end_all(engine: &Arc<Engine>, claim: Claim<'_>) -> Result<Vec<SignOut>, Error> {
+pub(crate) async fn end_all(engine: &Arc<Engine>, claim: Claim) -> Result<Vec<SignOut>, Error> {
     if !engine.setup.keeps_index {
         return Err(Error::settings(
             "no index of the sessions is kept; set `index_sessions` before the users sign in",
         ));
     }
-    let (name, value) = match claim {
-        Claim::Sub(value) => ("sub", value.to_owned()),
-        Claim::Sid(value) => ("sid", value.to_owned()),
-    };
     let work = {
         let engine = engine.clone();
-        async move {
-            let claim = match name {
-                "sub" => Claim::Sub(&value),
-                _ => Claim::Sid(&value),
-            };
-            forget_all(&engine, claim).await
-        }
+        async move { forget_all(&engine, &claim).await }
     };
     see_through(engine, work).await
 }
@@ -67,7 +57,7 @@ async fn forget(engine: &Arc<Engine>, subject: &Subject) -> Result<SignOut, Erro
     Ok(revoked(engine, primary.key.owner(), newest))
 }
 
-async fn forget_all(engine: &Arc<Engine>, claim: Claim<'_>) -> Result<Vec<SignOut>, Error> {
+async fn forget_all(engine: &Arc<Engine>, claim: &Claim) -> Result<Vec<SignOut>, Error> {
     let store = store_of(engine)?;
     let setup = &engine.setup;
     let endpoint = setup.endpoint_of(&TokenOwner::Application).await?;
@@ -108,7 +98,7 @@ async fn forget_all(engine: &Arc<Engine>, claim: Claim<'_>) -> Result<Vec<SignOu
 async fn remove_if_meant(
     store: &RecordStore,
     session: &StoreKey,
-    claim: Claim<'_>,
+    claim: &Claim,
 ) -> Result<Option<Record>, Error> {
     let found = store.load(session).await?;
     if !found
@@ -130,11 +120,11 @@ async fn remove_if_meant(
     Ok(None)
 }
 
-fn is_meant(record: &Record, claim: Claim<'_>) -> bool {
+fn is_meant(record: &Record, claim: &Claim) -> bool {
     let claims = claims_of(record.id_token.as_ref());
     claims.is_some_and(|claims| match claim {
-        Claim::Sub(sub) => claims.sub == sub,
-        Claim::Sid(sid) => claims.sid.as_deref() == Some(sid),
+        Claim::Sub(sub) => claims.sub == *sub,
+        Claim::Sid(sid) => claims.sid.as_ref() == Some(sid),
     })
 }
 

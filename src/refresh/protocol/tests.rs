@@ -1,0 +1,102 @@
+//! What the model's worlds do not tell apart: ends that another guard would reach as well, later.
+
+use std::time::Duration;
+
+use super::{Command, End, Event, Fate, Protocol, Rules, Seen};
+use crate::clock::Moment;
+use crate::session::state::RefreshTokenState;
+use crate::store::Version;
+
+fn at(seconds: u64) -> Moment {
+    Moment {
+        monotonic: Duration::from_secs(seconds),
+        wall: Duration::from_secs(seconds),
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        for_user: true,
+        needs_refresh_token: true,
+        by_refusal: false,
+        grace: Some(Duration::from_secs(10)),
+        patience: Duration::from_secs(40),
+        in_memory: false,
+        mark: Version::of_bytes(b"mark"),
+    }
+}
+
+fn seen(state: RefreshTokenState) -> Seen {
+    Seen {
+        has_refresh_token: true,
+        state,
+        protects: true,
+        ..Seen::default()
+    }
+}
+
+/// Takes one event after the other, and returns the command that follows the last one.
+fn told(flight: &mut Protocol, events: &[Event], now: Moment) -> Option<Command> {
+    let mut command = None;
+    for event in events {
+        command = Some(flight.step(*event, now));
+    }
+    command
+}
+
+/// From the look to the request.
+fn until_sent() -> [Event; 4] {
+    let ready = Event::Seen(seen(RefreshTokenState::Ready));
+    [ready, Event::Entered, ready, Event::Written]
+}
+
+#[test]
+fn a_refresh_token_that_is_known_to_be_dead_waits_in_no_queue() {
+    // F5, A7
+    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let dead = Event::Seen(seen(RefreshTokenState::Dead));
+    assert_eq!(flight.step(dead, at(0)), Command::Done(End::Dead));
+}
+
+#[test]
+fn a_record_that_is_changed_time_and_again_is_given_up() {
+    // F2, A4
+    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let ready = Event::Seen(seen(RefreshTokenState::Ready));
+    let round = [
+        ready,
+        Event::Entered,
+        ready,
+        Event::Overtaken,
+        Event::Released,
+    ];
+    for _ in 0..5 {
+        assert_eq!(told(&mut flight, &round, at(0)), Some(Command::Look));
+    }
+    let last = told(&mut flight, &round, at(0));
+    assert_eq!(last, Some(Command::Done(End::TooManyConflicts)));
+}
+
+#[test]
+fn an_answer_ends_what_was_lost_before_it() {
+    // C2, E3: the request after it spends another refresh token.
+    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let sent = told(&mut flight, &until_sent(), at(0));
+    assert_eq!(sent, Some(Command::Send));
+    let pause = Duration::from_secs(1);
+    let lost = Event::Failed {
+        fate: Fate::Lost,
+        repeatable: true,
+        pause,
+    };
+    let again = [lost, Event::Slept, Event::Entered, Event::Written];
+    assert_eq!(told(&mut flight, &again, at(1)), Some(Command::Send));
+    // An API has refused the token before it meanwhile.
+    let answered = [
+        Event::Answered,
+        Event::Committed { again: true },
+        Event::Entered,
+        Event::Written,
+    ];
+    assert_eq!(told(&mut flight, &answered, at(60)), Some(Command::Send));
+}
