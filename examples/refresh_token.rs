@@ -23,20 +23,30 @@ async fn save(refresh_token: Secret, path: PathBuf) -> std::io::Result<()> {
     tokio::fs::rename(&beside, &path).await
 }
 
+async fn load(path: PathBuf) -> std::io::Result<Secret> {
+    let refresh_token = tokio::fs::read_to_string(&path).await?;
+    Ok(Secret::new(refresh_token.trim()))
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args()
         .nth(1)
         .ok_or("which file has the refresh token?")?;
     let path = PathBuf::from(path);
-    let refresh_token = tokio::fs::read_to_string(&path).await?;
+    let refresh_token = load(path.clone()).await?;
 
     let client = ClientAuthentication::none(env::var("CLIENT_ID")?);
     let endpoint = TokenEndpoint::discover(env::var("ISSUER")?, client)?;
-    let grant = RefreshTokenGrant::new(endpoint, refresh_token.trim());
+    let grant = RefreshTokenGrant::new(endpoint, refresh_token);
     let source = TokenSource::builder(grant)
         // Awaited before the first call goes out with the access token that came along.
-        .on_new_refresh_token(move |refresh_token| save(refresh_token, path.clone()))
+        .on_new_refresh_token({
+            let path = path.clone();
+            move |refresh_token| save(refresh_token, path.clone())
+        })
+        // Asked when the refresh token is dead: another program with the same file may have a newer one.
+        .reload_refresh_token(move || load(path.clone()))
         .build()?;
     let api = NamedClient::new("me", env::var("API")?, source)?;
 

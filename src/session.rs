@@ -2,11 +2,13 @@
 //! this process, and the store that keeps them.
 
 pub(crate) mod doubt;
+mod guarded;
 pub(crate) mod hook;
 pub(crate) mod lease;
 mod looks;
 pub(crate) mod owner;
 pub(crate) mod record;
+pub(crate) mod reload;
 pub(crate) mod retries;
 mod silence;
 pub(crate) mod state;

@@ -2,12 +2,15 @@
 
 #![expect(clippy::panic, reason = "a helper of a test may fail it")]
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::time::Duration;
 
 use reqwest_bearer::{
     BearerTokenMiddleware, ClientAuthentication, ClientCredentials, ConstantToken, Error,
-    ErrorKind, ExpiryMargin, GrantFn, NamedClient, NamedClients, RefreshTokenGrant, Timeouts,
-    TokenEndpoint, TokenParameters, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
+    ErrorKind, ExpiryMargin, GrantFn, MemoryStore, NamedClient, NamedClients, RefreshTokenGrant,
+    Timeouts, TokenEndpoint, TokenParameters, TokenResponse, TokenSet, TokenSource,
+    TokenSourceBuilder,
 };
 
 fn grant() -> GrantFn {
@@ -110,6 +113,16 @@ fn a_named_client_refuses_base_urls_and_names_that_cannot_work() {
     let twice = ["https://a.example.com", "https://b.example.com"]
         .map(|base| NamedClient::new("orders", base, grant()).expect("a good base URL"));
     is_wrong(NamedClients::new(twice), "orders");
+}
+
+#[test]
+fn a_hook_for_refresh_tokens_beside_a_store_is_refused() {
+    // D8, F2, K13: it would never be called.
+    let with_store = || TokenSource::builder(grant()).store(MemoryStore::new());
+    let saved = with_store().on_new_refresh_token(|_| ready(Ok::<_, Infallible>(())));
+    is_wrong(saved.build(), "`on_new_refresh_token`");
+    let loaded = with_store().reload_refresh_token(|| ready(Ok::<_, Infallible>(None)));
+    is_wrong(loaded.build(), "`reload_refresh_token`");
 }
 
 #[tokio::test]

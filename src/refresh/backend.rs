@@ -71,6 +71,15 @@ impl Backend<'_> {
         }
     }
 
+    /// Takes a newer refresh token than the one that is dead; `false` if nobody has one (K13).
+    pub(crate) async fn reload(&mut self) -> Result<bool, Error> {
+        match self {
+            Self::Local(local) => local.reload().await,
+            // What others have brought is in the store.
+            Self::Shared(_) => Ok(false),
+        }
+    }
+
     pub(crate) async fn release(&mut self) {
         if let Self::Shared(shared) = self
             && let Some(lease) = shared.lease.take()

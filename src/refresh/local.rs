@@ -1,6 +1,7 @@
 //! A session without a store: its refresh token is in the memory of this process, and goes to the user's
 //! hook.
 
+use crate::error::Error;
 use crate::refresh::ending::Answer;
 use crate::refresh::flight::Flight;
 use crate::refresh::protocol::Seen;
@@ -53,6 +54,22 @@ impl<'flight> Local<'flight> {
     pub(crate) fn write(&mut self, state: RefreshTokenState) {
         self.record.state = state;
         self.flight.entry.owner.keep(&self.record);
+    }
+
+    /// Asks the user's hook for a newer refresh token than the one that is dead.
+    pub(crate) async fn reload(&mut self) -> Result<bool, Error> {
+        let Flight { engine, entry, .. } = *self.flight;
+        let Some(reload) = &entry.owner.reload else {
+            return Ok(false);
+        };
+        let dead = self.record.refresh_token.as_ref();
+        let newer = reload.newer_than(dead, &engine.setup.clock).await?;
+        let is_newer = newer.is_some();
+        if is_newer {
+            self.record.refresh_token = newer;
+            self.write(RefreshTokenState::Ready);
+        }
+        Ok(is_newer)
     }
 
     /// Returns when the hook has taken a new refresh token, or has failed once.

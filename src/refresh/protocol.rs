@@ -16,6 +16,9 @@
 //!                                   Write -> Release -> Done
 //! ```
 //!
+//! Before the end with a dead refresh token comes, once, `Reload -> Look`, where another program may have a
+//! newer one (K13).
+//!
 //! The place in the server's queue comes before the lease, so that of those who queue none keeps another
 //! process from a refresh token, nor the store busy with renewals; and whoever has to wait for anything
 //! but a store call or its own answer gives the place back (A7).
@@ -49,6 +52,8 @@ pub(crate) struct Rules {
     /// The record is in the memory of this process: a look costs nothing, and finds what other flights
     /// have brought while this one slept.
     pub(crate) in_memory: bool,
+    /// Somebody may know a newer refresh token than one that is dead (K13).
+    pub(crate) reloads: bool,
     /// What tells this flight's marks from those of others.
     pub(crate) mark: Version,
 }
@@ -110,6 +115,9 @@ pub(crate) enum Event {
     /// who have the lease from now on (F2).
     Unsaved,
     Released,
+    /// There is another refresh token than the one that is dead.
+    Reloaded,
+    NothingNewer,
 }
 
 /// What an attempt that failed means for the refresh token that it spent.
@@ -154,6 +162,8 @@ pub(crate) enum Command {
     Commit,
     /// Give the lease back.
     Release,
+    /// Ask for a newer refresh token than the one that is dead.
+    Reload,
     Done(End),
 }
 
@@ -217,6 +227,8 @@ enum Phase {
     Committing,
     /// With the end that comes after it; `None` if the flight begins anew.
     Releasing(Option<End>),
+    /// With the end that comes if there is no newer refresh token.
+    Reloading(End),
     Done,
 }
 
@@ -240,6 +252,7 @@ pub(crate) struct Protocol {
     /// What the refresh token was before this flight marked it.
     judged: RefreshTokenState,
     conflicts: u8,
+    has_reloaded: bool,
     /// What this flight has sent of a refresh token to which no tokens have come yet.
     sent: Option<Sent>,
 }
@@ -268,6 +281,7 @@ impl Protocol {
             is_marked: false,
             judged: RefreshTokenState::Ready,
             conflicts: 0,
+            has_reloaded: false,
             sent: None,
         };
         let command = if has_unsaved {
@@ -364,6 +378,12 @@ impl Protocol {
                     None => self.look(),
                 }
             }
+            (Phase::Reloading(_), Event::Reloaded) => {
+                self.sent = None;
+                self.look()
+            }
+            (Phase::Reloading(end), Event::NothingNewer) => self.end(end),
+            (Phase::Reloading(_), Event::NotAnswered) => self.end(End::StoreDown),
             _ => self.end(End::Failed),
         }
     }
@@ -603,6 +623,12 @@ impl Protocol {
         if self.is_leased {
             self.phase = Phase::Releasing(Some(end));
             return Command::Release;
+        }
+        let is_dead = self.seen.state == RefreshTokenState::Dead;
+        if is_dead && self.rules.reloads && !self.has_reloaded {
+            self.has_reloaded = true;
+            self.phase = Phase::Reloading(end);
+            return Command::Reload;
         }
         self.phase = Phase::Done;
         Command::Done(end)

@@ -68,6 +68,7 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
         grace: setup.settings.reuse_grace,
         patience: setup.settings.timeouts.refresh.saturating_add(LEASE_GRACE),
         in_memory: setup.store.is_none(),
+        reloads: entry.owner.reload.is_some(),
         mark: Version::random().map_err(Ending::Failed)?,
     };
     let backend = match &setup.store {
@@ -154,6 +155,11 @@ impl Run<'_> {
                 self.backend.release().await;
                 Event::Released
             }
+            Command::Reload => match self.backend.reload().await {
+                Ok(true) => Event::Reloaded,
+                Ok(false) => Event::NothingNewer,
+                Err(error) => self.not_answered(error),
+            },
             Command::Done(_) => Event::Released,
         }
     }

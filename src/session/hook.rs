@@ -4,22 +4,20 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::secret::Secret;
+use crate::session::guarded::guarded;
 use crate::session::retries::Retries;
 use crate::telemetry::Telemetry;
 
-/// A hook that does not answer within this time has failed, and is tried again.
-const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// What errors call it.
+const THE_HOOK: &str = "the hook for new refresh tokens";
 
 type Saved = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
@@ -36,7 +34,11 @@ impl HookFn {
     {
         Self(Arc::new(move |refresh_token| {
             let saving = hook(refresh_token);
-            Box::pin(async move { saving.await.map_err(|error| failed(error.into())) })
+            Box::pin(async move {
+                saving.await.map_err(|error| {
+                    Error::store(format!("{THE_HOOK} failed")).with_boxed_source(error.into())
+                })
+            })
         }))
     }
 }
@@ -99,18 +101,8 @@ impl Hook {
         let Some(newest) = self.unsaved.borrow().clone() else {
             return Ok(());
         };
-        let call =
-            AssertUnwindSafe(async { (self.function.0)(newest.clone()).await }).catch_unwind();
-        let saved = tokio::select! {
-            biased;
-            saved = call => saved.unwrap_or_else(|_| Err(Error::new(
-                ErrorKind::Panicked,
-                "the hook for new refresh tokens panicked",
-            ))),
-            () = clock.sleep(HOOK_TIMEOUT) => {
-                Err(Error::store("the hook for new refresh tokens did not answer within 10 s"))
-            }
-        };
+        let call = async { (self.function.0)(newest.clone()).await };
+        let saved = guarded(clock, THE_HOOK, call).await;
         if saved.is_ok() {
             self.unsaved.send_if_modified(|unsaved| {
                 let done = unsaved.as_ref() == Some(&newest);
@@ -147,11 +139,6 @@ impl Hook {
     fn is_at_it(&self) -> MutexGuard<'_, bool> {
         self.is_at_it.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The hook's own error becomes the source of ours.
-fn failed(error: Box<dyn StdError + Send + Sync>) -> Error {
-    Error::store("the hook for new refresh tokens failed").with_boxed_source(error)
 }
 
 /// The task that tries again, until there is nothing left to save.

@@ -16,6 +16,7 @@ use crate::session::doubt::{Doubt, Meaning};
 use crate::session::hook::{Hook, HookFn};
 use crate::session::lease::HeldLease;
 use crate::session::record::{Origin, Record};
+use crate::session::reload::ReloadFn;
 use crate::session::state::{Event, RefreshTokenState};
 use crate::session::store::Found;
 use crate::session::succession::Succession;
@@ -31,6 +32,7 @@ pub(crate) struct Owner {
     pub(crate) succession: Succession,
     known: Mutex<Known>,
     pub(crate) hook: Option<Arc<Hook>>,
+    pub(crate) reload: Option<ReloadFn>,
 }
 
 #[derive(Debug, Default)]
@@ -76,18 +78,25 @@ struct OwnMark {
 impl Owner {
     /// One of whom this process knows nothing yet.
     pub(crate) fn unknown() -> Arc<Self> {
-        Self::with(None, None)
+        Self::with(None, None, None)
     }
 
-    /// One without a store, with what it starts from, and the hook that takes its new refresh tokens.
-    pub(crate) fn without_store(tokens: Record, hook: Option<HookFn>) -> Arc<Self> {
-        Self::with(
-            Some(Box::new(tokens)),
-            hook.map(|hook| Arc::new(Hook::new(hook))),
-        )
+    /// One without a store, with what it starts from, the hook that takes its new refresh tokens, and the
+    /// one that knows those of others.
+    pub(crate) fn without_store(
+        tokens: Record,
+        hook: Option<HookFn>,
+        reload: Option<ReloadFn>,
+    ) -> Arc<Self> {
+        let hook = hook.map(|hook| Arc::new(Hook::new(hook)));
+        Self::with(Some(Box::new(tokens)), hook, reload)
     }
 
-    fn with(tokens: Option<Box<Record>>, hook: Option<Arc<Hook>>) -> Arc<Self> {
+    fn with(
+        tokens: Option<Box<Record>>,
+        hook: Option<Arc<Hook>>,
+        reload: Option<ReloadFn>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             succession: Succession::default(),
             known: Mutex::new(Known {
@@ -95,6 +104,7 @@ impl Owner {
                 ..Known::default()
             }),
             hook,
+            reload,
         })
     }
 

@@ -26,6 +26,7 @@ use crate::secret::Secret;
 use crate::session::hook::HookFn;
 use crate::session::owner::Owner;
 use crate::session::record::Record;
+use crate::session::reload::ReloadFn;
 use crate::session::store::RecordStore;
 use crate::source::TokenSource;
 use crate::source::handle::Handle;
@@ -57,6 +58,7 @@ pub struct TokenSourceBuilder {
 pub(super) struct Hooks {
     on_event: Option<Hook>,
     on_new_refresh_token: Option<HookFn>,
+    reload_refresh_token: Option<ReloadFn>,
     pub(super) refuses: RefusalRule,
     refused_refresh: Option<RefusedRefresh>,
 }
@@ -167,6 +169,40 @@ impl TokenSourceBuilder {
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         self.hooks.on_new_refresh_token = Some(HookFn::new(hook));
+        self
+    }
+
+    /// Asked for the present refresh token when the authorization server says that the one it got is dead:
+    /// for a refresh token that other programs use and rotate as well, each saving the new one at the same
+    /// place. If it has another than the dead one, that is sent at once, in the same refresh; if it has the
+    /// same, or none, the session is over
+    /// ([`SignInRequired`](crate::ErrorKind::SignInRequired)). It is asked once in a refresh; calls that come
+    /// later, after the pauses that follow a failure (1 s to 60 s), ask it again and nobody else. If it
+    /// fails, panics or takes longer than 10 s, calls fail with an error that says so, and nothing counts as
+    /// over.
+    /// Default: what the server says is dead, is dead.
+    ///
+    /// ```
+    /// # async fn save(_: &str) -> std::io::Result<()> { Ok(()) }
+    /// # async fn load() -> std::io::Result<String> { Ok("r".into()) }
+    /// # fn build(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::{Secret, TokenSource};
+    ///
+    /// let source = TokenSource::builder(grant)
+    ///     .on_new_refresh_token(|refresh_token| async move { save(refresh_token.expose()).await })
+    ///     .reload_refresh_token(|| async { load().await.map(Secret::new) })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reload_refresh_token<F, L, R, E>(mut self, hook: F) -> Self
+    where
+        F: Fn() -> L + Send + Sync + 'static,
+        L: Future<Output = Result<R, E>> + Send + 'static,
+        R: Into<Option<Secret>>,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.hooks.reload_refresh_token = Some(ReloadFn::new(hook));
         self
     }
 
@@ -322,11 +358,21 @@ impl TokenSourceBuilder {
                  `UserSessions` and sign the user in",
             ));
         }
-        if self.store.is_some() && self.hooks.on_new_refresh_token.is_some() {
-            return Err(Error::settings(
-                "refresh tokens go into the store, so the hook would never be called; leave out \
-                 `on_new_refresh_token`",
-            ));
+        for (name, is_set) in [
+            (
+                "on_new_refresh_token",
+                self.hooks.on_new_refresh_token.is_some(),
+            ),
+            (
+                "reload_refresh_token",
+                self.hooks.reload_refresh_token.is_some(),
+            ),
+        ] {
+            if self.store.is_some() && is_set {
+                return Err(Error::settings(format!(
+                    "refresh tokens are in the store, so the hook would never be called; leave out `{name}`"
+                )));
+            }
         }
         Ok(())
     }
@@ -370,7 +416,11 @@ impl TokenSourceBuilder {
                     id_token,
                     ..Record::default()
                 };
-                Owner::without_store(tokens, self.hooks.on_new_refresh_token)
+                Owner::without_store(
+                    tokens,
+                    self.hooks.on_new_refresh_token,
+                    self.hooks.reload_refresh_token,
+                )
             }
         };
         let shares_nothing = store.is_some() && !self.for_users;
@@ -400,6 +450,7 @@ impl std::fmt::Debug for Hooks {
             .debug_struct("Hooks")
             .field("on_event", &self.on_event.is_some())
             .field("on_new_refresh_token", &self.on_new_refresh_token)
+            .field("reload_refresh_token", &self.reload_refresh_token)
             .field("refuses", &self.refuses)
             .field("refused_refresh", &self.refused_refresh)
             .finish()

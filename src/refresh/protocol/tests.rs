@@ -22,6 +22,7 @@ fn rules() -> Rules {
         grace: Some(Duration::from_secs(10)),
         patience: Duration::from_secs(40),
         in_memory: false,
+        reloads: false,
         mark: Version::of_bytes(b"mark"),
     }
 }
@@ -32,6 +33,25 @@ fn seen(state: RefreshTokenState) -> Seen {
         state,
         protects: true,
         ..Seen::default()
+    }
+}
+
+/// Those of a program that keeps its refresh token itself, and can be asked for a newer one.
+fn reloading() -> Rules {
+    Rules {
+        for_user: false,
+        in_memory: true,
+        reloads: true,
+        ..rules()
+    }
+}
+
+/// The server says that the refresh token is dead.
+fn dead() -> Event {
+    Event::Failed {
+        fate: Fate::Dead,
+        repeatable: true,
+        pause: Duration::ZERO,
     }
 }
 
@@ -56,6 +76,45 @@ fn a_refresh_token_that_is_known_to_be_dead_waits_in_no_queue() {
     let (mut flight, _) = Protocol::begin(rules(), false, at(0));
     let dead = Event::Seen(seen(RefreshTokenState::Dead));
     assert_eq!(flight.step(dead, at(0)), Command::Done(End::Dead));
+}
+
+#[test]
+fn a_flight_asks_once_for_a_newer_refresh_token_than_a_dead_one() {
+    // K13: or two programs that have only dead ones would keep a server busy.
+    let (mut flight, _) = Protocol::begin(reloading(), false, at(0));
+    let dead = dead();
+    let refused = [dead, Event::Written];
+    assert_eq!(told(&mut flight, &until_sent(), at(0)), Some(Command::Send));
+    assert_eq!(told(&mut flight, &refused, at(0)), Some(Command::Release));
+    assert_eq!(flight.step(Event::Released, at(0)), Command::Reload);
+    assert_eq!(flight.step(Event::Reloaded, at(0)), Command::Look);
+    assert_eq!(told(&mut flight, &until_sent(), at(0)), Some(Command::Send));
+    let last = told(&mut flight, &[dead, Event::Written, Event::Released], at(0));
+    assert_eq!(last, Some(Command::Done(End::Failed)));
+}
+
+#[test]
+fn an_answer_that_was_lost_to_a_dead_refresh_token_says_nothing_of_the_newer_one() {
+    // K13, E3
+    let (mut flight, _) = Protocol::begin(reloading(), false, at(0));
+    told(&mut flight, &until_sent(), at(0));
+    let lost = Event::Failed {
+        fate: Fate::Lost,
+        repeatable: true,
+        pause: Duration::from_secs(1),
+    };
+    told(&mut flight, &[lost, Event::Slept], at(1));
+    let again = [
+        Event::Seen(seen(flight.state())),
+        Event::Entered,
+        Event::Written,
+    ];
+    assert_eq!(told(&mut flight, &again, at(2)), Some(Command::Send));
+    let refused = [dead(), Event::Written, Event::Released];
+    assert_eq!(told(&mut flight, &refused, at(3)), Some(Command::Reload));
+    flight.step(Event::Reloaded, at(60));
+    let newer = told(&mut flight, &until_sent(), at(60));
+    assert_eq!(newer, Some(Command::Send));
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl<'step> Work<'step> {
             Command::Write(state) => self.write(state, outcome),
             Command::Send => return self.send(outcome),
             Command::Commit => self.commit(outcome),
+            Command::Reload => Event::NothingNewer,
             Command::Release | Command::Done(_) => self.release(outcome),
         })
     }

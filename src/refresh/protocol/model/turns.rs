@@ -21,6 +21,7 @@ impl Scenario {
             grace: self.grace.map(since_epoch),
             patience: since_epoch(PATIENCE),
             in_memory: !self.is_shared,
+            reloads: false,
             mark,
         };
         let begun = Protocol::begin(rules, process.unsaved.is_some(), moment(world.now));
