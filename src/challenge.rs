@@ -117,7 +117,8 @@ impl BearerChallenge {
 
     /// Microsoft's claims challenge (`insufficient_claims`), base64 as it was sent: what the next
     /// authorization or token request has to bring as `claims`, once it is decoded. No token is
-    /// refreshed for it, since one that is asked for as the last one was would lack the claims, too.
+    /// refreshed for it, since one that is asked for as the last one was would lack the claims, too; see
+    /// [`ask_for_demanded_claims`](crate::TokenSourceBuilder::ask_for_demanded_claims).
     #[must_use]
     pub fn claims(&self) -> Option<&str> {
         self.claims.as_deref()
@@ -186,6 +187,11 @@ impl BearerChallenge {
     #[must_use]
     pub fn has_claims(&self) -> bool {
         self.claims.is_some()
+    }
+
+    /// Whether the token lacks claims that a token request can ask for.
+    pub(crate) fn demands_claims(&self) -> bool {
+        self.error() == Some(INSUFFICIENT_CLAIMS) && self.decoded_claims().is_some()
     }
 
     fn set(&mut self, name: &[u8], value: &[u8]) {

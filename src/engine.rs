@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) margins: Margins,
     pub(crate) timeouts: Timeouts,
     pub(crate) reuse_grace: Option<Duration>,
+    /// Whether the claims that an API demands are asked for (K28).
+    pub(crate) asks_for_claims: bool,
 }
 
 /// A rule of the user's: whether an answer to a refresh says that the refresh token is dead.

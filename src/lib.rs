@@ -91,6 +91,7 @@ mod cache;
 mod call;
 mod carrier;
 mod challenge;
+mod claims;
 mod clock;
 mod cooldown;
 mod destinations;
@@ -125,6 +126,7 @@ mod secret;
 mod session;
 mod sign_in;
 mod source;
+mod step_up;
 mod store;
 mod subject;
 mod telemetry;
@@ -168,6 +170,7 @@ pub use redirect::{
 };
 pub use secret::Secret;
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
+pub use step_up::StepUp;
 #[cfg(feature = "file")]
 pub use store::FileStore;
 #[cfg(feature = "encryption")]

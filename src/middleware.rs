@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next, Result as Chain};
 
@@ -20,7 +20,8 @@ use crate::cache::entry::Entry;
 use crate::cache::rejection::Sending;
 use crate::call;
 use crate::carrier::Carrier;
-use crate::challenge::bearer_challenge;
+use crate::challenge::{BearerChallenge, bearer_challenge};
+use crate::claims::{self, Lacking};
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
@@ -82,6 +83,8 @@ struct Refused<'chain> {
     deadline: Deadline,
     response: Response,
     next: Next<'chain>,
+    /// The claims that it demands, if the token lacks them and is good otherwise.
+    claims: Option<Arc<str>>,
 }
 
 impl BearerTokenMiddleware {
@@ -193,22 +196,37 @@ impl BearerTokenMiddleware {
             deadline,
             mut response,
             next,
+            claims,
         } = refused;
         let refuser = Refuser::at(kept.url());
-        call::refuse(engine, entry, stamp.generation, &refuser, Sending::First);
+        let lacking = claims.map(|claims| Lacking {
+            generation: stamp.generation,
+            handovers: stamp.handovers,
+            claims,
+            demanded_by: &refuser,
+        });
+        if lacking.is_none() {
+            call::refuse(engine, entry, stamp.generation, &refuser, Sending::First);
+        }
         let Kept::Copy(mut copy) = kept else {
+            if let Some(lacking) = lacking {
+                claims::ask_for(engine, entry, &lacking);
+            }
             return Ok(response);
         };
         let within = deadline.left(engine.setup.settings.timeouts.wait, &engine.setup.clock);
-        let newer =
-            match call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await {
-                Ok(newer) => newer,
-                Err(reason) if self.is_session_over(&reason) => return Err(self.failed(reason)),
-                Err(reason) => {
-                    response.extensions_mut().insert(self.tokens.named(reason));
-                    return Ok(response);
-                }
-            };
+        let newer = match &lacking {
+            Some(lacking) => claims::token_with(engine, entry, lacking, within).await,
+            None => call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await,
+        };
+        let newer = match newer {
+            Ok(newer) => newer,
+            Err(reason) if self.is_session_over(&reason) => return Err(self.failed(reason)),
+            Err(reason) => {
+                response.extensions_mut().insert(self.tokens.named(reason));
+                return Ok(response);
+            }
+        };
         let clock = &engine.setup.clock;
         let put = self.carrier.put(&newer, copy.headers_mut(), clock);
         if let Err(reason) = put.and_then(|()| deadline.bound(&mut copy, clock)) {
@@ -229,9 +247,16 @@ impl BearerTokenMiddleware {
                 call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
             }
             Judgement::Accepted => entry.resend_accepted(&refuser),
-            Judgement::Undecided | Judgement::Elsewhere => {}
+            Judgement::LacksClaims | Judgement::Undecided | Judgement::Elsewhere => {}
         }
         Ok(response)
+    }
+
+    /// Whether the API demands claims that a token request can ask for, and is to ask for (K28).
+    fn demands_claims(&self, headers: &HeaderMap) -> bool {
+        let challenge = || bearer_challenge(headers);
+        self.tokens.asks_for_claims()
+            && challenge().is_some_and(|challenge| challenge.demands_claims())
     }
 
     /// Says why a 401 of another origin is passed on (K20).
@@ -266,6 +291,10 @@ impl BearerTokenMiddleware {
             requested: url,
         };
         let is_elsewhere = answer.is_from_elsewhere();
+        if status == 401 && !is_elsewhere && self.demands_claims(answer.headers) {
+            attach_challenge(response);
+            return Judgement::LacksClaims;
+        }
         if self.tokens.is_refused_by(&answer) {
             attach_challenge(response);
             return Judgement::Refused;
@@ -295,6 +324,8 @@ impl BearerTokenMiddleware {
 enum Judgement {
     Accepted,
     Refused,
+    /// It is good, and lacks claims that the API demands.
+    LacksClaims,
     /// Neither: a server error, or a 401 that another token would not mend.
     Undecided,
     Elsewhere,
@@ -365,15 +396,18 @@ impl Middleware for BearerTokenMiddleware {
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
                 let mut response = next.clone().run(request, extensions).await?;
-                if self.judge(entry, stamp, kept.url(), &mut response) != Judgement::Refused {
-                    return Ok(response);
-                }
+                let claims = match self.judge(entry, stamp, kept.url(), &mut response) {
+                    Judgement::Refused => None,
+                    Judgement::LacksClaims => demanded_claims(&response),
+                    _ => return Ok(response),
+                };
                 Refused {
                     stamp,
                     kept,
                     deadline,
                     response,
                     next,
+                    claims,
                 }
             };
             Box::pin(self.heal(entry, refused, extensions)).await
@@ -385,6 +419,13 @@ impl Middleware for BearerTokenMiddleware {
 /// reads bodies: reqwest has this placeholder for the URL of an answer that was not told its own.
 fn is_without_url(response: &Response) -> bool {
     response.url().host_str() == Some("no.url.provided.local")
+}
+
+/// The claims of the challenge that is attached.
+#[cold]
+fn demanded_claims(response: &Response) -> Option<Arc<str>> {
+    let challenge = response.extensions().get::<BearerChallenge>()?;
+    challenge.decoded_claims().map(Arc::from)
 }
 
 fn attach_challenge(response: &mut Response) {

@@ -1,5 +1,7 @@
 //! What narrows a token: scope, resource, audience and whatever else a server takes.
 
+mod claims;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -28,6 +30,9 @@ const RESERVED: [&str; 9] = [
 ];
 /// The fields that have a method of their own.
 const WITH_METHOD: [&str; 3] = ["scope", "resource", "audience"];
+
+/// The claims that a token is to have, as a JSON object.
+const CLAIMS: &str = "claims";
 
 /// Whether a token request may have a field of this name by itself.
 pub(crate) fn is_field_of_requests(name: &str) -> bool {
@@ -131,6 +136,16 @@ impl TokenParameters {
             audience: first(&self.audience, &defaults.audience),
             extra,
         }
+    }
+
+    /// The same with these claims, a JSON object, among those that are asked for already (OpenID Connect
+    /// Core section 5.5).
+    #[must_use]
+    pub(crate) fn with_claims(mut self, claims: &str) -> Self {
+        let asked = self.extra.get(CLAIMS).map(String::as_str);
+        let merged = claims::merged(asked.unwrap_or_default(), claims);
+        self.extra.insert(CLAIMS.to_owned(), merged);
+        self
     }
 
     /// Finds extra parameters that a request has anyway.

@@ -37,8 +37,8 @@ use reqwest_bearer::{
     AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
     ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin, GrantFn, GrantRequest, Lease,
     NamedClient, NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret,
-    SecretSource, StoredRecord, Subject, TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind,
-    TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
+    SecretSource, StepUp, StoredRecord, Subject, TestClock, Timeouts, TokenEndpoint, TokenFile,
+    TokenKind, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
     TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
@@ -404,6 +404,14 @@ impl Program {
             let challenge = refused.extensions().get::<BearerChallenge>();
             self.outputs.show(challenge.unwrap());
         }
+        // `{"canary":1}`
+        let step_up = r#"Bearer error="insufficient_user_authentication", acr_values="canary", claims="eyJjYW5hcnkiOjF9""#;
+        self.api
+            .then(Reply::new(401).header("www-authenticate", step_up));
+        let refused = client.get("x").send().await.unwrap();
+        let step_up = StepUp::find_in(&refused).unwrap();
+        assert!(step_up.claims().unwrap().contains("canary"));
+        self.outputs.show(&step_up);
         self.api.mend();
         let token = source.token().await.unwrap();
         source.invalidate(&token);

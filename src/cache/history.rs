@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cache::claims::AskedClaims;
 use crate::cache::limiter::Limiter;
 use crate::cache::outcome::Outcome;
 use crate::clock::Moment;
@@ -22,6 +23,7 @@ pub(crate) struct History {
     pub(crate) limiter: Limiter,
     /// The refusal that the present token has met, if any.
     pub(crate) refusal: Option<PendingRefusal>,
+    pub(crate) claims: AskedClaims,
 }
 
 /// What is waited out.

@@ -23,6 +23,7 @@ pub(crate) struct Attempt<'flight> {
     pub(crate) endpoint: Option<&'flight TokenEndpoint>,
     pub(crate) entry: &'flight Entry,
     pub(crate) reason: RefreshReason,
+    pub(crate) claims: Option<&'flight str>,
     pub(crate) refresh_token: Option<Secret>,
 }
 
@@ -41,11 +42,16 @@ impl Attempt<'_> {
             endpoint,
             entry,
             reason,
+            claims,
             refresh_token,
         } = self;
         let spends = refresh_token.is_some();
         let limit = setup.settings.timeouts.attempt.min(budget.left());
-        let mut request = GrantRequest::new((*entry.key.parameters).clone(), refresh_token);
+        let parameters = match claims {
+            Some(claims) => setup.shared_parameters(&entry.key).with_claims(claims),
+            None => (*entry.key.parameters).clone(),
+        };
+        let mut request = GrantRequest::new(parameters, refresh_token);
         if let Some(subject) = &entry.key.subject {
             request = request.for_subject(subject.clone());
         }

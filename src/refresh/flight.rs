@@ -18,6 +18,8 @@ pub(crate) struct Flight<'flight> {
     /// Where the tokens come from, if the grant asks a token endpoint.
     pub(crate) endpoint: Option<&'flight TokenEndpoint>,
     pub(crate) reason: RefreshReason,
+    /// What the token request asks for besides, since an API demands it (K28).
+    pub(crate) claims: Option<&'flight str>,
     pub(crate) beginning: Beginning,
     /// Tells whether any caller still waits for it.
     pub(crate) landing: &'flight Landing<Outcome>,

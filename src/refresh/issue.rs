@@ -43,9 +43,10 @@ pub(crate) fn newer_token(
     let serves = match reason {
         RefreshReason::Caller => token.issued_at > began.wall && age != Age::Expired,
         RefreshReason::Soft | RefreshReason::Hard => age == Age::Fresh,
-        RefreshReason::NoToken | RefreshReason::Expired | RefreshReason::Refusal => {
-            age != Age::Expired
-        }
+        RefreshReason::NoToken
+        | RefreshReason::Expired
+        | RefreshReason::Refusal
+        | RefreshReason::Claims => age != Age::Expired,
     };
     serves.then_some(token)
 }

@@ -9,7 +9,7 @@ use crate::cache::history::History;
 use crate::cache::outcome::{NoToken, Outcome};
 use crate::clock::Moment;
 use crate::engine::Setup;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HowFar};
 use crate::parameters::TokenParameters;
 use crate::refresh::ending::{Arrival, Ending};
 use crate::refresh::issue::{issue, issue_found, recheck_after, recheck_in_time};
@@ -57,13 +57,38 @@ pub(crate) fn land(
                 token.replaces_for = known.map(|known| known.refuser.clone());
             }
             let token = publish_if_better(setup, entry, &mut history, token);
+            if reason == RefreshReason::Claims {
+                history.claims.end_in_vain(Error::protocol(
+                    "the authorization server issued the same token again, without the claims that the API \
+                     demands",
+                ));
+            }
             if let Some(ending) = in_vain {
                 let _ = note_failure(setup, entry, &mut history, ending);
             }
             Ok(token)
         }
+        Err(ending) if reason == RefreshReason::Claims => {
+            Err(note_claims(&mut history, setup.clock.now(), ending))
+        }
         Err(ending) => Err(note_failure(setup, entry, &mut history, ending)),
     }
+}
+
+/// Claims that were asked for in vain are no failure of the key: the present token is as good as before
+/// for everything else, and its next refresh asks for no claims.
+fn note_claims(history: &mut History, now: Moment, ending: Ending) -> NoToken {
+    let error = match ending {
+        Ending::Superseded => return NoToken::Superseded,
+        Ending::Failed(error) | Ending::Known(error) | Ending::Barred(error) => error,
+        Ending::Abandoned => gave_up(),
+    };
+    if error.how_far() == HowFar::Answered {
+        history.claims.end_in_vain(error.clone());
+    } else if let Some(pause) = error.retry_after() {
+        history.cooldowns.told.hold(now.later(pause), error.clone());
+    }
+    NoToken::Failed(error)
 }
 
 /// Publishes what the store says of the present token: another one, or that it is still the

@@ -207,6 +207,7 @@ impl Run<'_> {
             entry,
             endpoint,
             reason,
+            claims,
             beginning,
             ..
         } = *self.flight;
@@ -233,6 +234,7 @@ impl Run<'_> {
             endpoint,
             entry,
             reason,
+            claims,
             refresh_token,
         };
         let sent = attempt.send(out, &mut self.place, &mut self.budget);
@@ -273,6 +275,7 @@ impl Run<'_> {
             entry,
             endpoint,
             beginning,
+            claims,
             ..
         } = *self.flight;
         let setup = &engine.setup;
@@ -282,7 +285,7 @@ impl Run<'_> {
             Some(refresh_token) => {
                 let circumstances = Circumstances {
                     now: setup.clock.now(),
-                    is_plain: entry.key.parameters.is_empty(),
+                    is_plain: entry.key.parameters.is_empty() && claims.is_none(),
                     is_refused_by_rule: setup.is_refused_refresh(&error),
                     others_succeed: &|since| {
                         admission::others_are_renewed(setup, endpoint, entry, since)

@@ -31,6 +31,30 @@ pub(crate) fn refresh(
     history: &mut History,
     reason: RefreshReason,
 ) -> Result<Waiter<Outcome>, Error> {
+    begin(engine, entry, history, reason, None)
+}
+
+/// The same with claims that an API demands (K28).
+///
+/// # Errors
+/// As above.
+pub(crate) fn refresh_with(
+    engine: &Arc<Engine>,
+    entry: &Arc<Entry>,
+    history: &mut History,
+    claims: Arc<str>,
+) -> Result<Waiter<Outcome>, Error> {
+    let reason = RefreshReason::Claims;
+    begin(engine, entry, history, reason, Some(claims))
+}
+
+fn begin(
+    engine: &Arc<Engine>,
+    entry: &Arc<Entry>,
+    history: &mut History,
+    reason: RefreshReason,
+    claims: Option<Arc<str>>,
+) -> Result<Waiter<Outcome>, Error> {
     // Counted before it looks, so that of a shutdown and this flight one sees the other.
     let task = Task::begin(engine);
     if engine.work.is_closing() {
@@ -44,7 +68,7 @@ pub(crate) fn refresh(
     history.flight = Some(flight);
     history.is_check = false;
     let beginning = Beginning::of(entry);
-    let work = fly(task, entry.clone(), reason, beginning, landing);
+    let work = fly(task, entry.clone(), reason, claims, beginning, landing);
     runtime.spawn(marks(engine, entry).scope(work));
     Ok(waiter)
 }
@@ -80,6 +104,7 @@ async fn fly(
     task: Task,
     entry: Arc<Entry>,
     reason: RefreshReason,
+    claims: Option<Arc<str>>,
     beginning: Beginning,
     landing: Landing<Outcome>,
 ) {
@@ -93,6 +118,7 @@ async fn fly(
             entry: &entry,
             endpoint: endpoint.as_ref(),
             reason,
+            claims: claims.as_deref(),
             beginning,
             landing: &landing,
         })

@@ -73,6 +73,7 @@ impl TokenSourceBuilder {
                 margins: Margins::default(),
                 timeouts: Timeouts::new(),
                 reuse_grace: None,
+                asks_for_claims: false,
             },
             cache_capacity: 10_000,
             store: None,
@@ -254,6 +255,36 @@ impl TokenSourceBuilder {
     /// of this process.
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Answers the claims challenge of an API (`insufficient_claims`, Microsoft's continuous access
+    /// evaluation): one token request asks for the claims that it names, decoded, and the API's request is
+    /// sent once more with the token that comes. What the parameters of the token have as `claims`
+    /// already, such as the client's capability, is sent along.
+    ///
+    /// Calls that no API demands claims of go on with the present token meanwhile. For the same claims and
+    /// the same token the authorization server is asked until it has answered, and no more than five times
+    /// in 30 s; then the API's own answer is passed on, with the challenge and the reason in its extensions,
+    /// as it is for claims that are no JSON object or longer than 8 KiB.
+    /// Default: no token request; the challenge is in the extensions of the API's answer.
+    ///
+    /// ```
+    /// # fn build(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::{ClientCredentials, TokenParameters, TokenSource};
+    ///
+    /// // Entra ID: says that this client knows what to do with a claims challenge.
+    /// let capable = r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#;
+    /// let parameters = TokenParameters::new()
+    ///     .scope("https://graph.microsoft.com/.default")
+    ///     .extra("claims", capable);
+    /// let grant = ClientCredentials::new(endpoint).parameters(parameters);
+    /// let source = TokenSource::builder(grant).ask_for_demanded_claims().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ask_for_demanded_claims(mut self) -> Self {
+        self.settings.asks_for_claims = true;
         self
     }
 

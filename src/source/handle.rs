@@ -268,6 +268,11 @@ impl Handle {
         self.refuses.is_refused_by(answer)
     }
 
+    /// Whether the claims that an API demands are asked for.
+    pub(crate) fn asks_for_claims(&self) -> bool {
+        self.engine.setup.settings.asks_for_claims
+    }
+
     #[cold]
     fn without_users(&self) -> Error {
         let name = self.name();

@@ -21,6 +21,8 @@ pub enum RefreshReason {
     Expired,
     /// An API had refused the present one.
     Refusal,
+    /// An API demanded claims that the present one lacks (`insufficient_claims`).
+    Claims,
     /// The caller asked for a new one, or for one that lives longer.
     Caller,
 }
@@ -35,6 +37,7 @@ impl RefreshReason {
             Self::Hard => "hard",
             Self::Expired => "expired",
             Self::Refusal => "refusal",
+            Self::Claims => "claims",
             Self::Caller => "caller",
         }
     }

@@ -162,6 +162,15 @@ impl UserSessionsBuilder {
         self
     }
 
+    /// Answers the claims challenge of an API by one token request that asks for the claims, and one more
+    /// sending, as with [`TokenSourceBuilder::ask_for_demanded_claims`]. What only the user can mend is in
+    /// the answer's extensions ([`StepUp`](crate::StepUp)).
+    /// Default: no token request; the challenge is in the extensions of the API's answer.
+    pub fn ask_for_demanded_claims(mut self) -> Self {
+        self.source = self.source.ask_for_demanded_claims();
+        self
+    }
+
     /// How many tokens are kept ready in this process, of all users and for all scopes, resources, audiences
     /// and parameters; the least recently used go first. No session is lost by that: the store has it.
     /// Default: 10,000.

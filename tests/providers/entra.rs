@@ -1,7 +1,8 @@
 //! Entra ID (v2): any tenant's template, scopes in order, claims challenges; and External ID (B2C).
 
 use reqwest_bearer::{
-    BearerChallenge, ClientAuthentication, ErrorKind, NamedClient, TokenEndpoint,
+    BearerChallenge, ClientAuthentication, ErrorKind, NamedClient, TokenEndpoint, TokenParameters,
+    TokenSource,
 };
 use serde_json::{Value, json};
 
@@ -76,6 +77,29 @@ async fn a_claims_challenge_of_entra_asks_for_no_token_and_says_what_the_sign_in
     let claims = r#"{"access_token":{"nbf":{"essential":true,"value":"1780315200"}}}"#;
     assert_eq!(challenge.decoded_claims().as_deref(), Some(claims));
     assert_eq!(provider.seen("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_claims_challenge_of_entra_is_answered_where_so_set() {
+    // K28
+    let provider = Provider::start().await;
+    provider.answers("/token", [json(200, &token(1)), json(200, &token(2))]);
+    let challenge = r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzgwMzE1MjAwIn19fQ==""#;
+    let refusal = json(401, &json!({})).header("www-authenticate", challenge);
+    provider.answers("/api/x", [refusal, json(200, &json!({}))]);
+    let capable = r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#;
+    let parameters = TokenParameters::new().extra("claims", capable);
+    let grant = user(provider.endpoint(client())).parameters(parameters);
+    let source = TokenSource::builder(grant)
+        .ask_for_demanded_claims()
+        .build()
+        .unwrap();
+    let graph = NamedClient::new("graph", provider.url("/api"), source).unwrap();
+    assert_eq!(graph.get("x").send().await.unwrap().status(), 200);
+    let asked = provider.seen("/token");
+    let both = r#"{"access_token":{"nbf":{"essential":true,"value":"1780315200"},"xms_cc":{"values":["cp1"]}}}"#;
+    assert_eq!(asked[1].field("claims").as_deref(), Some(both));
+    assert_eq!(asked[1].field("refresh_token").as_deref(), Some("r-1"));
 }
 
 #[tokio::test]

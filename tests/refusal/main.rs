@@ -6,6 +6,7 @@
 mod support;
 
 mod answer;
+mod claims;
 mod guard;
 mod healing;
 mod outer_retry;

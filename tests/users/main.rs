@@ -6,6 +6,7 @@
 mod support;
 
 mod breaker;
+mod claims;
 mod doubt;
 mod fleet;
 mod outage;
