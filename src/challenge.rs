@@ -189,9 +189,10 @@ impl BearerChallenge {
         self.claims.is_some()
     }
 
-    /// Whether the token lacks claims that a token request can ask for.
-    pub(crate) fn demands_claims(&self) -> bool {
-        self.error() == Some(INSUFFICIENT_CLAIMS) && self.decoded_claims().is_some()
+    /// The claims that the token lacks, if a token request can ask for them.
+    pub(crate) fn demanded_claims(&self) -> Option<String> {
+        let is_demand = self.error() == Some(INSUFFICIENT_CLAIMS);
+        is_demand.then(|| self.decoded_claims()).flatten()
     }
 
     fn set(&mut self, name: &[u8], value: &[u8]) {

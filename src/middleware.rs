@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, HeaderMap};
+use http::Extensions;
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next, Result as Chain};
 
@@ -83,8 +83,6 @@ struct Refused<'chain> {
     deadline: Deadline,
     response: Response,
     next: Next<'chain>,
-    /// The claims that it demands, if the token lacks them and is good otherwise.
-    claims: Option<Arc<str>>,
 }
 
 impl BearerTokenMiddleware {
@@ -196,10 +194,9 @@ impl BearerTokenMiddleware {
             deadline,
             mut response,
             next,
-            claims,
         } = refused;
         let refuser = Refuser::at(kept.url());
-        let lacking = claims.map(|claims| Lacking {
+        let lacking = self.demanded_claims(&response).map(|claims| Lacking {
             generation: stamp.generation,
             handovers: stamp.handovers,
             claims,
@@ -243,20 +240,13 @@ impl BearerTokenMiddleware {
         let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
         let mut response = next.run(copy, extensions).await?;
         match self.judge(entry, stamp, &url, &mut response) {
-            Judgement::Refused => {
+            Judgement::Refused if self.demanded_claims(&response).is_none() => {
                 call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
             }
             Judgement::Accepted => entry.resend_accepted(&refuser),
-            Judgement::LacksClaims | Judgement::Undecided | Judgement::Elsewhere => {}
+            Judgement::Refused | Judgement::Undecided | Judgement::Elsewhere => {}
         }
         Ok(response)
-    }
-
-    /// Whether the API demands claims that a token request can ask for, and is to ask for (K28).
-    fn demands_claims(&self, headers: &HeaderMap) -> bool {
-        let challenge = || bearer_challenge(headers);
-        self.tokens.asks_for_claims()
-            && challenge().is_some_and(|challenge| challenge.demands_claims())
     }
 
     /// Says why a 401 of another origin is passed on (K20).
@@ -291,25 +281,15 @@ impl BearerTokenMiddleware {
             requested: url,
         };
         let is_elsewhere = answer.is_from_elsewhere();
-        if status == 401 && !is_elsewhere && self.demands_claims(answer.headers) {
-            attach_challenge(response);
-            return Judgement::LacksClaims;
-        }
-        if self.tokens.is_refused_by(&answer) {
-            attach_challenge(response);
-            return Judgement::Refused;
-        }
-        if is_elsewhere {
-            if status == 401 {
-                self.attach_reason(response);
-            }
-            return Judgement::Elsewhere;
+        let is_refused = self.tokens.is_refused_by(&answer);
+        if is_refused || is_elsewhere || status == 401 {
+            return self.judge_closely(is_refused, is_elsewhere, response);
         }
         // RFC 6750 section 3.1 has a 400 with a challenge, too.
         if status.is_client_error() {
             attach_challenge(response);
         }
-        if status == 401 || status.is_server_error() {
+        if status.is_server_error() {
             return Judgement::Undecided;
         }
         if let Some(sent) = stamp.sent {
@@ -317,15 +297,48 @@ impl BearerTokenMiddleware {
         }
         Judgement::Accepted
     }
+
+    /// The claims that the API demands, if they are to be asked for (K28).
+    fn demanded_claims(&self, response: &Response) -> Option<Arc<str>> {
+        if response.status() != 401 || !self.tokens.asks_for_claims() {
+            return None;
+        }
+        let challenge = response.extensions().get::<BearerChallenge>()?;
+        challenge.demanded_claims().map(Arc::from)
+    }
+
+    /// What an answer is that does not simply take the token.
+    #[cold]
+    fn judge_closely(
+        &self,
+        is_refused: bool,
+        is_elsewhere: bool,
+        response: &mut Response,
+    ) -> Judgement {
+        let is_401 = response.status() == 401;
+        if is_elsewhere && !is_refused {
+            if is_401 {
+                self.attach_reason(response);
+            }
+            return Judgement::Elsewhere;
+        }
+        attach_challenge(response);
+        if is_refused || self.demanded_claims(response).is_some() {
+            Judgement::Refused
+        } else {
+            Judgement::Undecided
+        }
+    }
 }
 
 /// What an answer says about the token that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judgement {
     Accepted,
+    /// It is not good, or good and without claims that the API demands ([`demanded_claims`]).
+    ///
+    /// [`demanded_claims`]: BearerTokenMiddleware::demanded_claims
     Refused,
-    /// It is good, and lacks claims that the API demands.
-    LacksClaims,
     /// Neither: a server error, or a 401 that another token would not mend.
     Undecided,
     Elsewhere,
@@ -396,18 +409,16 @@ impl Middleware for BearerTokenMiddleware {
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
                 let mut response = next.clone().run(request, extensions).await?;
-                let claims = match self.judge(entry, stamp, kept.url(), &mut response) {
-                    Judgement::Refused => None,
-                    Judgement::LacksClaims => demanded_claims(&response),
-                    _ => return Ok(response),
-                };
+                let judgement = self.judge(entry, stamp, kept.url(), &mut response);
+                if judgement != Judgement::Refused {
+                    return Ok(response);
+                }
                 Refused {
                     stamp,
                     kept,
                     deadline,
                     response,
                     next,
-                    claims,
                 }
             };
             Box::pin(self.heal(entry, refused, extensions)).await
@@ -419,13 +430,6 @@ impl Middleware for BearerTokenMiddleware {
 /// reads bodies: reqwest has this placeholder for the URL of an answer that was not told its own.
 fn is_without_url(response: &Response) -> bool {
     response.url().host_str() == Some("no.url.provided.local")
-}
-
-/// The claims of the challenge that is attached.
-#[cold]
-fn demanded_claims(response: &Response) -> Option<Arc<str>> {
-    let challenge = response.extensions().get::<BearerChallenge>()?;
-    challenge.decoded_claims().map(Arc::from)
 }
 
 fn attach_challenge(response: &mut Response) {
