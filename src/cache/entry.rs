@@ -14,8 +14,8 @@ use crate::session::owner::Owner;
 /// One key's token and history.
 ///
 /// In this order: what a call reads lies together. Of ten thousand users the next one's tokens are
-/// in no near cache, and each line of memory that has to come costs a call as much as a tenth of
-/// all else that it does.
+/// in no near cache, and a call waits for each line of memory that has to come: 6.8 of them in this
+/// order, 8.8 in the compiler's (cachegrind, with a last cache of 1 MiB).
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Entry {
