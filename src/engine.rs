@@ -101,6 +101,12 @@ impl Work {
         *self.closing.borrow()
     }
 
+    /// Returns when no more flights are to start.
+    pub(crate) async fn closed(&self) {
+        // The sender is ours, so the channel cannot be closed.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
     /// Returns when no task is under way.
     pub(crate) async fn ended(&self) {
         // The sender is ours, so the channel cannot be closed.

@@ -36,7 +36,8 @@
 //! 1. A [`BearerTokenMiddleware`], bound to an API's origin, in a client of
 //!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
-//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest.
+//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, and
+//!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start.
 //! 4. [Users](guide::users): [`UserSessions`], at which users [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
@@ -167,7 +168,7 @@ pub use redirect::{
     same_origin_http_client, same_origin_redirect_policy,
 };
 pub use secret::Secret;
-pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
+pub use source::{TokenSource, TokenSourceBuilder, TokenStatus, TokenWatch};
 #[cfg(feature = "file")]
 pub use store::FileStore;
 #[cfg(feature = "encryption")]

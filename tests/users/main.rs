@@ -8,6 +8,7 @@ mod support;
 mod breaker;
 mod doubt;
 mod fleet;
+mod kept_fresh;
 mod outage;
 mod records;
 mod renamed;
