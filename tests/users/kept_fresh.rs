@@ -81,6 +81,16 @@ async fn a_sign_out_ends_a_watch_for_good_and_the_next_user_s_token_is_not_told(
 }
 
 #[tokio::test]
+async fn a_sign_out_is_told_at_once() {
+    // K31, F10
+    let world = World::new().await;
+    let users = world.process();
+    let mut tokens = watching(&users, &world).await;
+    drop(soon(users.sign_out(&subject("alice"))).await.unwrap());
+    assert_eq!(next(&mut tokens).await, Err(ErrorKind::SignInRequired));
+}
+
+#[tokio::test]
 async fn another_user_s_sign_in_under_the_same_subject_ends_a_watch() {
     // K31, F10
     let world = World::new().await;
