@@ -257,7 +257,8 @@ impl Engine {
         }
     }
 
-    /// Ends the application's tokens for good: in this process at once, and then in the store.
+    /// Ends the application's tokens for good: in this process at once, and in the store when the flights
+    /// under way have landed.
     ///
     /// # Errors
     /// If the store cannot be told.
@@ -275,6 +276,9 @@ impl Engine {
         let Some(store) = &self.setup.store else {
             return Ok(());
         };
+        // A flight may be about to write what it brings. One that takes longer than that finds another
+        // version of the record, unless there was none before.
+        let _ = self.shut_down().await;
         let endpoint = self.setup.endpoint_of(&primary.key.owner()).await?;
         for entry in &entries {
             let key = self.setup.store_key(endpoint.as_ref(), &entry.key);

@@ -449,6 +449,40 @@ async fn what_is_under_way_when_a_tenant_is_removed_brings_nothing_back() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_when_a_tenant_is_removed_leaves_no_record_either() {
+    // K30, F10
+    let clock = TestClock::new();
+    let (store, issuer) = (FragileStore::new(&clock), Issuer::new());
+    let (of_each, grant) = (store.clone(), issuer.grant());
+    let tenants = Tenants::new(move |_| TenantSettings::new(grant.clone()));
+    let orders = tenants
+        .client(&clock)
+        .each_source(move |source| source.jitter(0.0).store(of_each.clone()))
+        .build()
+        .unwrap();
+    let held = orders.for_tenant("acme").await.unwrap();
+    issuer.hold();
+    let waiting = under_way({
+        let source = held.source();
+        async move { source.token().await.map(drop) }
+    })
+    .await;
+    issuer.until_requests(1).await;
+    let removing = under_way({
+        let orders = orders.clone();
+        async move { orders.remove("acme").await }
+    })
+    .await;
+    // In this process it is gone while the request is under way.
+    let gone = soon(held.source().token()).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::ShutDown);
+    issuer.release();
+    soon(removing).await.unwrap().unwrap();
+    assert!(soon(waiting).await.unwrap().is_err());
+    assert!(store.memory().is_empty());
+}
+
+#[tokio::test]
 async fn two_tenants_never_share_a_record_and_a_restart_finds_each_tenant_s_own() {
     // K30, D8, F3: their grants tell nothing of the tenant.
     let clock = TestClock::new();
@@ -521,6 +555,44 @@ async fn tenants_of_one_server_share_its_places_and_those_of_another_do_not_wait
         soon(call).await.unwrap().unwrap();
     }
     assert_eq!((first.most_at_once(), first.token_requests()), (16, 40));
+}
+
+#[tokio::test]
+async fn endpoints_of_many_servers_share_one_http_client_and_no_limits() {
+    // K30, A7
+    let (first, second) = (
+        AuthorizationServer::start().await,
+        AuthorizationServer::start().await,
+    );
+    let client = || ClientAuthentication::client_secret_basic("client", "secret");
+    let shared = TokenEndpoint::builder(client())
+        .token_url(first.token_url())
+        .http(reqwest::Client::builder().user_agent("tenants"))
+        .build()
+        .unwrap();
+    let of_each = [first.token_url(), second.token_url()];
+    let tenants = Tenants::new(move |tenant| {
+        let url = &of_each[usize::from(!tenant.starts_with('a'))];
+        let endpoint = TokenEndpoint::builder(client()).token_url(url);
+        let endpoint = endpoint.http_client_of(&shared).build().unwrap();
+        TenantSettings::new(ClientCredentials::new(endpoint))
+    });
+    let orders = tenants.client(&TestClock::new()).build().unwrap();
+    first.hold();
+    let calls = (0..20).map(|number| {
+        let orders = orders.clone();
+        tokio::spawn(async move { token(&orders, &format!("a-{number}")).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    first.until_held(20).await;
+    token(&orders, "b").await.unwrap();
+    first.release();
+    for call in calls {
+        soon(call).await.unwrap().unwrap();
+    }
+    for request in first.requests().into_iter().chain(second.requests()) {
+        assert_eq!(request.headers["user-agent"], "tenants");
+    }
 }
 
 #[tokio::test]

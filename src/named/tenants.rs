@@ -56,7 +56,8 @@ const LONGEST: usize = 1024;
 /// Tenants of one authorization server share its limits if their endpoints are made from one by
 /// [`TokenEndpoint::for_client`](crate::TokenEndpoint::for_client): one HTTP client, one queue in which the
 /// tenants take turns, one breaker for the server. Endpoints that are made anew for each tenant have limits
-/// of their own.
+/// of their own, and share the HTTP client by
+/// [`http_client_of`](crate::TokenEndpointBuilder::http_client_of).
 ///
 /// Users within tenants sign in at [`UserSessions`](crate::UserSessions), whose
 /// [`Grant::endpoint`](crate::Grant::endpoint) may tell the server by the user.
@@ -123,7 +124,7 @@ impl NamedTenantClient {
     }
 
     /// Removes a tenant: one that has left, or whose settings have changed. Its tokens leave this process at
-    /// once, and the store if there is one; a client of it that the program still holds sends nothing with a
+    /// once, and the store, if there is one, when the requests under way have ended, after 10 s at most; a client of it that the program still holds sends nothing with a
     /// token any more, and its calls end with [`ErrorKind::ShutDown`](crate::ErrorKind::ShutDown). The next
     /// [`for_tenant`](Self::for_tenant) asks for the settings anew.
     ///
