@@ -153,6 +153,18 @@ impl Issued {
         self.recheck.is_some_and(|recheck| recheck.is_due(now))
     }
 
+    /// How long until a call would find it otherwise: of another age, or to be checked.
+    pub(crate) fn until_next_look(&self, now: Moment) -> Option<Duration> {
+        let looks = self.recheck.into_iter();
+        let looks = looks.flat_map(|recheck| [recheck.behind(), recheck.overdue]);
+        let ahead = looks.filter(|look| !look.has_come(now));
+        let by_age = self.plan.until_next_age(now);
+        ahead
+            .map(|look| look.soonest_after(now))
+            .chain(by_age)
+            .min()
+    }
+
     pub(crate) fn age(&self, now: Moment) -> Age {
         self.plan.age(now)
     }

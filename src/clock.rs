@@ -175,6 +175,19 @@ impl Clock {
         }
     }
 
+    /// Returns when `moment` has come, by the monotonic clock.
+    pub(crate) async fn sleep_until(&self, moment: Moment) {
+        match self {
+            Self::System { .. } => {
+                let pause = moment.monotonic.saturating_sub(self.now().monotonic);
+                self.sleep(pause).await;
+            }
+            // Not by a pause: a test may move the clock between two readings.
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Test(clock) => clock.reaches(moment.monotonic).await,
+        }
+    }
+
     /// Returns after `pause`, by the monotonic clock.
     #[expect(
         clippy::disallowed_methods,
@@ -245,8 +258,12 @@ impl TestClock {
     }
 
     async fn sleep(&self, pause: Duration) {
+        self.reaches(self.now().monotonic.saturating_add(pause))
+            .await;
+    }
+
+    async fn reaches(&self, until: Duration) {
         let mut hands = self.hands.subscribe();
-        let until = hands.borrow().monotonic.saturating_add(pause);
         // The sender is ours, so the channel cannot be closed.
         let _ = hands.wait_for(|now| now.monotonic >= until).await;
     }

@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) grant: SharedGrant,
     /// Whether the tokens are those of users; every call asks.
     pub(crate) for_users: bool,
+    /// The tenant whose tokens they are, where a program has several.
+    pub(crate) tenant: Option<Arc<str>>,
     pub(crate) clock: Clock,
     pub(crate) jitter: Jitter,
     pub(crate) settings: Settings,
@@ -101,6 +103,12 @@ impl Work {
     /// Whether no more flights are to start.
     pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()
+    }
+
+    /// Returns when no more flights are to start.
+    pub(crate) async fn closed(&self) {
+        // The sender is ours, so the channel cannot be closed.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
     /// Returns when no task is under way.
@@ -182,7 +190,9 @@ impl Setup {
         let fields = fields
             .iter()
             .flat_map(|(name, value)| [*name, value.as_str()]);
-        StoreKey::of(who.into_iter().chain(whose).chain(fields))
+        // Before the owner, which is another word: no list without a tenant is one with a tenant.
+        let tenant = self.tenant.iter().flat_map(|tenant| ["tenant", tenant]);
+        StoreKey::of(who.into_iter().chain(tenant).chain(whose).chain(fields))
     }
 
     /// Whether a rule of the user's takes this answer for the end of a refresh token. A rule that panics
@@ -247,6 +257,36 @@ impl Engine {
                  after 10 s",
             )),
         }
+    }
+
+    /// Ends the application's tokens for good: in this process at once, and in the store when the flights
+    /// under way have landed.
+    ///
+    /// # Errors
+    /// If the store cannot be told.
+    pub(crate) async fn end(&self) -> Result<(), Error> {
+        // First, so that no flight starts whose token would come after the others are gone.
+        self.work.close();
+        let primary = &self.entries.primary;
+        let entries = self.entries.entries_of(&primary.key);
+        for entry in &entries {
+            // Each may have an owner of its own (A5). What is in the air lands in another epoch.
+            entry.owner.succession.begin_epoch();
+            entry.owner.forget();
+            entry.clear();
+        }
+        let Some(store) = &self.setup.store else {
+            return Ok(());
+        };
+        // A flight may be about to write what it brings. One that takes longer than that finds another
+        // version of the record, unless there was none before.
+        let _ = self.shut_down().await;
+        let endpoint = self.setup.endpoint_of(&primary.key.owner()).await?;
+        for entry in &entries {
+            let key = self.setup.store_key(endpoint.as_ref(), &entry.key);
+            store.remove(&key).await?;
+        }
+        Ok(())
     }
 
     /// Takes the tokens of an owner away from this process.

@@ -78,7 +78,7 @@ pub enum ErrorKind {
     OriginNotAllowed,
     /// A setting is wrong; the message says which, and how to mend it.
     Settings,
-    /// No named client has this name.
+    /// No named client has this name, or no tenant can have it.
     UnknownName,
     /// A path that cannot be joined to the base URL of a named client.
     InvalidPath,

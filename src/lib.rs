@@ -36,8 +36,10 @@
 //! 1. A [`BearerTokenMiddleware`], bound to an API's origin, in a client of
 //!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
-//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest.
-//! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start.
+//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, and
+//!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
+//! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start; and
+//!    [`NamedTenantClient`], for tenants that are known only at run time.
 //! 4. [Users](guide::users): [`UserSessions`], at which users [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
@@ -160,7 +162,8 @@ pub use grant::{
 };
 pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
 pub use named::{
-    NamedClient, NamedClientBuilder, NamedClients, NamedUserClient, NamedUserClientBuilder,
+    NamedClient, NamedClientBuilder, NamedClients, NamedTenantClient, NamedTenantClientBuilder,
+    NamedUserClient, NamedUserClientBuilder, TenantSettings,
 };
 pub use options::TokenOptions;
 pub use parameters::TokenParameters;
@@ -169,7 +172,7 @@ pub use redirect::{
     same_origin_http_client, same_origin_redirect_policy,
 };
 pub use secret::Secret;
-pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
+pub use source::{TokenSource, TokenSourceBuilder, TokenStatus, TokenWatch};
 pub use step_up::StepUp;
 #[cfg(feature = "file")]
 pub use store::FileStore;

@@ -4,6 +4,7 @@ mod builder;
 mod carrier;
 mod parts;
 mod registry;
+mod tenants;
 mod user_client;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 
 pub use crate::named::builder::NamedClientBuilder;
 pub use crate::named::registry::NamedClients;
+pub use crate::named::tenants::{NamedTenantClient, NamedTenantClientBuilder, TenantSettings};
 pub use crate::named::user_client::{NamedUserClient, NamedUserClientBuilder};
 
 use crate::error::Error;

@@ -166,6 +166,16 @@ impl Plan {
         })
     }
 
+    /// How long until its age changes; `None` if it does not, as far as anybody knows.
+    pub(crate) fn until_next_age(&self, now: Moment) -> Option<Duration> {
+        let elapsed = now.since(self.asked);
+        let ends = [self.soft.min(self.expiry), self.hard, self.expiry];
+        let ahead = ends
+            .into_iter()
+            .filter(|end| *end > elapsed && *end != Duration::MAX);
+        ahead.map(|end| end - elapsed).min()
+    }
+
     /// How long it still lives; `None` if nobody knows.
     pub(crate) fn remaining(&self, now: Moment) -> Option<Duration> {
         (self.expiry != Duration::MAX).then(|| self.expiry.saturating_sub(now.since(self.asked)))

@@ -2,11 +2,14 @@
 
 pub(crate) mod builder;
 pub(crate) mod handle;
+mod keeper;
 mod refusal;
 mod status;
+mod watch;
 
 pub use crate::source::builder::TokenSourceBuilder;
 pub use crate::source::status::TokenStatus;
+pub use crate::source::watch::TokenWatch;
 
 use crate::access_token::AccessToken;
 use crate::error::Error;
@@ -127,6 +130,21 @@ impl TokenSource {
     /// As [`TokenSource::token`].
     pub async fn warm_up(&self) -> Result<(), Error> {
         self.0.warm_up().await
+    }
+
+    /// Keeps the token that requests without options get fresh, without calls: for a connection that
+    /// must hear of the next token, such as a WebSocket's, or a pool of connections to a database. Begins
+    /// at once, waits for nothing, and ends with the watch and its clones.
+    ///
+    /// Of [the task's user](crate::UserSessions::for_current_subject) it is the one whom the task names
+    /// now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSubject`](crate::ErrorKind::NoSubject) if the source is of the task's user and the
+    /// task names none; [`ErrorKind::Settings`](crate::ErrorKind::Settings) for parameters or a grant that
+    /// no token can be asked for with, and outside a tokio runtime. What a server says, the watch tells.
+    pub fn keep_fresh(&self) -> Result<TokenWatch, Error> {
+        self.0.keep_fresh()
     }
 
     /// How the token stands that requests without options get, in this process. Asks nobody; of

@@ -36,10 +36,11 @@ use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
     ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin, GrantFn, GrantRequest, Lease,
-    NamedClient, NamedClients, NamedUserClient, RefreshReason, RefreshTokenGrant, Secret,
-    SecretSource, StepUp, StoredRecord, Subject, TestClock, Timeouts, TokenEndpoint, TokenFile,
-    TokenKind, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
-    TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
+    NamedClient, NamedClients, NamedTenantClient, NamedUserClient, RefreshReason,
+    RefreshTokenGrant, Secret, SecretSource, StepUp, StoredRecord, Subject, TenantSettings,
+    TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind, TokenOptions, TokenParameters,
+    TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, UserSessions, Version,
+    same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -574,6 +575,49 @@ impl Program {
         }
     }
 
+    async fn call_for_tenants(&self) {
+        let url = "https://canary-user:canary-password@h.test";
+        let api = self.api.url().to_owned();
+        let settings = move |at: &str| {
+            let grant = GrantFn::new("tenants", |_| async {
+                Ok(TokenResponse::bearer("canary-of-a-tenant"))
+            });
+            TenantSettings::new(grant).base_url(at).origin(at)
+        };
+        self.outputs.show(&settings(url));
+        let tenants = move |tenant: String| {
+            let settings = match tenant.as_str() {
+                "canary-wrong" => settings(url),
+                _ => settings(&api),
+            };
+            async move {
+                assert!(tenant != "canary-panics", "canary, on purpose");
+                Ok::<_, Error>(settings)
+            }
+        };
+        let wrong = NamedTenantClient::builder("tenants", tenants.clone()).base_url("canary:");
+        self.outputs.show(&wrong);
+        self.outputs.show_failure(wrong.build());
+        let client = NamedTenantClient::new("tenants", tenants).unwrap();
+        let tenant = client.for_tenant("canary").await.unwrap();
+        self.outputs.show(&tenant);
+        let mut watch = tenant.source().keep_fresh().unwrap();
+        self.outputs.show(&watch);
+        self.outputs.show(&watch.changed().await.unwrap());
+        self.outputs.show(&watch);
+        for (name, expected) in [
+            ("canary-wrong", ErrorKind::Settings),
+            ("canary-panics", ErrorKind::Panicked),
+            ("", ErrorKind::UnknownName),
+        ] {
+            let kind = self.outputs.show_failure(client.for_tenant(name).await);
+            assert_eq!(kind, expected);
+        }
+        client.remove("canary").await.unwrap();
+        self.outputs.show_failure(watch.changed().await);
+        self.outputs.show(&client);
+    }
+
     async fn panic(&self) {
         let grant = GrantFn::new("panics", |_| async { panic!("canary, on purpose") });
         self.outputs.show(&grant);
@@ -808,6 +852,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.authenticate_in_every_way().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
+    program.call_for_tenants().await;
     program.panic().await;
     program.be_set_up_wrongly().await;
     program.show_what_is_left();

@@ -1,9 +1,10 @@
 //! The place of one access token in this process, found by its token key.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use arc_swap::{ArcSwapOption, Guard as Loaded};
+use tokio::sync::watch;
 
 use crate::access_token::Issued;
 use crate::cache::history::History;
@@ -25,6 +26,9 @@ pub(crate) struct Entry {
     pub(crate) key: TokenKey,
     pub(crate) owner: Arc<Owner>,
     history: Mutex<History>,
+    /// Tells those who keep the token fresh that something has happened to it. Made for the first of
+    /// them: most keys have none.
+    changes: OnceLock<watch::Sender<()>>,
 }
 
 impl Entry {
@@ -35,6 +39,7 @@ impl Entry {
             key,
             owner,
             history: Mutex::default(),
+            changes: OnceLock::new(),
         })
     }
 
@@ -61,6 +66,7 @@ impl Entry {
 
     pub(crate) fn publish(&self, token: Arc<Issued>) {
         self.present.store(Some(token));
+        self.tell();
     }
 
     /// Takes the token away, with all that was known of it. A flight that is under way goes on, but what
@@ -74,6 +80,28 @@ impl Entry {
         history.refusal = None;
         history.flight = None;
         history.is_check = false;
+        drop(history);
+        self.tell();
+    }
+
+    /// Hears of each token that is published, taken away or refused from now on. The entry stays in the
+    /// cache as long as the receiver lives.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        let changes = self.changes.get_or_init(|| watch::Sender::new(()));
+        changes.subscribe()
+    }
+
+    /// Whether its token is kept fresh for somebody who makes no calls.
+    pub(crate) fn is_kept_fresh(&self) -> bool {
+        let changes = self.changes.get();
+        changes.is_some_and(|changes| changes.receiver_count() > 0)
+    }
+
+    /// Something has happened to the token.
+    pub(crate) fn tell(&self) {
+        if let Some(changes) = self.changes.get() {
+            changes.send_replace(());
+        }
     }
 
     /// The history. Held for a few instructions, never across an await; nothing in there panics,

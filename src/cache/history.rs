@@ -118,6 +118,18 @@ impl Cooldowns {
             .or_else(|| self.told.standing(now))
     }
 
+    /// How long until the first of the pauses that last at `now` is over.
+    pub(crate) fn until_next_end(&self, now: Moment) -> Option<Duration> {
+        let all = [
+            &self.ahead,
+            &self.dry,
+            &self.urgent,
+            &self.told,
+            &self.store,
+        ];
+        all.into_iter().filter_map(|pause| pause.left(now)).min()
+    }
+
     /// A refresh ahead of the expiry has failed; the token that is still good is in its hard window or
     /// not.
     pub(crate) fn failed_ahead(

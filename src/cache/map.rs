@@ -138,7 +138,8 @@ impl EntryMap {
     /// Drops what nobody will miss, and of a full map the least recently used, a sixteenth of the
     /// capacity at once: so that the walk through all of them is paid for by many insertions. An entry
     /// with a flight under way stays, since its callers and its outcome belong to it; so does one
-    /// whose tokens the store has not taken yet, since this process alone has them.
+    /// whose tokens the store has not taken yet, since this process alone has them, and one whose token is
+    /// kept fresh: a call would make another, and the two would refresh beside each other.
     fn make_room(&self, now: Moment) {
         let all = self.entries.len();
         let is_full = all >= self.capacity;
@@ -161,7 +162,10 @@ impl EntryMap {
         let map = self.entries.pin();
         let mut by_use = Vec::with_capacity(map.len());
         for (key, entry) in &map {
-            if entry.owner.unsaved().is_some() || entry.history().is_in_flight() {
+            let is_needed = entry.owner.unsaved().is_some()
+                || entry.is_kept_fresh()
+                || entry.history().is_in_flight();
+            if is_needed {
                 continue;
             }
             let token = entry.peek();

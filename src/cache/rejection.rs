@@ -64,6 +64,8 @@ impl Entry {
             refuser: refuser.clone(),
             exempt: is_exempt,
         });
+        drop(history);
+        self.tell();
         true
     }
 

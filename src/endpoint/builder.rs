@@ -37,7 +37,7 @@ pub struct TokenEndpointBuilder {
     issuer_is_checked: bool,
     namespace: Option<String>,
     revocation_url: Option<String>,
-    http: Option<reqwest::ClientBuilder>,
+    http: Http,
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
@@ -45,6 +45,14 @@ pub struct TokenEndpointBuilder {
     translation: Option<Translation>,
     expires_with_id_token: bool,
     clock: Clock,
+}
+
+/// Which HTTP client asks.
+enum Http {
+    Default,
+    ToBuild(Box<reqwest::ClientBuilder>),
+    /// That of another endpoint.
+    Of(reqwest::Client),
 }
 
 impl TokenEndpointBuilder {
@@ -57,7 +65,7 @@ impl TokenEndpointBuilder {
             issuer_is_checked: true,
             namespace: None,
             revocation_url: None,
-            http: None,
+            http: Http::Default,
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
@@ -158,7 +166,30 @@ impl TokenEndpointBuilder {
     /// Default: reqwest's settings, with a `connect_timeout` of half the attempt's timeout, which
     /// is 5 s, and past the proxy of the environment where all URLs are plain http to this machine.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
-        self.http = Some(http);
+        self.http = Http::ToBuild(Box::new(http));
+        self
+    }
+
+    /// Asks by the HTTP client of another endpoint, for thousands of tenants each with a server of its own:
+    /// a client has roots of trust in its memory, and takes milliseconds to build. Nothing else is shared;
+    /// [`TokenEndpoint::for_client`] is for another client of the same server.
+    ///
+    /// ```
+    /// # fn tenants(client: reqwest_bearer::ClientAuthentication, urls: Vec<String>)
+    /// #     -> Result<Vec<reqwest_bearer::TokenEndpoint>, reqwest_bearer::Error> {
+    /// use reqwest_bearer::TokenEndpoint;
+    ///
+    /// let first = TokenEndpoint::new("https://login.example.com/token", client.clone())?;
+    /// let of_tenant = |url: String| {
+    ///     let builder = TokenEndpoint::builder(client.clone());
+    ///     builder.token_url(url).http_client_of(&first).build()
+    /// };
+    /// urls.into_iter().map(of_tenant).collect()
+    /// # }
+    /// ```
+    /// Default: one of its own.
+    pub fn http_client_of(mut self, endpoint: &TokenEndpoint) -> Self {
+        self.http = Http::Of(endpoint.0.transport.client());
         self
     }
 
@@ -341,22 +372,14 @@ impl TokenEndpointBuilder {
             None => [&self.token_url, &self.issuer, &self.revocation_url],
         };
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
-        let http = self.http.unwrap_or_else(|| {
-            let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
-            if stays_here { http.no_proxy() } else { http }
-        });
-        let http = with_user_agent(http)
-            .redirect(Policy::none())
-            // Refreshes are rarer than the idle time-outs of servers, so that a kept connection is
-            // often about to be closed when it is used again. A request that meets the closing
-            // may have been read: an answer lost for the price of a handshake, and with it a
-            // refresh token.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| {
-                Error::settings("the HTTP client for the token endpoint cannot be built")
-                    .with_source(error.without_url())
-            })?;
+        let http = match self.http {
+            Http::Of(http) => http,
+            Http::ToBuild(builder) => own_client(*builder)?,
+            Http::Default => {
+                let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
+                own_client(if stays_here { http.no_proxy() } else { http })?
+            }
+        };
         let transport = Transport::new(http, self.attempt_timeout);
         let discovery = issuer.map(|issuer| {
             let discovery = Discovery::new(issuer, transport.clone(), self.clock.clone());
@@ -430,4 +453,20 @@ impl fmt::Debug for TokenEndpointBuilder {
             .field("attempt_timeout", &self.attempt_timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// # Errors
+/// If reqwest cannot build it.
+fn own_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    let http = with_user_agent(builder)
+        .redirect(Policy::none())
+        // Refreshes are rarer than the idle time-outs of servers, so that a kept connection is
+        // often about to be closed when it is used again. A request that meets the closing
+        // may have been read: an answer lost for the price of a handshake, and with it a
+        // refresh token.
+        .pool_max_idle_per_host(0);
+    http.build().map_err(|error| {
+        Error::settings("the HTTP client for the token endpoint cannot be built")
+            .with_source(error.without_url())
+    })
 }

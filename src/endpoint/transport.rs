@@ -39,6 +39,11 @@ impl Transport {
         Self { http, timeout }
     }
 
+    /// The HTTP client, for another server's endpoint.
+    pub(crate) fn client(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     /// How long one exchange may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout

@@ -42,6 +42,7 @@ static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
 pub struct TokenSourceBuilder {
     grant: SharedGrant,
     for_users: bool,
+    tenant: Option<Arc<str>>,
     name: Option<String>,
     settings: Settings,
     cache_capacity: usize,
@@ -68,6 +69,7 @@ impl TokenSourceBuilder {
         Self {
             grant,
             for_users: false,
+            tenant: None,
             name: None,
             settings: Settings {
                 margins: Margins::default(),
@@ -92,6 +94,19 @@ impl TokenSourceBuilder {
             for_users: true,
             ..Self::new(grant)
         }
+    }
+
+    /// The same for the tokens of this tenant, which no other one's source shares a record with.
+    pub(crate) fn of_tenant(self, tenant: &str) -> Self {
+        Self {
+            tenant: Some(tenant.into()),
+            ..self
+        }
+    }
+
+    /// The same by this clock.
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The same with another grant.
@@ -461,6 +476,7 @@ impl TokenSourceBuilder {
                 id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
                 grant: self.grant,
                 for_users: self.for_users,
+                tenant: self.tenant,
                 clock: self.clock,
                 jitter: self.jitter,
                 settings: self.settings,

@@ -16,6 +16,7 @@ use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
 use crate::refusal_rule::RefusalRule;
 use crate::refuser::Refuser;
+use crate::source::watch::TokenWatch;
 use crate::subject::Subject;
 use crate::token_owner::TokenOwner;
 
@@ -107,6 +108,15 @@ impl Handle {
         let find = |wanted: Wanted<'_>| self.engine.entries.find(wanted);
         let place = self.find(None, &Ambient::current(), None, find)?;
         Ok(place.unwrap_or_else(|| Some(self.engine.entries.primary.clone())))
+    }
+
+    /// Keeps the token of requests without options fresh, as long as the watch lives.
+    pub(crate) fn keep_fresh(&self) -> Result<TokenWatch, Error> {
+        let place = self.place_for_call(None, None);
+        let place = place.map_err(|error| self.named(error))?;
+        let entry = place.unwrap_or_else(|| self.engine.entries.primary.clone());
+        let watch = TokenWatch::of(&self.engine, &entry);
+        watch.map_err(|error| self.named(error))
     }
 
     /// Gets the first token; of users without one that is named, it finds the token endpoint.

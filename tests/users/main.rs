@@ -9,6 +9,7 @@ mod breaker;
 mod claims;
 mod doubt;
 mod fleet;
+mod kept_fresh;
 mod outage;
 mod records;
 mod renamed;
