@@ -1,6 +1,7 @@
 //! What a call sees: the access tokens of this process, and what happened to each. No I/O, and no store.
 
 pub(crate) mod claims;
+pub(crate) mod cooldowns;
 pub(crate) mod entry;
 pub(crate) mod history;
 pub(crate) mod limiter;

@@ -6,9 +6,9 @@ use crate::clock::{Moment, system_time};
 use crate::error::Error;
 use crate::schedule::dry_pause;
 
-/// One kind of pause. Most keys have none, and each user has a key: no room is kept for it before (G3).
+/// One kind of pause.
 #[derive(Debug, Default)]
-pub(crate) struct Cooldown(Option<Box<Pause>>);
+pub(crate) struct Cooldown(Option<Pause>);
 
 #[derive(Debug)]
 struct Pause {
@@ -20,6 +20,9 @@ struct Pause {
 }
 
 impl Cooldown {
+    /// Nothing has failed.
+    pub(crate) const NONE: Self = Self(None);
+
     /// An attempt has failed that a caller waited for (B6). The error then says when the next one may be
     /// made.
     pub(crate) fn fail(&mut self, now: Moment, error: Error) -> Error {
@@ -36,20 +39,20 @@ impl Cooldown {
 
     /// A failure that no caller hears of; the next attempt comes after `pause`.
     pub(crate) fn pause(&mut self, now: Moment, pause: Duration) {
-        self.0 = Some(Box::new(Pause {
+        self.0 = Some(Pause {
             failures: self.failures().saturating_add(1),
             until: now.later(pause),
             why: None,
-        }));
+        });
     }
 
     /// Lasts until then, and for that reason.
     pub(crate) fn hold(&mut self, until: Moment, why: Error) {
-        self.0 = Some(Box::new(Pause {
+        self.0 = Some(Pause {
             failures: self.failures(),
             until,
             why: Some(why),
-        }));
+        });
     }
 
     /// How many attempts in a row have failed.
@@ -86,11 +89,11 @@ impl Cooldown {
 
     fn because(&mut self, now: Moment, failures: u32, pause: Duration, error: Error) -> Error {
         let error = error.with_retry_at(system_time(now.wall + pause));
-        self.0 = Some(Box::new(Pause {
+        self.0 = Some(Pause {
             failures,
             until: now.later(pause),
             why: Some(error.clone()),
-        }));
+        });
         error
     }
 }

@@ -281,7 +281,7 @@ impl Call<'_> {
         let patience = if self.demand.only_try {
             self.demand.within
         } else {
-            HARD_PATIENCE
+            HARD_PATIENCE.min(self.demand.within)
         };
         self.join(RefreshReason::Hard, true, patience.min(until_exit(token)))
     }
