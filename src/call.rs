@@ -348,7 +348,7 @@ fn view(
         },
         limited_for: if is_refused { limited_for() } else { None },
         is_held_back: entry.owner.is_held_back(),
-        is_shared: store.is_some_and(|store| store.notice_within().is_some()),
+        is_shared: store.is_some_and(|store| store.is_shared()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, Revocation, TokenSet};
+use reqwest_bearer::{ErrorKind, Event, Revocation, TokenSet, UserSessions};
 use serde_json::json;
 
 use crate::support::authorization_server::Answer;
@@ -730,15 +730,21 @@ async fn sessions_leave_after_thirty_days_without_use_and_not_before() {
 async fn a_session_whose_token_never_ends_stays_as_long_as_it_is_used() {
     // F9
     let world = World::new().await;
-    let users = world.process();
-    let alice = subject("alice");
-    let tokens = TokenSet::new("for-ever").with_refresh_token("r");
-    users.sign_in(&alice, tokens).await.unwrap();
-    for _ in 0..60 {
-        world.advance(DAY);
-        assert_eq!(token(&users, &alice).await.unwrap(), "for-ever");
+    let builder = UserSessions::builder(&world.login.endpoint());
+    let without_store = builder.clock(&world.clock).build().unwrap();
+    for users in [world.process(), without_store] {
+        let alice = subject("alice");
+        let tokens = TokenSet::new("for-ever").with_refresh_token("r");
+        users.sign_in(&alice, tokens).await.unwrap();
+        for _ in 0..60 {
+            world.advance(DAY);
+            assert_eq!(token(&users, &alice).await.unwrap(), "for-ever");
+        }
+        assert_eq!(world.login.token_requests(), 0);
+        assert!(users.status_of(&alice).await.unwrap().is_some());
+        let revoked = revocation(&users, &alice).await;
+        assert!(matches!(revoked, Revocation::Revoked), "{revoked:?}");
     }
-    assert_eq!(world.login.token_requests(), 0);
 }
 
 #[tokio::test]
