@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, End, Event, Fate, Protocol, Rules, Seen};
+use super::{Command, End, Event, Fate, Nap, Protocol, Rules, Seen};
 use crate::clock::Moment;
 use crate::session::state::RefreshTokenState;
 use crate::store::Version;
@@ -115,6 +115,25 @@ fn an_answer_that_was_lost_to_a_dead_refresh_token_says_nothing_of_the_newer_one
     flight.step(Event::Reloaded, at(60));
     let newer = told(&mut flight, &until_sent(), at(60));
     assert_eq!(newer, Some(Command::Send));
+}
+
+#[test]
+fn another_s_lease_is_waited_for_from_when_it_is_met() {
+    // A5, F3: before that the flight was in a queue, which is no fault of the other's.
+    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let ready = Event::Seen(seen(RefreshTokenState::Ready));
+    let poll = Some(Command::Sleep(Nap::Poll));
+    let again = [Event::Slept, ready, Event::Entered, Event::Taken];
+    assert_eq!(told(&mut flight, &again[1..], at(41)), poll);
+    assert_eq!(told(&mut flight, &again, at(81)), poll);
+    // It is the flight's own for a moment, and the record is changed under its hands.
+    let leased = [Event::Slept, ready, Event::Entered, ready];
+    told(&mut flight, &leased, at(81));
+    told(&mut flight, &[Event::Overtaken, Event::Released], at(81));
+    assert_eq!(told(&mut flight, &again[1..], at(82)), poll);
+    assert_eq!(told(&mut flight, &again, at(122)), poll);
+    let too_slow = Some(Command::Done(End::OtherTooSlow));
+    assert_eq!(told(&mut flight, &again, at(123)), too_slow);
 }
 
 #[test]

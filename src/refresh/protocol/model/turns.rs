@@ -25,7 +25,7 @@ impl Scenario {
             mark,
         };
         let begun = Protocol::begin(rules, process.unsaved.is_some(), moment(world.now));
-        let flight = Flight::new(begun, mark, by_refusal, process.known, world.now);
+        let flight = Flight::new(begun, mark, by_refusal, process.known);
         process.flight = Some(flight);
     }
 }
