@@ -137,6 +137,30 @@ fn another_s_lease_is_waited_for_from_when_it_is_met() {
 }
 
 #[test]
+fn what_a_watch_in_vain_has_shown_is_written_down() {
+    // F6, E3: or each flight would watch anew, and the call after the expiry would wait for that.
+    let (mut flight, _) = Protocol::begin(rules(), false, at(100));
+    let since = Duration::from_secs(50);
+    let by_another = Event::Seen(seen(RefreshTokenState::Sent {
+        since,
+        by: Version::of_bytes(b"another"),
+        after_loss: false,
+    }));
+    let leased = [by_another, Event::Entered, by_another];
+    let poll = Some(Command::Sleep(Nap::Poll));
+    assert_eq!(told(&mut flight, &leased, at(100)), poll);
+    for second in 101..106 {
+        let look = [Event::Slept, by_another];
+        assert_eq!(told(&mut flight, &look, at(second)), poll);
+    }
+    let lost = Command::Write(RefreshTokenState::AnswerLost { since });
+    let last = told(&mut flight, &[Event::Slept, by_another], at(106));
+    assert_eq!(last, Some(lost));
+    let end = told(&mut flight, &[Event::Written, Event::Released], at(106));
+    assert_eq!(end, Some(Command::Done(End::AnswerLost)));
+}
+
+#[test]
 fn a_record_that_is_changed_time_and_again_is_given_up() {
     // F2, A4
     let (mut flight, _) = Protocol::begin(rules(), false, at(0));
