@@ -267,7 +267,7 @@ struct Sent {
 
 impl Protocol {
     /// A flight whose turn has come.
-    pub(crate) fn begin(rules: Rules, has_unsaved: bool, now: Moment) -> (Self, Command) {
+    pub(crate) fn begin(rules: Rules, has_unsaved: bool) -> (Self, Command) {
         let mut flight = Self {
             rules,
             phase: Phase::Looking,
