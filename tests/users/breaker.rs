@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{Error, ErrorKind, Subject, UserSessions};
+use reqwest_bearer::{Error, ErrorKind, Lease, Subject, TokenStore, UserSessions};
 use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
-use crate::support::soon;
 use crate::support::store::Call;
+use crate::support::{soon, time_passes};
 use crate::{World, token};
 
 /// More than run at once.
@@ -226,4 +226,30 @@ async fn a_queued_refresh_that_all_callers_have_given_up_is_dropped_and_one_by_a
     );
     // Whoever comes again is served.
     token(&users, &subjects[1]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_that_waits_for_another_process_leaves_its_place_to_the_others() {
+    // A7
+    let world = World::new().await;
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let builder = UserSessions::builder(&endpoint).store(world.store.clone());
+    let users = builder.clock(&world.clock).jitter(0.0).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let of_alice = world.store.last_key();
+    let bob = world.sign_in(&users, "bob").await;
+    world.advance(601);
+    let of_another = Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = world.store.memory().lease(&of_alice, &of_another).await;
+    assert!(taken.unwrap());
+    let mut waiting = call(&users, std::slice::from_ref(&alice));
+    world.store.until_calls(Call::Lease, 1).await;
+    // The clock stands still, so hers sleeps until it looks again.
+    assert_eq!(token(&users, &bob).await.unwrap(), "access-bob-3");
+    assert!(waiting.try_join_next().is_none());
+    let released = world.store.memory().release(&of_alice, &of_another).await;
+    released.unwrap();
+    time_passes(&world.clock, Duration::from_millis(50)).await;
+    let served = soon(waiting.join_next()).await.unwrap().unwrap();
+    assert_eq!(served.unwrap(), "access-alice-4");
 }
