@@ -253,3 +253,28 @@ async fn a_refresh_that_waits_for_another_process_leaves_its_place_to_the_others
     let served = soon(waiting.join_next()).await.unwrap().unwrap();
     assert_eq!(served.unwrap(), "access-alice-4");
 }
+
+#[tokio::test]
+async fn a_queued_warm_up_stays_when_its_caller_has_given_up() {
+    // A7, B12
+    let world = World::new().await;
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let builder = UserSessions::builder(&endpoint).store(world.store.clone());
+    let users = builder.clock(&world.clock).jitter(0.0).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let bob = world.sign_in(&users, "bob").await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
+    let looks = world.store.calls(Call::Load);
+    let of_bob = users.for_subject(&bob);
+    let mut warming = Box::pin(of_bob.warm_up());
+    assert!(futures_util::poll!(warming.as_mut()).is_pending());
+    // When it has looked into the store, it stands in the queue.
+    world.store.until_calls(Call::Load, looks + 1).await;
+    drop(warming);
+    world.login.release();
+    soon(waiting).await.unwrap().unwrap();
+    world.login.until_requests(2).await;
+    crate::until_landed(&users, &bob).await;
+    assert_eq!(token(&users, &bob).await.unwrap(), "access-bob-4");
+    assert_eq!(world.login.token_requests(), 2);
+}
