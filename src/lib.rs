@@ -123,6 +123,7 @@ mod schedule;
 mod scope;
 mod secret;
 mod session;
+mod shown;
 mod sign_in;
 mod source;
 mod store;
