@@ -20,10 +20,14 @@ pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
 
 const JSON: &str = "application/json";
 
-/// Our own HTTP client (E1), which follows no redirect (D5).
+/// Our own HTTP clients (E1), which follow no redirect (D5).
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    http: reqwest::Client,
+    /// Has a connection of its own for each request: one that the server closes for being idle may take an
+    /// answer with it, and with that a refresh token or a code.
+    once: reqwest::Client,
+    /// Keeps its connections, for what can be asked for again.
+    kept: reqwest::Client,
     timeout: Duration,
 }
 
@@ -35,8 +39,12 @@ pub(crate) struct Answer {
 }
 
 impl Transport {
-    pub(crate) fn new(http: reqwest::Client, timeout: Duration) -> Self {
-        Self { http, timeout }
+    pub(crate) fn new(once: reqwest::Client, kept: reqwest::Client, timeout: Duration) -> Self {
+        Self {
+            once,
+            kept,
+            timeout,
+        }
     }
 
     /// How long one exchange may take.
@@ -52,9 +60,13 @@ impl Transport {
         authentication: &ClientAuthentication,
         shape: &RequestShape,
     ) -> Result<Answer, Error> {
+        let http = if form.spends_nothing() {
+            &self.kept
+        } else {
+            &self.once
+        };
         let basic = authentication.sign(&mut form).await?;
-        let mut request = self
-            .http
+        let mut request = http
             .post(url.clone())
             .header(ACCEPT, JSON)
             .headers(shape.headers_beside(basic.is_some())?)
@@ -69,7 +81,7 @@ impl Transport {
 
     /// Fetches a document.
     pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
-        let request = self.http.get(url.clone()).header(ACCEPT, JSON);
+        let request = self.kept.get(url.clone()).header(ACCEPT, JSON);
         self.exchange(request, &url).await
     }
 
@@ -210,7 +222,8 @@ mod tests {
     use crate::error::{Error, ErrorKind, HowFar};
 
     async fn get(url: &str, timeout: Duration) -> Result<Answer, Error> {
-        let transport = Transport::new(reqwest::Client::new(), timeout);
+        let http = reqwest::Client::new();
+        let transport = Transport::new(http.clone(), http, timeout);
         transport.get(Url::parse(url).unwrap()).await
     }
 
@@ -272,7 +285,8 @@ mod tests {
         let url = format!("http://{}", silent.local_addr().unwrap());
         for url in [url.as_str(), "http://nobody.invalid/"] {
             let http = reqwest::Client::builder().dns_resolver(Arc::new(KnowsNobody));
-            let transport = Transport::new(http.build().unwrap(), LONG);
+            let http = http.build().unwrap();
+            let transport = Transport::new(http.clone(), http, LONG);
             let error = transport.get(Url::parse(url).unwrap()).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
             assert_eq!(error.how_far(), HowFar::NotSent, "{error:?}");
