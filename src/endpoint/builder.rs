@@ -154,7 +154,7 @@ impl TokenEndpointBuilder {
     /// Its redirect policy is replaced, since a redirect would carry our credentials along, and so
     /// is its pool: each request has a connection of its own, because one that the server closes
     /// for being idle may take a refresh token with it. (Without a client of yours, connections serve
-    /// again, within 4 s, for documents and client credentials, which spend nothing.) Give it
+    /// again, within 4 s, for client credentials, which spend nothing.) Give it
     /// a `connect_timeout` that is shorter than [`attempt_timeout`](Self::attempt_timeout): a
     /// connection that took too long is then known to have carried nothing, and the attempt can
     /// be repeated even where it spends a refresh token.

@@ -81,7 +81,7 @@ impl Transport {
 
     /// Fetches a document.
     pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
-        let request = self.kept.get(url.clone()).header(ACCEPT, JSON);
+        let request = self.once.get(url.clone()).header(ACCEPT, JSON);
         self.exchange(request, &url).await
     }
 
