@@ -96,6 +96,9 @@ impl Run<'_> {
         let (mut protocol, mut command) = Protocol::begin(rules, has_unsaved);
         loop {
             if let Command::Done(end) = command {
+                if end == End::FoundInStore {
+                    self.backend.touch().await;
+                }
                 return self.arrive(end);
             }
             let held = self.backend.held();

@@ -748,6 +748,23 @@ async fn a_session_whose_token_never_ends_stays_as_long_as_it_is_used() {
 }
 
 #[tokio::test]
+async fn a_session_that_a_new_process_uses_each_day_stays_also_if_its_token_never_ends() {
+    // F9: a command-line program, or one that has many more users than its cache has room for.
+    let world = World::new().await;
+    let alice = subject("alice");
+    let tokens = TokenSet::new("for-ever").with_refresh_token("r");
+    world.process().sign_in(&alice, tokens).await.unwrap();
+    for _ in 0..60 {
+        world.advance(DAY);
+        assert_eq!(token(&world.process(), &alice).await.unwrap(), "for-ever");
+    }
+    assert_eq!(world.login.token_requests(), 0);
+    world.advance(30 * DAY);
+    let unused = kind(&world.process(), &alice).await;
+    assert_eq!(unused, ErrorKind::SignInRequired);
+}
+
+#[tokio::test]
 async fn a_session_ends_when_the_server_ends_its_refresh_token() {
     // F9
     let world = World::new().await;
