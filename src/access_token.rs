@@ -170,7 +170,7 @@ impl Issued {
     }
 
     /// Whether one more success would say nothing new about it.
-    pub(crate) fn is_proven(&self) -> bool {
+    pub(crate) fn needs_no_proof(&self) -> bool {
         let by_refuser = match &self.replaces_for {
             Some(Refuser::Api(_)) => self.standing.is_proven(),
             Some(Refuser::ByHand) | None => true,

@@ -93,7 +93,9 @@ impl Subject {
     /// Runs `work`, whose requests go out for this subject unless they name another one.
     ///
     /// Survives a panic in `work`: nothing stays behind on the thread. What `work` spawns inherits
-    /// nothing; give a spawned task a scope of its own, or a handle.
+    /// nothing; give a spawned task a scope of its own, or a handle. A response body that is streamed after
+    /// the handler has returned is outside of `Subject::run`; make its calls with
+    /// [`for_subject`](crate::NamedUserClient::for_subject).
     ///
     /// ```
     /// # async fn handler(orders: reqwest_bearer::NamedUserClient) -> Result<(), Box<dyn std::error::Error>> {

@@ -348,7 +348,7 @@ fn view(
         },
         limited_for: if is_refused { limited_for() } else { None },
         is_held_back: entry.owner.is_held_back(),
-        is_shared: store.is_some_and(|store| store.notice_within().is_some()),
+        is_shared: store.is_some_and(|store| store.is_shared()),
     }
 }
 
@@ -424,15 +424,83 @@ fn note_too_short(token: &Issued, demand: &Demand) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Last, nothing_after_all};
+    use futures_util::poll;
 
-    #[test]
-    fn a_call_that_has_looked_too_often_speaks_of_a_runtime_only_if_one_was_shut_down() {
+    use super::{Demand, token};
+    use crate::access_token::AccessToken;
+    use crate::cache::outcome::{NoToken, Outcome};
+    use crate::engine::Engine;
+    use crate::error::Error;
+    use crate::flight::{self, Landing};
+    use crate::grant::ConstantToken;
+    use crate::refresh::adopt;
+    use crate::source::TokenSource;
+    use crate::token_set::TokenSet;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    /// What a call meets in one round.
+    #[derive(Clone, Copy, Debug)]
+    enum Round {
+        /// A look into the store that brings a token, and not the new one that the call wants.
+        Looked,
+        /// The user signed in again.
+        SignedIn,
+        /// The runtime of the flight was shut down.
+        Dropped,
+    }
+
+    /// Puts a flight in the call's way.
+    fn under_way(engine: &Engine) -> Landing<Outcome> {
+        let (landing, flight, _) = flight::begin();
+        let mut history = engine.entries.primary.history();
+        history.flight = Some(flight);
+        history.is_check = true;
+        landing
+    }
+
+    /// The error of a call that meets these, one after the other.
+    async fn error_after(rounds: [Round; 3]) -> Error {
+        let grant = ConstantToken::new("t").unwrap();
+        let source = TokenSource::builder(grant).build().unwrap();
+        let engine = source.handle().engine();
+        let entry = &engine.entries.primary;
+        adopt(&engine.setup, entry, &TokenSet::new("t")).unwrap();
+        let present = entry.present().unwrap();
+        let demand = Demand {
+            new: true,
+            ..Demand::within(Duration::from_secs(30))
+        };
+        let mut landing = under_way(engine);
+        let mut call = pin!(token(engine, entry, &demand));
+        for round in rounds {
+            assert!(poll!(call.as_mut()).is_pending());
+            let before = std::mem::replace(&mut landing, under_way(engine));
+            match round {
+                Round::Looked => before.land(Ok(AccessToken::new(present.clone()))),
+                Round::SignedIn => before.land(Err(NoToken::Superseded)),
+                Round::Dropped => drop(before),
+            }
+        }
+        call.await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_call_that_has_looked_too_often_speaks_of_a_runtime_only_if_one_was_shut_down() {
         // A4, E8
-        for (last, speaks_of_it) in [(Last::Aborted, true), (Last::Nothing, false)] {
-            let error = nothing_after_all(last);
-            assert_eq!(error.to_string().contains("runtime"), speaks_of_it);
-            assert!(error.is_transient());
+        use Round::{Dropped, Looked, SignedIn};
+        for (rounds, speaks_of_it) in [
+            ([Looked, Looked, Looked], false),
+            ([Dropped, Dropped, Looked], false),
+            ([Dropped, Looked, SignedIn], false),
+            ([Looked, SignedIn, Dropped], true),
+        ] {
+            let error = error_after(rounds).await;
+            let message = error.to_string();
+            assert_eq!(message.contains("runtime"), speaks_of_it, "{rounds:?}");
+            let is_over = message.contains("signed");
+            assert_eq!(is_over, matches!(rounds[2], SignedIn), "{rounds:?}");
+            assert_eq!(error.is_transient(), !is_over, "{rounds:?}");
         }
     }
 }

@@ -126,6 +126,7 @@ mod schedule;
 mod scope;
 mod secret;
 mod session;
+mod shown;
 mod sign_in;
 mod source;
 mod step_up;

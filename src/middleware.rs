@@ -379,7 +379,7 @@ impl Middleware for BearerTokenMiddleware {
             let ready = match options {
                 Some(options) if !options.takes_any_token() => None,
                 _ => call::ready(engine, entry, |token| {
-                    let sent = (!token.is_proven()).then(|| engine.setup.clock.now());
+                    let sent = (!token.needs_no_proof()).then(|| engine.setup.clock.now());
                     let put = self
                         .carrier
                         .put(token, request.headers_mut(), &engine.setup.clock);

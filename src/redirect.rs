@@ -7,6 +7,7 @@ use reqwest::{Client, ClientBuilder, Url};
 
 use crate::error::Error;
 use crate::origin::{has_userinfo, same_origin};
+use crate::shown::Shown;
 
 /// As many as reqwest's own policy follows.
 const MOST_HOPS: usize = 10;
@@ -62,9 +63,10 @@ impl From<HttpClient> for Client {
     }
 }
 
-/// Builds a client with [`redirect_policy`] in place of whatever policy the builder has: reqwest does not
-/// tell which one that is, so a stricter one of yours is lost. Where redirects are not to be followed at
-/// all, take [`http_client_without_redirects`].
+/// Builds a client with [`redirect_policy`] in place of the policy that the builder has. One that follows no
+/// redirect (`Policy::none()`) is stricter, and stays; of any other it cannot be told what it does. A client
+/// that is known to follow none, also where a token goes in a header of another name, is built by
+/// [`http_client_without_redirects`].
 ///
 /// Proxies, roots, timeouts and all other settings stay as they are:
 ///
@@ -83,7 +85,7 @@ impl From<HttpClient> for Client {
 /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
 /// error as the source.
 pub fn http_client(builder: ClientBuilder) -> Result<HttpClient, Error> {
-    build(builder.redirect(redirect_policy())).map(HttpClient)
+    build(with_policy(builder, redirect_policy())).map(HttpClient)
 }
 
 /// Builds a client that follows no redirect: the caller gets the 3xx answer itself.
@@ -112,7 +114,8 @@ pub fn same_origin_redirect_policy() -> Policy {
     )
 }
 
-/// Builds the client, with [`same_origin_redirect_policy`] in place of whatever policy the builder has.
+/// Builds the client, with [`same_origin_redirect_policy`] in place of the policy that the builder has, unless
+/// that one follows no redirect (`Policy::none()`).
 ///
 /// ```
 /// # fn build(grant: impl reqwest_bearer::Grant) -> Result<(), reqwest_bearer::Error> {
@@ -136,7 +139,7 @@ pub fn same_origin_redirect_policy() -> Policy {
 /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
 /// error as the source.
 pub fn same_origin_http_client(builder: ClientBuilder) -> Result<SameOriginClient, Error> {
-    build(builder.redirect(same_origin_redirect_policy())).map(SameOriginClient)
+    build(with_policy(builder, same_origin_redirect_policy())).map(SameOriginClient)
 }
 
 /// A client that follows redirects within one origin alone, so that it carries a token safely in any
@@ -158,6 +161,22 @@ impl fmt::Debug for SameOriginClient {
         formatter
             .debug_struct("SameOriginClient")
             .finish_non_exhaustive()
+    }
+}
+
+/// The builder with this policy, unless its own follows no redirect.
+///
+/// reqwest has no getter for it, so this reads what the builder's `Debug` output shows. Whatever that does
+/// not say (with another version of reqwest, say) leads to our policy, which keeps the token at home, too.
+fn with_policy(builder: ClientBuilder, policy: Policy) -> ClientBuilder {
+    let shown = Shown::of(&builder);
+    let settings = shown.as_ref().and_then(Shown::settings_and_headers);
+    let follows_none =
+        settings.is_some_and(|(settings, _)| settings.contains("redirect_policy: Policy(None)"));
+    if follows_none {
+        builder
+    } else {
+        builder.redirect(policy)
     }
 }
 

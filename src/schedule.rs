@@ -120,7 +120,7 @@ impl Plan {
         };
         let soft_lead = match (hint, lifetime) {
             (Some(hint), Some(lifetime)) => lifetime - hint,
-            // Without an expiry the hint is four fifths of a life that is thought up.
+            // Without an expiry the lead is as long as if the hint were four fifths of the lifetime.
             (Some(hint), None) => (hint / 4).min(margins.soft.longest),
             (None, Some(lifetime)) => margins.soft.of(lifetime),
             (None, None) => Duration::ZERO,

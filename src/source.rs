@@ -124,7 +124,8 @@ impl TokenSource {
     }
 
     /// Gets the first token ahead of the first call, so that a wrong secret is found at start and
-    /// the first request does not wait. Does nothing if there is a usable token.
+    /// the first request does not wait. Does nothing if there is a usable token. A caller who gives up
+    /// stops nothing: the token is for the calls to come.
     ///
     /// # Errors
     /// As [`TokenSource::token`].

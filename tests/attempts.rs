@@ -40,7 +40,7 @@ fn refused(code: &str) -> Answer {
 /// A server that keeps each connection open after an answer, and cuts it when the next request
 /// comes: as one does whose idle time-out strikes at that moment. Nobody can know then whether the
 /// request was read.
-async fn server_that_cuts_used_connections() -> String {
+async fn server_that_cuts_used_connections(end_of_request: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/token", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -48,7 +48,7 @@ async fn server_that_cuts_used_connections() -> String {
             let (mut socket, _) = listener.accept().await.unwrap();
             tokio::spawn(async move {
                 let mut request = String::new();
-                while !request.contains("refresh_token=refresh-") {
+                while !request.contains(end_of_request) {
                     let mut part = [0; 1024];
                     let length = socket.read(&mut part).await.unwrap();
                     assert_ne!(length, 0, "the request was cut");
@@ -390,10 +390,48 @@ async fn after_a_lost_answer_a_refused_access_token_is_nothing_to_protect() {
 #[tokio::test]
 async fn a_refresh_token_is_not_lost_on_a_connection_that_the_server_is_about_to_close() {
     // E3
-    let url = server_that_cuts_used_connections().await;
+    let url = server_that_cuts_used_connections("refresh_token=refresh-").await;
     let client = ClientAuthentication::client_secret_basic("client", "secret");
     let endpoint = TokenEndpoint::new(url, client).unwrap();
     let source = TokenSource::from(RefreshTokenGrant::new(endpoint, "refresh-0"));
+    for number in 1..=3 {
+        let new = TokenOptions::new().force_refresh();
+        let token = source.token_with(&new).await.unwrap();
+        assert_eq!(token.expose(), format!("access-{number}"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_again_unless_the_request_spends_something_or_the_client_is_the_user_s()
+{
+    // E3
+    async fn connections(source: TokenSource, server: &AuthorizationServer) -> usize {
+        let before = server.connections();
+        for _ in 0..3 {
+            let new = TokenOptions::new().force_refresh();
+            source.token_with(&new).await.unwrap();
+        }
+        server.connections() - before
+    }
+    let server = AuthorizationServer::start().await;
+    let application = TokenSource::from(server.client_credentials());
+    assert_eq!(connections(application, &server).await, 1);
+    let refreshed = TokenSource::from(server.refresh_token_grant());
+    assert_eq!(connections(refreshed, &server).await, 3);
+    let client = ClientAuthentication::client_secret_basic("client", "secret");
+    let builder = TokenEndpoint::builder(client).token_url(server.token_url());
+    let endpoint = builder.http(reqwest::Client::builder()).build().unwrap();
+    let of_user = TokenSource::from(ClientCredentials::new(endpoint));
+    assert_eq!(connections(of_user, &server).await, 3);
+}
+
+#[tokio::test]
+async fn what_dies_on_a_kept_connection_is_asked_for_again() {
+    // E3
+    let url = server_that_cuts_used_connections("grant_type=client_credentials").await;
+    let client = ClientAuthentication::client_secret_basic("client", "secret");
+    let endpoint = TokenEndpoint::new(url, client).unwrap();
+    let source = TokenSource::from(ClientCredentials::new(endpoint));
     for number in 1..=3 {
         let new = TokenOptions::new().force_refresh();
         let token = source.token_with(&new).await.unwrap();

@@ -29,6 +29,23 @@ fn read(path: &str) -> Option<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
 }
 
+/// Whether a function or a type of this very name is defined in `text`.
+fn defines(text: &str, kind: &str, name: &str) -> bool {
+    let definition = format!("{kind} {name}");
+    let mut rests = text.split(&definition).skip(1);
+    rests.any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+}
+
+/// Whether `item`, with whatever stands before it, implements or declares the type or the trait `of`.
+fn is_about(item: &str, of: &str) -> bool {
+    let mut lines = item.lines();
+    lines.any(|line| {
+        let is_head = line.starts_with("impl") || line.starts_with("pub trait");
+        let mut words = line.split(|next: char| !next.is_alphanumeric() && next != '_');
+        is_head && words.any(|word| word == of)
+    })
+}
+
 #[test]
 fn each_decision_is_made_by_a_function_of_the_file_that_the_map_names() {
     let map = read("docs/ARCHITECTURE.md").expect("the map");
@@ -42,13 +59,15 @@ fn each_decision_is_made_by_a_function_of_the_file_that_the_map_names() {
         let file = marked.first().expect("a file");
         let text = read(file).unwrap_or_else(|| panic!("{question}: there is no {file}"));
         for name in &marked[1..] {
-            let name = name.rsplit("::").next().unwrap_or(name);
-            let is_there = ["fn", "struct"].iter().any(|kind| {
-                let definition = format!("{kind} {name}");
-                text.split(&definition).skip(1).any(|rest| {
-                    !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
-                })
-            });
+            let is_there = match name.split_once("::") {
+                Some((of, function)) => {
+                    let mut items = text.split("\n}\n");
+                    items.any(|item| is_about(item, of) && defines(item, "fn", function))
+                }
+                None => ["fn", "struct"]
+                    .iter()
+                    .any(|kind| defines(&text, kind, name)),
+            };
             // A variant, which is written with its type's name nowhere.
             let is_variant = text.contains(&format!("\n    {name},"));
             assert!(is_there || is_variant, "{question}: {file} has no {name}");

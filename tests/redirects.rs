@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use raw_server::RawServer;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Error, Response, StatusCode};
 use reqwest_bearer::same_origin_http_client;
 
@@ -278,15 +279,25 @@ async fn ten_redirects_are_followed_and_the_eleventh_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_policy_takes_the_place_of_the_builder_s_own() {
+async fn a_builder_that_follows_no_redirect_stays_so_and_any_other_policy_is_replaced() {
     // D3
+    for (own, status, arrivals) in [
+        (Policy::none(), 302, 1),
+        (Policy::limited(1), 200, 3),
+        (Policy::custom(|attempt| attempt.stop()), 200, 3),
+    ] {
+        let net = Net::new().await.unwrap();
+        let places = ["api.test/1", "api.test/2", "api.test/3"].map(|place| net.url(place));
+        let start = net.chain(&places);
+        let client = http_client(builder().redirect(own)).unwrap();
+        assert_eq!(send(&client, &start).await.unwrap().status(), status);
+        assert_eq!(net.arrivals().len(), arrivals);
+    }
     let net = Net::new().await.unwrap();
     let start = net.chain(&[net.url("api.test/1"), net.url("api.test/2")]);
-    let client = http_client(builder().redirect(reqwest::redirect::Policy::none())).unwrap();
-    assert_eq!(
-        send(&client, &start).await.unwrap().status(),
-        StatusCode::OK
-    );
+    let client = same_origin_http_client(builder().redirect(Policy::none())).unwrap();
+    let sent = Client::from(client).get(start).send().await.unwrap();
+    assert_eq!(sent.status(), StatusCode::FOUND);
 }
 
 #[tokio::test]

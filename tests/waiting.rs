@@ -1,5 +1,5 @@
-//! No test waits by counting: what counts the turns of a runtime breaks when the code behind it takes
-//! one turn more. Tests wait for what can be seen, with the helpers of `tests/support`.
+//! No test waits by counting: what counts the turns of a runtime, or the timers that are set, breaks when
+//! the code behind it takes one turn more, or sets one timer less. Tests wait for what can be seen, with the helpers of `tests/support`.
 
 #![expect(
     clippy::expect_used,
@@ -33,5 +33,7 @@ fn only_the_helpers_of_the_tests_give_the_others_a_turn() {
 
 fn gives_turns(file: &PathBuf) -> bool {
     let text = fs::read_to_string(file).expect("a source file can be read");
-    text.contains("yield_now")
+    ["yield_now", "until_timers"]
+        .iter()
+        .any(|name| text.contains(name))
 }

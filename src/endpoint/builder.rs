@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -18,7 +19,7 @@ use crate::endpoint::raw_answer::RawAnswer;
 use crate::endpoint::request_shape::{BodyFormat, RequestShape};
 use crate::endpoint::successes::Successes;
 use crate::endpoint::translation::Translation;
-use crate::endpoint::transport::Transport;
+use crate::endpoint::transport::{HttpClients, Transport};
 use crate::endpoint::user_agent::with_user_agent;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
 use crate::error::Error;
@@ -26,6 +27,10 @@ use crate::origin::all_stay_here;
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
+
+/// How long a connection is kept that nothing is sent by: for the many tokens of a start or a burst. Some
+/// servers close theirs after 5 s (Node), and a request that meets the closing is lost.
+const KEPT_FOR: Duration = Duration::from_secs(4);
 
 /// Sets up a [`TokenEndpoint`]; made by [`TokenEndpoint::builder`].
 #[must_use]
@@ -47,12 +52,12 @@ pub struct TokenEndpointBuilder {
     clock: Clock,
 }
 
-/// Which HTTP client asks.
+/// Which HTTP clients ask.
 enum Http {
     Default,
-    ToBuild(Box<reqwest::ClientBuilder>),
-    /// That of another endpoint.
-    Of(reqwest::Client),
+    ToBuild(Box<ClientBuilder>),
+    /// Those of another endpoint.
+    Of(HttpClients),
 }
 
 impl TokenEndpointBuilder {
@@ -156,7 +161,8 @@ impl TokenEndpointBuilder {
     ///
     /// Its redirect policy is replaced, since a redirect would carry our credentials along, and so
     /// is its pool: each request has a connection of its own, because one that the server closes
-    /// for being idle may take a refresh token with it. Give it
+    /// for being idle may take a refresh token with it. (Without a client of yours, connections serve
+    /// again, within 4 s, for client credentials, which spend nothing.) Give it
     /// a `connect_timeout` that is shorter than [`attempt_timeout`](Self::attempt_timeout): a
     /// connection that took too long is then known to have carried nothing, and the attempt can
     /// be repeated even where it spends a refresh token.
@@ -165,7 +171,7 @@ impl TokenEndpointBuilder {
     /// since the firewalls of some servers refuse requests that have none.
     /// Default: reqwest's settings, with a `connect_timeout` of half the attempt's timeout, which
     /// is 5 s, and past the proxy of the environment where all URLs are plain http to this machine.
-    pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
+    pub fn http(mut self, http: ClientBuilder) -> Self {
         self.http = Http::ToBuild(Box::new(http));
         self
     }
@@ -189,7 +195,7 @@ impl TokenEndpointBuilder {
     /// ```
     /// Default: one of its own.
     pub fn http_client_of(mut self, endpoint: &TokenEndpoint) -> Self {
-        self.http = Http::Of(endpoint.0.transport.client());
+        self.http = Http::Of(endpoint.0.transport.clients());
         self
     }
 
@@ -372,15 +378,20 @@ impl TokenEndpointBuilder {
             None => [&self.token_url, &self.issuer, &self.revocation_url],
         };
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
-        let http = match self.http {
-            Http::Of(http) => http,
-            Http::ToBuild(builder) => own_client(*builder)?,
-            Http::Default => {
-                let http = reqwest::ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
-                own_client(if stays_here { http.no_proxy() } else { http })?
-            }
+        let ours = || {
+            let http = ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
+            if stays_here { http.no_proxy() } else { http }
         };
-        let transport = Transport::new(http, self.attempt_timeout);
+        let clients = match self.http {
+            Http::Of(clients) => clients,
+            // Of one builder one client can be made.
+            Http::ToBuild(builder) => HttpClients::one(built(without_pool(*builder))?),
+            Http::Default => HttpClients {
+                once: built(without_pool(ours()))?,
+                kept: built(ours().pool_idle_timeout(KEPT_FOR))?,
+            },
+        };
+        let transport = Transport::new(clients, self.attempt_timeout);
         let discovery = issuer.map(|issuer| {
             let discovery = Discovery::new(issuer, transport.clone(), self.clock.clone());
             Arc::new(discovery)
@@ -441,6 +452,21 @@ impl TokenEndpointBuilder {
     }
 }
 
+/// Refreshes are rarer than the idle time-outs of servers, so that a kept connection is often about to be
+/// closed when it is used again. A request that meets the closing may have been read: an answer lost for the
+/// price of a handshake, and with it a refresh token.
+fn without_pool(http: ClientBuilder) -> ClientBuilder {
+    http.pool_max_idle_per_host(0)
+}
+
+fn built(http: ClientBuilder) -> Result<Client, Error> {
+    let http = with_user_agent(http).redirect(Policy::none()).build();
+    http.map_err(|error| {
+        Error::settings("the HTTP client for the token endpoint cannot be built")
+            .with_source(error.without_url())
+    })
+}
+
 impl fmt::Debug for TokenEndpointBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the URLs, which are not yet checked for passwords, and without the HTTP
@@ -453,20 +479,4 @@ impl fmt::Debug for TokenEndpointBuilder {
             .field("attempt_timeout", &self.attempt_timeout)
             .finish_non_exhaustive()
     }
-}
-
-/// # Errors
-/// If reqwest cannot build it.
-fn own_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
-    let http = with_user_agent(builder)
-        .redirect(Policy::none())
-        // Refreshes are rarer than the idle time-outs of servers, so that a kept connection is
-        // often about to be closed when it is used again. A request that meets the closing
-        // may have been read: an answer lost for the price of a handshake, and with it a
-        // refresh token.
-        .pool_max_idle_per_host(0);
-    http.build().map_err(|error| {
-        Error::settings("the HTTP client for the token endpoint cannot be built")
-            .with_source(error.without_url())
-    })
 }

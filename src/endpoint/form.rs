@@ -108,6 +108,11 @@ impl Form {
         fields.find_map(|(known, value)| (known == name).then(|| value.expose()))
     }
 
+    /// Whether the same request can be made again, and any number of times, if its answer is lost.
+    pub(crate) fn spends_nothing(&self) -> bool {
+        self.value("grant_type") == Some("client_credentials")
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }

@@ -20,11 +20,21 @@ pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
 
 const JSON: &str = "application/json";
 
-/// Our own HTTP client (E1), which follows no redirect (D5).
+/// How requests go out.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    http: reqwest::Client,
+    http: HttpClients,
     timeout: Duration,
+}
+
+/// Our own HTTP clients (E1), which follow no redirect (D5).
+#[derive(Clone, Debug)]
+pub(crate) struct HttpClients {
+    /// Has a connection of its own for each request: one that the server closes for being idle may take an
+    /// answer with it, and with that a refresh token or a code.
+    pub(crate) once: reqwest::Client,
+    /// Keeps its connections, for what can be asked for again.
+    pub(crate) kept: reqwest::Client,
 }
 
 /// An answer that is wholly there.
@@ -34,13 +44,23 @@ pub(crate) struct Answer {
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
+impl HttpClients {
+    /// The same client for both.
+    pub(crate) fn one(client: reqwest::Client) -> Self {
+        Self {
+            once: client.clone(),
+            kept: client,
+        }
+    }
+}
+
 impl Transport {
-    pub(crate) fn new(http: reqwest::Client, timeout: Duration) -> Self {
+    pub(crate) fn new(http: HttpClients, timeout: Duration) -> Self {
         Self { http, timeout }
     }
 
-    /// The HTTP client, for another server's endpoint.
-    pub(crate) fn client(&self) -> reqwest::Client {
+    /// The HTTP clients, for another server's endpoint.
+    pub(crate) fn clients(&self) -> HttpClients {
         self.http.clone()
     }
 
@@ -57,9 +77,13 @@ impl Transport {
         authentication: &ClientAuthentication,
         shape: &RequestShape,
     ) -> Result<Answer, Error> {
+        let http = if form.spends_nothing() {
+            &self.http.kept
+        } else {
+            &self.http.once
+        };
         let basic = authentication.sign(&mut form).await?;
-        let mut request = self
-            .http
+        let mut request = http
             .post(url.clone())
             .header(ACCEPT, JSON)
             .headers(shape.headers_beside(basic.is_some())?)
@@ -74,7 +98,7 @@ impl Transport {
 
     /// Fetches a document.
     pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
-        let request = self.http.get(url.clone()).header(ACCEPT, JSON);
+        let request = self.http.once.get(url.clone()).header(ACCEPT, JSON);
         self.exchange(request, &url).await
     }
 
@@ -211,11 +235,12 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket};
 
-    use super::{Answer, Transport};
+    use super::{Answer, HttpClients, Transport};
     use crate::error::{Error, ErrorKind, HowFar};
 
     async fn get(url: &str, timeout: Duration) -> Result<Answer, Error> {
-        let transport = Transport::new(reqwest::Client::new(), timeout);
+        let http = reqwest::Client::new();
+        let transport = Transport::new(HttpClients::one(http), timeout);
         transport.get(Url::parse(url).unwrap()).await
     }
 
@@ -277,7 +302,8 @@ mod tests {
         let url = format!("http://{}", silent.local_addr().unwrap());
         for url in [url.as_str(), "http://nobody.invalid/"] {
             let http = reqwest::Client::builder().dns_resolver(Arc::new(KnowsNobody));
-            let transport = Transport::new(http.build().unwrap(), LONG);
+            let http = http.build().unwrap();
+            let transport = Transport::new(HttpClients::one(http), LONG);
             let error = transport.get(Url::parse(url).unwrap()).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
             assert_eq!(error.how_far(), HowFar::NotSent, "{error:?}");

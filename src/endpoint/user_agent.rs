@@ -3,15 +3,11 @@
 //! Firewalls in front of authorization servers answer 403 to requests without a `User-Agent` (GOV.UK
 //! One Login, AWS, Cloudflare), and reqwest sends none by itself.
 
-use std::fmt::{self, Write as _};
-
 use reqwest::ClientBuilder;
-use zeroize::Zeroizing;
+
+use crate::shown::Shown;
 
 const OURS: &str = concat!("reqwest-bearer/", env!("CARGO_PKG_VERSION"));
-
-/// A builder shows some hundred bytes of itself, and its headers.
-const LONGEST: usize = 64 * 1024;
 
 /// The same builder with our name, unless it has one of its own. Where that cannot be told it stays as
 /// it is: the user's settings go before our convenience.
@@ -28,33 +24,12 @@ pub(crate) fn with_user_agent(http: ClientBuilder) -> ClientBuilder {
 /// builder's. So this reads what the builder's `Debug` output shows. If that changes with reqwest, the
 /// answer is `None`, and a test fails.
 fn has_user_agent(http: &ClientBuilder) -> Option<bool> {
-    let mut text = Shown::new();
-    write!(text, "{http:?}").ok()?;
-    let (_, headers) = text.0.split_once("default_headers: {")?;
+    let shown = Shown::of(http)?;
+    let (_, headers) = shown.settings_and_headers()?;
     // A quote inside of a value is shown as `\"`, so only a name is followed by `": `. And since every
     // builder has the first of these two headers, names are shown as they are looked for.
     let has = |name: &str| headers.contains(name);
     has(r#""accept": "#).then(|| has(r#""user-agent": "#))
-}
-
-/// What a builder shows, API keys among its headers included: wiped when it goes, and never copied to
-/// a larger place, which would leave it behind in the smaller one.
-struct Shown(Zeroizing<String>);
-
-impl Shown {
-    fn new() -> Self {
-        Self(Zeroizing::new(String::with_capacity(LONGEST)))
-    }
-}
-
-impl fmt::Write for Shown {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        if self.0.len() + piece.len() > LONGEST {
-            return Err(fmt::Error);
-        }
-        self.0.push_str(piece);
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -62,7 +37,8 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
     use reqwest::Client;
 
-    use super::{LONGEST, has_user_agent};
+    use super::has_user_agent;
+    use crate::shown::LONGEST;
 
     #[test]
     fn a_builder_of_this_reqwest_shows_whether_it_has_a_user_agent() {

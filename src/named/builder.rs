@@ -63,8 +63,9 @@ impl NamedClientBuilder {
     }
 
     /// The reqwest client to build: time-outs, proxy and TLS are yours, the redirect policy is
-    /// [`redirect_policy`](crate::redirect_policy). Default: `reqwest::Client::builder()`, past the
-    /// proxy of the environment where all origins are plain http to this machine.
+    /// [`redirect_policy`](crate::redirect_policy), or yours if it follows no redirect. Default:
+    /// `reqwest::Client::builder()`, past the proxy of the environment where all origins are plain http to
+    /// this machine.
     pub fn http(mut self, builder: ClientBuilder) -> Self {
         self.http = Http::ToBuild(Box::new(builder));
         self

@@ -80,6 +80,13 @@ impl Backend<'_> {
         }
     }
 
+    /// Keeps the record, which has served, from leaving although it is used.
+    pub(crate) async fn touch(&mut self) {
+        if let Self::Shared(shared) = self {
+            shared.touch().await;
+        }
+    }
+
     pub(crate) async fn release(&mut self) {
         if let Self::Shared(shared) = self
             && let Some(lease) = shared.lease.take()

@@ -61,7 +61,7 @@ fn gone(identity: &Identity) -> Ending {
 }
 
 /// Writes a record anew that was not written for long, so that a session in use stays (F9).
-async fn touch(store: &RecordStore, entry: &Entry, key: &StoreKey, found: Found) {
+pub(crate) async fn touch(store: &RecordStore, entry: &Entry, key: &StoreKey, found: Found) {
     let (Some(mut record), Some(version)) = (found.record, found.version) else {
         return;
     };

@@ -132,15 +132,14 @@ fn issued(
 
 /// The store has been asked about the token just now, and is asked again soon enough.
 pub(crate) fn recheck_in_time(setup: &Setup, token: &mut Issued) {
-    let notice_within = notice_within(setup, token);
-    let halfway = notice_within.map_or(Duration::MAX, |time| time / 2);
+    let halfway = look_within(setup, token).map_or(Duration::MAX, |time| time / 2);
     recheck_after(setup, token, halfway);
 }
 
 /// Calls take the token as it is until its plan, or after `pause` the store, has to be asked.
 pub(crate) fn recheck_after(setup: &Setup, token: &mut Issued, pause: Duration) {
     let now = setup.clock.now();
-    token.recheck = notice_within(setup, token).map(|time| Recheck {
+    token.recheck = look_within(setup, token).map(|time| Recheck {
         overdue: now.later(time),
         lead: time.saturating_sub(pause),
     });
@@ -152,10 +151,10 @@ pub(crate) fn recheck_after(setup: &Setup, token: &mut Issued, pause: Duration) 
     token.fresh_until = until.map_or(Due::Never, |moment| setup.clock.due(moment));
 }
 
-/// Within which time this process has to notice that another one has ended the session.
-fn notice_within(setup: &Setup, token: &Issued) -> Option<Duration> {
+/// Within which time this process has to look at the record of the session.
+fn look_within(setup: &Setup, token: &Issued) -> Option<Duration> {
     token.key.subject.as_ref()?;
-    setup.store.as_ref()?.notice_within()
+    Some(setup.store.as_ref()?.look_within())
 }
 
 fn note_scope(setup: &Setup, asked: Option<&str>, granted: Option<&str>) {

@@ -237,8 +237,6 @@ enum Phase {
 pub(crate) struct Protocol {
     rules: Rules,
     phase: Phase,
-    /// When its turn came (A6).
-    began: Moment,
     seen: Seen,
     watch: Watch,
     /// Whether the store is asked at all. Without it an application's token is fetched all the same, and
@@ -247,6 +245,8 @@ pub(crate) struct Protocol {
     is_leased: bool,
     has_place: bool,
     has_had_place: bool,
+    /// Since when it has met another process's lease, and has not had it itself.
+    taken_since: Option<Moment>,
     /// The record says that this flight sends the refresh token.
     is_marked: bool,
     /// What the refresh token was before this flight marked it.
@@ -267,17 +267,17 @@ struct Sent {
 
 impl Protocol {
     /// A flight whose turn has come.
-    pub(crate) fn begin(rules: Rules, has_unsaved: bool, now: Moment) -> (Self, Command) {
+    pub(crate) fn begin(rules: Rules, has_unsaved: bool) -> (Self, Command) {
         let mut flight = Self {
             rules,
             phase: Phase::Looking,
-            began: now,
             seen: Seen::default(),
             watch: Watch::default(),
             is_stored: true,
             is_leased: false,
             has_place: false,
             has_had_place: false,
+            taken_since: None,
             is_marked: false,
             judged: RefreshTokenState::Ready,
             conflicts: 0,
@@ -325,6 +325,7 @@ impl Protocol {
             (Phase::Looking, Event::Seen(seen)) => self.has_seen(seen, now),
             (Phase::Leasing, Event::Seen(seen)) => {
                 self.is_leased = true;
+                self.taken_since = None;
                 self.has_seen(seen, now)
             }
             (Phase::Leasing, Event::Taken) => self.wait_for_the_other(now),
@@ -591,8 +592,11 @@ impl Protocol {
         Command::Release
     }
 
+    /// Counted from when the lease was met: what the flight has spent in queues before that says nothing of
+    /// the other (A5).
     fn wait_for_the_other(&mut self, now: Moment) -> Command {
-        if now.waited_since(self.began) > self.rules.patience {
+        let since = *self.taken_since.get_or_insert(now);
+        if now.waited_since(since) > self.rules.patience {
             return self.end(End::OtherTooSlow);
         }
         self.sleep(Phase::Polling, Nap::Poll)

@@ -93,9 +93,12 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
 impl Run<'_> {
     async fn follow(mut self, rules: Rules) -> Result<Arrival, Ending> {
         let has_unsaved = self.flight.entry.owner.unsaved().is_some();
-        let (mut protocol, mut command) = Protocol::begin(rules, has_unsaved, self.now());
+        let (mut protocol, mut command) = Protocol::begin(rules, has_unsaved);
         loop {
             if let Command::Done(end) = command {
+                if end == End::FoundInStore {
+                    self.backend.touch().await;
+                }
                 return self.arrive(end);
             }
             let held = self.backend.held();

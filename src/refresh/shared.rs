@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::error::Error;
+use crate::refresh::check::touch;
 use crate::refresh::ending::{Answer, Committed, Saving};
 use crate::refresh::flight::Flight;
 use crate::refresh::identity::Identity;
@@ -78,6 +79,16 @@ impl<'flight> Shared<'flight> {
         // Before it is written: if the store does not say whether it took the mark, it is known by this.
         self.flight.entry.owner.about_to_mark(by);
         self.write(state).await
+    }
+
+    /// Writes the record anew if that was not done for long, where its token serves and nothing is asked for
+    /// (F9): a process that ends soon takes no look behind its calls that would do it.
+    pub(crate) async fn touch(&mut self) {
+        let found = Found {
+            record: Some(std::mem::take(&mut self.record)),
+            version: self.version,
+        };
+        touch(self.store, self.flight.entry, &self.key, found).await;
     }
 
     pub(crate) async fn write(&mut self, state: RefreshTokenState) -> Result<bool, Error> {

@@ -84,10 +84,15 @@ impl RecordStore {
         }
     }
 
-    /// Within which time a process notices what others did to a session in use; `None` where there are no
-    /// others.
-    pub(crate) fn notice_within(&self) -> Option<Duration> {
-        self.notice_within
+    /// Whether other processes may change the sessions.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.notice_within.is_some()
+    }
+
+    /// How long a session in use goes without a look at its record: as long as what others did to it may
+    /// stay unnoticed; where there are no others, until the record has to be written anew.
+    pub(crate) fn look_within(&self) -> Duration {
+        self.notice_within.unwrap_or_else(|| self.touch_after())
     }
 
     /// The clock that its time-outs run by.
@@ -244,8 +249,11 @@ impl RecordStore {
 
     /// Whether a session was written so long ago that it would leave although it is used.
     pub(crate) fn is_to_be_touched(&self, record: &Record) -> bool {
-        let after = TOUCH_AFTER.min(self.session_timeout / 2);
-        self.now().saturating_sub(record.saved_at) >= after
+        self.now().saturating_sub(record.saved_at) >= self.touch_after()
+    }
+
+    fn touch_after(&self) -> Duration {
+        TOUCH_AFTER.min(self.session_timeout / 2)
     }
 
     /// The wall clock's reading, since 1970.

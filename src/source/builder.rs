@@ -434,7 +434,7 @@ impl TokenSourceBuilder {
             grant,
             hook: self.hooks.on_event,
         };
-        // What nobody else can change need not be looked at.
+        // What no other process can change, this one need not notice.
         let notice_within = self.store.is_some().then_some(self.notice_within);
         let store = match self.store {
             Some(store) => Some(store),

@@ -1,5 +1,6 @@
 //! What a source of tokens is made of, whoever's they are: the engine, and what its requests ask for.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crate::access_token::AccessToken;
@@ -9,7 +10,7 @@ use crate::cache::entry::Entry;
 use crate::cache::policy::Demand;
 use crate::cache::rejection::Sending;
 use crate::call;
-use crate::engine::Engine;
+use crate::engine::{Engine, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::key::Wanted;
 use crate::options::TokenOptions;
@@ -126,9 +127,27 @@ impl Handle {
         let warm = match &self.fault {
             Some(fault) => Err(fault.clone()),
             None if setup.for_users && !is_named => self.locate().await,
-            None => self.token(&TokenOptions::new()).await.map(drop),
+            None => self.token_ahead().await,
         };
         warm.map_err(|error| self.named(error))
+    }
+
+    /// Gets the token from a task of its own, which waits on where the caller gives up: the token is for the
+    /// calls to come, and what is queued for nobody is dropped (A7).
+    async fn token_ahead(&self) -> Result<(), Error> {
+        let handle = self.clone();
+        let work = async move { handle.token(&TokenOptions::new()).await };
+        let task = runtime()?.spawn(Ambient::current().scope(work));
+        match task.await {
+            Ok(token) => token.map(drop),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the runtime that should get the token is being shut down",
+                )),
+            },
+        }
     }
 
     /// Finds the token endpoint of the application, where users have the same.

@@ -136,6 +136,11 @@ impl AuthorizationServer {
         Live(self.state.clone())
     }
 
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.http.connections()
+    }
+
     pub(crate) fn token_requests(&self) -> usize {
         self.book(|book| book.requests.len())
     }

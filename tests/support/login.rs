@@ -215,6 +215,11 @@ impl Login {
         doors.unwrap().add_permits(10_000);
     }
 
+    /// How many wait at the doors.
+    pub(crate) fn held(&self) -> usize {
+        *self.state.held.borrow()
+    }
+
     pub(crate) async fn until_held(&self, count: usize) {
         let mut held = self.state.held.subscribe();
         soon(held.wait_for(|now| *now >= count)).await.unwrap();

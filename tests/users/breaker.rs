@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{Error, ErrorKind, Subject, UserSessions};
+use reqwest_bearer::{Error, ErrorKind, Lease, Subject, TokenStore, UserSessions};
 use tokio::task::JoinSet;
 
 use crate::support::authorization_server::Answer;
 use crate::support::http_server::Reply;
-use crate::support::soon;
 use crate::support::store::Call;
+use crate::support::{soon, time_passes};
 use crate::{World, token};
 
 /// More than run at once.
@@ -226,4 +226,55 @@ async fn a_queued_refresh_that_all_callers_have_given_up_is_dropped_and_one_by_a
     );
     // Whoever comes again is served.
     token(&users, &subjects[1]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_that_waits_for_another_process_leaves_its_place_to_the_others() {
+    // A7
+    let world = World::new().await;
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let builder = UserSessions::builder(&endpoint).store(world.store.clone());
+    let users = builder.clock(&world.clock).jitter(0.0).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let of_alice = world.store.last_key();
+    let bob = world.sign_in(&users, "bob").await;
+    world.advance(601);
+    let of_another = Lease::new(Duration::from_secs(10)).unwrap();
+    let taken = world.store.memory().lease(&of_alice, &of_another).await;
+    assert!(taken.unwrap());
+    let mut waiting = call(&users, std::slice::from_ref(&alice));
+    world.store.until_calls(Call::Lease, 1).await;
+    // The clock stands still, so hers sleeps until it looks again.
+    assert_eq!(token(&users, &bob).await.unwrap(), "access-bob-3");
+    assert!(waiting.try_join_next().is_none());
+    let released = world.store.memory().release(&of_alice, &of_another).await;
+    released.unwrap();
+    time_passes(&world.clock, Duration::from_millis(50)).await;
+    let served = soon(waiting.join_next()).await.unwrap().unwrap();
+    assert_eq!(served.unwrap(), "access-alice-4");
+}
+
+#[tokio::test]
+async fn a_queued_warm_up_stays_when_its_caller_has_given_up() {
+    // A7, B12
+    let world = World::new().await;
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let builder = UserSessions::builder(&endpoint).store(world.store.clone());
+    let users = builder.clock(&world.clock).jitter(0.0).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let bob = world.sign_in(&users, "bob").await;
+    let waiting = world.refresh_under_way(&users, &alice).await;
+    let looks = world.store.calls(Call::Load);
+    let of_bob = users.for_subject(&bob);
+    let mut warming = Box::pin(of_bob.warm_up());
+    assert!(futures_util::poll!(warming.as_mut()).is_pending());
+    // When it has looked into the store, it stands in the queue.
+    world.store.until_calls(Call::Load, looks + 1).await;
+    drop(warming);
+    world.login.release();
+    soon(waiting).await.unwrap().unwrap();
+    world.login.until_requests(2).await;
+    crate::until_landed(&users, &bob).await;
+    assert_eq!(token(&users, &bob).await.unwrap(), "access-bob-4");
+    assert_eq!(world.login.token_requests(), 2);
 }

@@ -19,6 +19,7 @@ mod shutdown;
 mod sign_ins;
 mod sign_outs;
 mod silent_store;
+mod store_calls;
 mod subjects;
 
 use std::sync::{Arc, Mutex};

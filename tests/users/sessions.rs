@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, Event, Revocation, TokenSet};
+use reqwest_bearer::{ErrorKind, Event, Revocation, TokenSet, UserSessions};
 use serde_json::json;
 
 use crate::support::authorization_server::Answer;
@@ -730,15 +730,38 @@ async fn sessions_leave_after_thirty_days_without_use_and_not_before() {
 async fn a_session_whose_token_never_ends_stays_as_long_as_it_is_used() {
     // F9
     let world = World::new().await;
-    let users = world.process();
+    let builder = UserSessions::builder(&world.login.endpoint());
+    let without_store = builder.clock(&world.clock).build().unwrap();
+    for users in [world.process(), without_store] {
+        let alice = subject("alice");
+        let tokens = TokenSet::new("for-ever").with_refresh_token("r");
+        users.sign_in(&alice, tokens).await.unwrap();
+        for _ in 0..60 {
+            world.advance(DAY);
+            assert_eq!(token(&users, &alice).await.unwrap(), "for-ever");
+        }
+        assert_eq!(world.login.token_requests(), 0);
+        assert!(users.status_of(&alice).await.unwrap().is_some());
+        let revoked = revocation(&users, &alice).await;
+        assert!(matches!(revoked, Revocation::Revoked), "{revoked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_a_new_process_uses_each_day_stays_also_if_its_token_never_ends() {
+    // F9: a command-line program, or one that has many more users than its cache has room for.
+    let world = World::new().await;
     let alice = subject("alice");
     let tokens = TokenSet::new("for-ever").with_refresh_token("r");
-    users.sign_in(&alice, tokens).await.unwrap();
+    world.process().sign_in(&alice, tokens).await.unwrap();
     for _ in 0..60 {
         world.advance(DAY);
-        assert_eq!(token(&users, &alice).await.unwrap(), "for-ever");
+        assert_eq!(token(&world.process(), &alice).await.unwrap(), "for-ever");
     }
     assert_eq!(world.login.token_requests(), 0);
+    world.advance(30 * DAY);
+    let unused = kind(&world.process(), &alice).await;
+    assert_eq!(unused, ErrorKind::SignInRequired);
 }
 
 #[tokio::test]

@@ -56,6 +56,38 @@ async fn revocations_that_hang_hold_a_shutdown_up_for_10_seconds() {
 }
 
 #[tokio::test]
+async fn revocations_take_the_one_place_of_theirs_and_what_the_token_requests_leave() {
+    // A7
+    let world = World::new().await;
+    let endpoint = world.login.endpoint_with(|set| set.requests_at_once(1));
+    let builder = UserSessions::builder(&endpoint).store(world.store.clone());
+    let users = builder.clock(&world.clock).build().unwrap();
+    let alice = world.sign_in(&users, "alice").await;
+    let bob = world.sign_in(&users, "bob").await;
+    let carol = world.sign_in(&users, "carol").await;
+    let waiting = world.refresh_under_way(&users, &carol).await;
+    world.login.hold_revocations();
+    let of_alice = soon(users.sign_out(&alice)).await.unwrap();
+    let of_bob = soon(users.sign_out(&bob)).await.unwrap();
+    world.login.until_held(2).await;
+    // Calls of an API take at least as long as another revocation would to arrive.
+    let dave = world.sign_in(&users, "dave").await;
+    let client = world.client(&users).for_subject(&dave);
+    for _ in 0..10 {
+        soon(client.get("/").send()).await.unwrap();
+        assert_eq!(world.login.held(), 2);
+    }
+    world.login.release();
+    soon(waiting).await.unwrap().unwrap();
+    world.login.until_held(2).await;
+    world.login.release_revocations();
+    for sign_out in [of_alice, of_bob] {
+        let revoked = soon(sign_out.outcome()).await;
+        assert!(matches!(revoked, Revocation::Revoked), "{revoked:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_outcome_says_whether_the_tokens_are_revoked() {
     // F10, K21
     let world = World::new().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, End, Event, Fate, Protocol, Rules, Seen};
+use super::{Command, End, Event, Fate, Nap, Protocol, Rules, Seen};
 use crate::clock::Moment;
 use crate::session::state::RefreshTokenState;
 use crate::store::Version;
@@ -73,7 +73,7 @@ fn until_sent() -> [Event; 4] {
 #[test]
 fn a_refresh_token_that_is_known_to_be_dead_waits_in_no_queue() {
     // F5, A7
-    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let (mut flight, _) = Protocol::begin(rules(), false);
     let dead = Event::Seen(seen(RefreshTokenState::Dead));
     assert_eq!(flight.step(dead, at(0)), Command::Done(End::Dead));
 }
@@ -81,7 +81,7 @@ fn a_refresh_token_that_is_known_to_be_dead_waits_in_no_queue() {
 #[test]
 fn a_flight_asks_once_for_a_newer_refresh_token_than_a_dead_one() {
     // K13: or two programs that have only dead ones would keep a server busy.
-    let (mut flight, _) = Protocol::begin(reloading(), false, at(0));
+    let (mut flight, _) = Protocol::begin(reloading(), false);
     let dead = dead();
     let refused = [dead, Event::Written];
     assert_eq!(told(&mut flight, &until_sent(), at(0)), Some(Command::Send));
@@ -96,7 +96,7 @@ fn a_flight_asks_once_for_a_newer_refresh_token_than_a_dead_one() {
 #[test]
 fn an_answer_that_was_lost_to_a_dead_refresh_token_says_nothing_of_the_newer_one() {
     // K13, E3
-    let (mut flight, _) = Protocol::begin(reloading(), false, at(0));
+    let (mut flight, _) = Protocol::begin(reloading(), false);
     told(&mut flight, &until_sent(), at(0));
     let lost = Event::Failed {
         fate: Fate::Lost,
@@ -118,9 +118,52 @@ fn an_answer_that_was_lost_to_a_dead_refresh_token_says_nothing_of_the_newer_one
 }
 
 #[test]
+fn another_s_lease_is_waited_for_from_when_it_is_met() {
+    // A5, F3: before that the flight was in a queue, which is no fault of the other's.
+    let (mut flight, _) = Protocol::begin(rules(), false);
+    let ready = Event::Seen(seen(RefreshTokenState::Ready));
+    let poll = Some(Command::Sleep(Nap::Poll));
+    let again = [Event::Slept, ready, Event::Entered, Event::Taken];
+    assert_eq!(told(&mut flight, &again[1..], at(41)), poll);
+    assert_eq!(told(&mut flight, &again, at(81)), poll);
+    // It is the flight's own for a moment, and the record is changed under its hands.
+    let leased = [Event::Slept, ready, Event::Entered, ready];
+    told(&mut flight, &leased, at(81));
+    told(&mut flight, &[Event::Overtaken, Event::Released], at(81));
+    assert_eq!(told(&mut flight, &again[1..], at(82)), poll);
+    assert_eq!(told(&mut flight, &again, at(122)), poll);
+    let too_slow = Some(Command::Done(End::OtherTooSlow));
+    assert_eq!(told(&mut flight, &again, at(123)), too_slow);
+}
+
+#[test]
+fn what_a_watch_in_vain_has_shown_is_written_down() {
+    // F6, E3: or each flight would watch anew, and the call after the expiry would wait for that.
+    let (mut flight, _) = Protocol::begin(rules(), false);
+    let since = Duration::from_secs(50);
+    let by_another = Event::Seen(seen(RefreshTokenState::Sent {
+        since,
+        by: Version::of_bytes(b"another"),
+        after_loss: false,
+    }));
+    let leased = [by_another, Event::Entered, by_another];
+    let poll = Some(Command::Sleep(Nap::Poll));
+    assert_eq!(told(&mut flight, &leased, at(100)), poll);
+    for second in 101..106 {
+        let look = [Event::Slept, by_another];
+        assert_eq!(told(&mut flight, &look, at(second)), poll);
+    }
+    let lost = Command::Write(RefreshTokenState::AnswerLost { since });
+    let last = told(&mut flight, &[Event::Slept, by_another], at(106));
+    assert_eq!(last, Some(lost));
+    let end = told(&mut flight, &[Event::Written, Event::Released], at(106));
+    assert_eq!(end, Some(Command::Done(End::AnswerLost)));
+}
+
+#[test]
 fn a_record_that_is_changed_time_and_again_is_given_up() {
     // F2, A4
-    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let (mut flight, _) = Protocol::begin(rules(), false);
     let ready = Event::Seen(seen(RefreshTokenState::Ready));
     let round = [
         ready,
@@ -139,7 +182,7 @@ fn a_record_that_is_changed_time_and_again_is_given_up() {
 #[test]
 fn an_answer_ends_what_was_lost_before_it() {
     // C2, E3: the request after it spends another refresh token.
-    let (mut flight, _) = Protocol::begin(rules(), false, at(0));
+    let (mut flight, _) = Protocol::begin(rules(), false);
     let sent = told(&mut flight, &until_sent(), at(0));
     assert_eq!(sent, Some(Command::Send));
     let pause = Duration::from_secs(1);

@@ -18,7 +18,8 @@ pub(super) struct Flight {
     pub(super) protocol: Protocol,
     /// What is to be carried out next.
     pub(super) command: Command,
-    pub(super) began: Seconds,
+    /// Since when it has met another's lease, and has not had it itself.
+    pub(super) taken_since: Option<Seconds>,
     pub(super) mark: Version,
     pub(super) by_refusal: bool,
     /// The session that its callers are of.
@@ -57,12 +58,11 @@ impl Flight {
         mark: Version,
         by_refusal: bool,
         session: Option<Session>,
-        began: Seconds,
     ) -> Self {
         Self {
             protocol,
             command,
-            began,
+            taken_since: None,
             mark,
             by_refusal,
             session,

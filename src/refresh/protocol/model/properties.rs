@@ -127,7 +127,10 @@ fn comes_to_an_end(step: &Step<'_>) -> bool {
         // Only when it begins to wait: meanwhile all may stand still.
         Some(flight) if command(before) != Some(flight.command) => match flight.command {
             Command::Sleep(Nap::Poll) if flight.has_lease() => !flight.has_watched_in_vain(),
-            Command::Sleep(Nap::Poll) => now - flight.began <= PATIENCE,
+            Command::Sleep(Nap::Poll) => {
+                let taken_since = flight.taken_since;
+                taken_since.is_some_and(|since| now - since <= PATIENCE)
+            }
             _ => true,
         },
         _ => true,
@@ -171,8 +174,11 @@ fn is_of_one_session(step: &Step<'_>) -> bool {
 }
 
 /// A flight ends as a success with tokens only. And the protocol ends one whose phase an event does not fit,
-/// and calls that a failure: none does so without a request that has failed.
+/// and calls that a failure: none does so without a request that has failed. Another process is too slow when
+/// its lease was in the way for as long as a flight's patience lasts, whatever the flight has waited for before
+/// (A5).
 fn has_its_reason(step: &Step<'_>) -> bool {
+    let now = step.after.now;
     step.deeds.iter().all(|deed| match deed {
         Deed::Ended {
             end,
@@ -181,6 +187,10 @@ fn has_its_reason(step: &Step<'_>) -> bool {
         } => match end {
             End::Issued | End::FoundInStore => brought.is_some(),
             End::Failed => flight.has_failed,
+            End::OtherTooSlow => {
+                let taken_since = flight.taken_since;
+                taken_since.is_some_and(|since| now - since > PATIENCE)
+            }
             _ => true,
         },
         _ => true,

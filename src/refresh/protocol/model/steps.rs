@@ -94,6 +94,7 @@ impl<'step> Work<'step> {
         }
         if self.scenario.is_shared {
             if !self.world.store.lease(at, now) {
+                self.flight().taken_since.get_or_insert(now);
                 self.deeds.push(Deed::Taken);
                 return Event::Taken;
             }
@@ -102,6 +103,7 @@ impl<'step> Work<'step> {
                 return Event::NotAnswered;
             }
             self.flight().hold = Hold::Since(now);
+            self.flight().taken_since = None;
         }
         Event::Seen(self.understood())
     }

@@ -5,7 +5,7 @@ use super::flight::Flight;
 use super::process::{News, Process};
 use super::server::LIFETIME;
 use super::store::{Hold, Store, since_epoch};
-use super::world::{World, moment};
+use super::world::World;
 use crate::refresh::protocol::{Protocol, Rules};
 use crate::store::Version;
 
@@ -24,8 +24,8 @@ impl Scenario {
             reloads: false,
             mark,
         };
-        let begun = Protocol::begin(rules, process.unsaved.is_some(), moment(world.now));
-        let flight = Flight::new(begun, mark, by_refusal, process.known, world.now);
+        let begun = Protocol::begin(rules, process.unsaved.is_some());
+        let flight = Flight::new(begun, mark, by_refusal, process.known);
         process.flight = Some(flight);
     }
 }
