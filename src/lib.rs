@@ -63,6 +63,7 @@
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
+//! | `signing` | `SigningKey` and `Signer`: keys that sign | 11 crates, some of it C; nothing beside `rustls` |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -124,6 +125,8 @@ mod scope;
 mod secret;
 mod session;
 mod sign_in;
+#[cfg(feature = "signing")]
+mod signer;
 mod source;
 mod store;
 mod subject;
@@ -167,6 +170,8 @@ pub use redirect::{
     same_origin_http_client, same_origin_redirect_policy,
 };
 pub use secret::Secret;
+#[cfg(feature = "signing")]
+pub use signer::{Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey};
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus};
 #[cfg(feature = "file")]
 pub use store::FileStore;

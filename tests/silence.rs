@@ -43,6 +43,8 @@ use reqwest_bearer::{
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
+#[cfg(feature = "signing")]
+use reqwest_bearer::{Jws, PublicJwk, SigningAlgorithm, SigningKey};
 #[cfg(feature = "redis")]
 use reqwest_bearer::{Protection, RedisStore};
 use reqwest_middleware::{Middleware, Next};
@@ -67,6 +69,8 @@ struct Outputs(Arc<Mutex<Said>>);
 #[derive(Default)]
 struct Said {
     text: String,
+    /// Secrets that have no canary in them.
+    secrets: Vec<String>,
     /// The public types that were shown.
     types: BTreeSet<&'static str>,
 }
@@ -105,6 +109,16 @@ impl Outputs {
         if let Some(response) = error.error_response() {
             self.show(response);
         }
+    }
+
+    /// A secret that must be in nothing of all this, as it is and as numbers.
+    fn must_not_say(&self, secret: &str) {
+        let numbers = format!("{:?}", secret.as_bytes());
+        let secrets = [
+            secret.to_owned(),
+            numbers.trim_matches(['[', ']']).to_owned(),
+        ];
+        self.0.lock().unwrap().secrets.extend(secrets);
     }
 
     fn say(&self, text: impl Display) {
@@ -749,6 +763,39 @@ impl Program {
         self.outputs.say(RefreshReason::Soft);
         self.outputs.show(&ErrorKind::Rejected);
         self.outputs.show(&SecretSource::from("canary"));
+        #[cfg(feature = "signing")]
+        self.show_keys();
+    }
+
+    /// A private key is a secret that no text of ours is in, so its own texts are looked for.
+    #[cfg(feature = "signing")]
+    fn show_keys(&self) {
+        let key = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+        let pem = key.to_pem().unwrap();
+        for line in pem.expose().lines().filter(|line| !line.contains("--")) {
+            self.outputs.must_not_say(line);
+        }
+        self.outputs.show(&SigningAlgorithm::Es256);
+        self.outputs.say(SigningAlgorithm::Es256);
+        self.outputs.show(&key.public_jwk());
+        self.outputs.say(key.public_jwk());
+        self.outputs.show(&key);
+        self.outputs.show(&pem);
+        self.outputs
+            .show(&Jws::new("canary").header("canary", "canary"));
+        let bad = pem.expose().replace("PRIVATE", "CANARY");
+        self.outputs.show_failure(SigningKey::from_pem(&bad));
+        let cut = &pem.expose()[..pem.expose().len() / 2];
+        self.outputs.show_failure(SigningKey::from_pem(cut));
+        for bad in [
+            r#"{"kty":"canary"}"#,
+            r#"{"kty":"EC","crv":"canary","d":"canary"}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"canary","y":"canary","d":"canary"}"#,
+            "canary",
+        ] {
+            self.outputs.show_failure(SigningKey::from_jwk(bad));
+        }
+        self.outputs.show_failure(PublicJwk::from_jwk("canary"));
     }
 }
 
@@ -758,6 +805,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("encryption", cfg!(feature = "encryption")),
         ("file", cfg!(feature = "file")),
         ("redis", cfg!(feature = "redis")),
+        ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
     ];
     let exports: Vec<_> = include_str!("../src/lib.rs").split("pub use ").collect();
@@ -776,13 +824,13 @@ fn public_types() -> BTreeSet<&'static str> {
     names
         .filter(|name| name.starts_with(|first: char| first.is_uppercase()))
         // The traits, which nobody can show.
-        .filter(|name| !["Grant", "TokenStore"].contains(name))
+        .filter(|name| !["Grant", "Signer", "TokenStore"].contains(name))
         .collect()
 }
 
 #[tokio::test]
 async fn no_secret_is_in_anything_that_the_crate_lets_out() {
-    // D6
+    // D6, H8
     let outputs = Outputs::default();
     let log = outputs.clone();
     let lines = tracing_subscriber::fmt::layer()
@@ -808,6 +856,9 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     for line in said.text.lines() {
         for canary in CANARIES {
             assert!(!line.contains(canary), "{line}");
+        }
+        for secret in &said.secrets {
+            assert!(!line.contains(secret), "{line}");
         }
     }
     // The other half of the proof: that it was listened to.
