@@ -5,9 +5,12 @@ use std::future::Future;
 use crate::error::Error;
 
 mod algorithm;
-mod certificates;
+pub(crate) mod certificates;
 mod der;
+pub(crate) mod hmac;
 mod jws;
+mod key_file;
+mod key_source;
 mod pair;
 mod pem;
 mod private_jwk;
@@ -16,6 +19,8 @@ mod signing_key;
 
 pub use algorithm::SigningAlgorithm;
 pub use jws::Jws;
+pub use key_file::SigningKeyFile;
+pub use key_source::SigningKeySource;
 pub use public_jwk::PublicJwk;
 pub use signing_key::SigningKey;
 

@@ -44,7 +44,9 @@ use reqwest_bearer::{
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
 #[cfg(feature = "signing")]
-use reqwest_bearer::{Jws, PublicJwk, SigningAlgorithm, SigningKey};
+use reqwest_bearer::{
+    Jws, PublicJwk, SigningAlgorithm, SigningKey, SigningKeyFile, SigningKeySource,
+};
 #[cfg(feature = "redis")]
 use reqwest_bearer::{Protection, RedisStore};
 use reqwest_middleware::{Middleware, Next};
@@ -159,19 +161,28 @@ type Gossip = fn(&Seen) -> Option<Reply>;
 struct GossipingServer {
     http: HttpServer,
     script: Arc<Mutex<VecDeque<Gossip>>>,
+    /// Which client assertions came.
+    assertions: Arc<Mutex<Vec<String>>>,
 }
 
 impl GossipingServer {
     async fn start() -> Self {
         let script = Arc::new(Mutex::new(VecDeque::<Gossip>::new()));
         let answers = script.clone();
+        let assertions: Arc<Mutex<Vec<String>>> = Arc::default();
+        let came = assertions.clone();
         let http = HttpServer::start(move |seen| {
+            came.lock().unwrap().extend(seen.field("client_assertion"));
             let scripted = answers.lock().unwrap().pop_front();
             let answer = scripted.map_or_else(|| Some(tokens(&seen)), |answer| answer(&seen));
             async move { answer }
         })
         .await;
-        Self { http, script }
+        Self {
+            http,
+            script,
+            assertions,
+        }
     }
 
     fn then(&self, answer: Gossip) {
@@ -767,6 +778,64 @@ impl Program {
         self.show_keys();
     }
 
+    /// Keys and assertions are secrets that no text of ours is in, so those that come are learnt.
+    #[cfg(feature = "signing")]
+    async fn sign_in_every_way(&self) {
+        let pem = || {
+            let key = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+            key.to_pem().unwrap()
+        };
+        let (first, second) = (pem(), pem());
+        let path = std::env::temp_dir().join(format!("reqwest-bearer-h8-{}", std::process::id()));
+        std::fs::write(&path, first.expose()).unwrap();
+        let file = SigningKeyFile::new(&path);
+        self.outputs.show(&file);
+        self.outputs.show(&SigningKeySource::from(file.clone()));
+        let vault = SigningKeySource::from_fn(move || {
+            std::future::ready(SigningKey::from_pem(second.expose()))
+        });
+        self.outputs.show(&vault);
+        let heard = self.outputs.clone();
+        for authentication in [
+            ClientAuthentication::private_key_jwt("client", file),
+            ClientAuthentication::private_key_jwt("client", vault),
+            ClientAuthentication::client_secret_jwt("client", "canary".repeat(8)),
+            ClientAuthentication::client_assertion_from_fn("client", move |context| {
+                heard.show(&context);
+                async { Ok::<_, Infallible>(Secret::new("canary.by.hand")) }
+            }),
+        ] {
+            self.outputs.show(&authentication);
+            let grant = ClientCredentials::new(self.server.endpoint(authentication));
+            let events = self.outputs.clone();
+            let source = TokenSource::builder(grant).on_event(move |event| events.show(event));
+            let source = source.build().unwrap();
+            source.token().await.unwrap();
+            // Half of the key is left, and the key before signs.
+            std::fs::write(&path, &first.expose()[..100]).unwrap();
+            // What came is learnt before the server repeats it.
+            let (refused, _) = FAILURES[0];
+            self.server.then(refused);
+            let options = TokenOptions::new().scope("b");
+            self.outputs.show_failure(source.token_with(&options).await);
+        }
+        std::fs::remove_file(&path).unwrap();
+        for line in first.expose().lines().filter(|line| !line.contains("--")) {
+            self.outputs.must_not_say(line);
+        }
+        let assertions = std::mem::take(&mut *self.server.assertions.lock().unwrap());
+        assert!(assertions.len() >= 8);
+        for part in assertions
+            .iter()
+            .flat_map(|assertion| assertion.split('.').skip(1))
+        {
+            // `by` and `hand` are words of ours.
+            if part.len() > 20 {
+                self.outputs.must_not_say(part);
+            }
+        }
+    }
+
     /// A private key is a secret that no text of ours is in, so its own texts are looked for.
     #[cfg(feature = "signing")]
     fn show_keys(&self) {
@@ -846,6 +915,8 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.serve_users(&tokens).await;
     program.fail_in_every_way(&tokens).await;
     program.authenticate_in_every_way().await;
+    #[cfg(feature = "signing")]
+    program.sign_in_every_way().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.panic().await;
@@ -868,6 +939,10 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
         "token request succeeded",
         "an API refused the token",
         "could not be saved",
+        #[cfg(feature = "signing")]
+        "the file of the signing key is of no use",
+        #[cfg(feature = "signing")]
+        "SigningKeyUnreadable",
         "(error code `invalid_client`)",
         "\"authorization\": Sensitive",
     ] {

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
-use crate::endpoint::authentication::ClientAuthentication;
+use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
 use crate::endpoint::request_shape::RequestShape;
 use crate::error::{Error, ErrorKind, HowFar};
@@ -44,15 +44,14 @@ impl Transport {
         self.timeout
     }
 
-    /// Sends a form with our client authentication.
+    /// Sends a form, with what client authentication puts into the header.
     pub(crate) async fn post(
         &self,
         url: Url,
-        mut form: Form,
-        authentication: &ClientAuthentication,
+        form: Form,
+        basic: Option<BasicCredentials>,
         shape: &RequestShape,
     ) -> Result<Answer, Error> {
-        let basic = authentication.sign(&mut form).await?;
         let mut request = self
             .http
             .post(url.clone())

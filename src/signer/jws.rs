@@ -70,6 +70,13 @@ impl Jws {
         Ok(with_signature(text, &signature))
     }
 
+    /// Signs it by a function, such as one with a secret.
+    pub(crate) fn sign_by(self, algorithm: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Secret {
+        let text = self.signing_input(algorithm);
+        let signature = sign(text.as_bytes());
+        with_signature(text, &signature)
+    }
+
     fn signing_input(mut self, algorithm: &str) -> String {
         self.header.insert("alg".to_owned(), algorithm.into());
         let header = Value::Object(self.header).to_string();

@@ -1,59 +1,13 @@
 //! Keys in the forms in which people have them, and what is none. The files are OpenSSL's.
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaPublicKeyComponents, UnparsedPublicKey,
-};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::SigningAlgorithm::{
     EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512,
 };
 use reqwest_bearer::{Error, ErrorKind, Jws, Signer, SigningAlgorithm, SigningKey};
-use serde_json::Value;
 
-macro_rules! pem {
-    ($name:literal) => {
-        include_str!(concat!("keys/", $name, ".pem"))
-    };
-}
-
-/// Whether a compact JWS is of this key.
-fn verifies(jws: &str, key: &SigningKey) -> bool {
-    let (text, signature) = jws.rsplit_once('.').unwrap();
-    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    let public = key.public_jwk().to_value();
-    let member = |name: &str| {
-        URL_SAFE_NO_PAD
-            .decode(public[name].as_str().unwrap())
-            .unwrap()
-    };
-    let point = || [vec![4], member("x"), member("y")].concat();
-    let text = text.as_bytes();
-    let rsa = |parameters| {
-        let (n, e) = (member("n"), member("e"));
-        RsaPublicKeyComponents { n, e }.verify(parameters, text, &signature)
-    };
-    let verified = match key.algorithm() {
-        Es256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point()).verify(text, &signature),
-        Es384 => UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point()).verify(text, &signature),
-        EdDsa => UnparsedPublicKey::new(&ED25519, member("x")).verify(text, &signature),
-        Rs256 => rsa(&RSA_PKCS1_2048_8192_SHA256),
-        Rs384 => rsa(&RSA_PKCS1_2048_8192_SHA384),
-        Rs512 => rsa(&RSA_PKCS1_2048_8192_SHA512),
-        Ps256 => rsa(&RSA_PSS_2048_8192_SHA256),
-        Ps384 => rsa(&RSA_PSS_2048_8192_SHA384),
-        Ps512 => rsa(&RSA_PSS_2048_8192_SHA512),
-        _ => panic!("no such algorithm"),
-    };
-    verified.is_ok()
-}
-
-fn header(jws: &str) -> Value {
-    let (header, _) = jws.split_once('.').unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()
-}
+use crate::{header, pem, verifies};
 
 #[tokio::test]
 async fn a_key_of_each_form_signs_by_each_algorithm_of_its_kind() {
