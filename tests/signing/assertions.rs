@@ -25,8 +25,13 @@ struct Server {
 }
 
 impl Server {
-    /// With this issuer in its document, or else its own URL.
-    async fn start(issuer: Option<&'static str>) -> Self {
+    /// With its own URL as the issuer in its document.
+    async fn start() -> Self {
+        Self::naming(ToOwned::to_owned).await
+    }
+
+    /// With the issuer that this makes of its own URL.
+    async fn naming(issuer: fn(&str) -> String) -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let noted = seen.clone();
         let http = HttpServer::start(move |request| {
@@ -34,7 +39,7 @@ impl Server {
             let own = format!("http://{host}");
             let reply = match request.path.as_str() {
                 "/.well-known/openid-configuration" => Reply::new(200).json(&json!({
-                    "issuer": issuer.unwrap_or(&own),
+                    "issuer": issuer(&own),
                     "token_endpoint": format!("{own}/token"),
                     "revocation_endpoint": format!("{own}/revoke"),
                 })),
@@ -94,7 +99,7 @@ fn since_epoch(time: SystemTime) -> u64 {
 #[tokio::test]
 async fn an_assertion_says_who_it_is_of_and_for_how_long_it_is_good() {
     // H1
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let clock = TestClock::new();
     let endpoint = builder(ClientAuthentication::private_key_jwt(
         "a client/ü",
@@ -132,7 +137,7 @@ async fn an_assertion_says_who_it_is_of_and_for_how_long_it_is_good() {
 #[tokio::test]
 async fn it_is_for_the_issuer_that_the_settings_name_and_the_document_confirms() {
     // H1
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let (issuer, token_url) = (server.url(""), server.url("/token"));
     let build = |builder: TokenEndpointBuilder| builder.build().unwrap();
     for (endpoint, audience) in [
@@ -169,22 +174,30 @@ async fn it_is_for_the_issuer_that_the_settings_name_and_the_document_confirms()
 #[tokio::test]
 async fn it_is_never_for_an_issuer_that_a_document_alone_names() {
     // H1
-    let server = Server::start(Some("https://bank.example.com")).await;
-    let (issuer, token_url) = (server.url(""), server.url("/token"));
-    let place = server.url("/.well-known/openid-configuration");
-    for settings in [
-        builder(client()).issuer(&issuer).unchecked_issuer(),
-        builder(client()).discovery_url(&place).unchecked_issuer(),
-    ] {
-        let endpoint = settings.build().unwrap();
-        assert_eq!(server.audience(&endpoint).await, token_url);
+    const PLACE: &str = "/.well-known/openid-configuration";
+    let issuers: [fn(&str) -> String; 2] = [
+        |_| "https://bank.example.com".to_owned(),
+        // Not even the place of the document, which the settings do name.
+        |own| format!("{own}{PLACE}"),
+    ];
+    for issuer in issuers {
+        let server = Server::naming(issuer).await;
+        for settings in [
+            builder(client()).issuer(server.url("")).unchecked_issuer(),
+            builder(client())
+                .discovery_url(server.url(PLACE))
+                .unchecked_issuer(),
+        ] {
+            let endpoint = settings.build().unwrap();
+            assert_eq!(server.audience(&endpoint).await, server.url("/token"));
+        }
     }
 }
 
 #[tokio::test]
 async fn a_revocation_has_an_assertion_of_its_own_for_the_same_audience() {
     // H1
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let issuer = server.url("");
     let named = builder(client()).issuer(&issuer).build().unwrap();
     let unnamed = builder(client())
@@ -254,7 +267,7 @@ async fn a_function_that_signs_is_told_for_whom_of_whom_and_which_attempt_it_is(
 #[tokio::test]
 async fn a_secret_signs_by_hs256() {
     // H1
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let secret = "a secret of thirty-two bytes, ü.";
     assert!(secret.len() >= 32);
     let client = ClientAuthentication::client_secret_jwt("me", secret).plain_assertion_type();
@@ -272,7 +285,7 @@ async fn a_secret_signs_by_hs256() {
 #[tokio::test]
 async fn a_certificate_is_named_by_its_digest_and_sent_along_where_so_set() {
     // H1
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let both = concat!(pem!("rsa_pkcs8"), pem!("certificate"));
     let key = SigningKey::from_pem(both).unwrap();
     let key = key.with_algorithm(SigningAlgorithm::Ps256).unwrap();

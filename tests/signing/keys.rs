@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::SigningAlgorithm::{
     EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512,
 };
-use reqwest_bearer::{Error, ErrorKind, Jws, Signer, SigningAlgorithm, SigningKey};
+use reqwest_bearer::{Error, ErrorKind, Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey};
 
 use crate::{header, pem, verifies};
 
@@ -23,6 +23,8 @@ async fn a_key_of_each_form_signs_by_each_algorithm_of_its_kind() {
     ] {
         let key = SigningKey::from_pem(text).unwrap().with_key_id("7");
         assert_eq!(key.algorithm(), algorithms[0], "{name}");
+        let read = PublicJwk::from_jwk(&key.public_jwk().to_value().to_string()).unwrap();
+        assert_eq!(read.thumbprint(), key.public_jwk().thumbprint(), "{name}");
         let all = [
             Es256, Es384, EdDsa, Rs256, Rs384, Rs512, Ps256, Ps384, Ps512,
         ];
