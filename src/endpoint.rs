@@ -2,17 +2,22 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use reqwest::Url;
 
 use crate::clock::Clock;
+use crate::endpoint::assertion::Occasion;
+use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::request_shape::RequestShape;
 use crate::endpoint::successes::Successes;
+use crate::endpoint::supported::Supported;
 use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::error::{Error, ErrorKind, HowFar};
@@ -21,9 +26,12 @@ use crate::token::TokenResponse;
 
 pub(crate) mod address;
 pub(crate) mod answer;
+mod assertion;
 mod authentication;
 pub(crate) mod breaker;
 mod builder;
+#[cfg(feature = "signing")]
+mod client_jwt;
 mod discovery;
 pub(crate) mod document;
 mod form;
@@ -41,11 +49,13 @@ mod refresh_codes;
 mod request_shape;
 mod secret_source;
 mod successes;
+mod supported;
 pub(crate) mod translation;
 pub(crate) mod transport;
 mod user_agent;
 pub(crate) mod verdict;
 
+pub use assertion::AssertionContext;
 pub use authentication::ClientAuthentication;
 pub use builder::TokenEndpointBuilder;
 pub use form::TokenRequest;
@@ -103,6 +113,18 @@ enum Place {
     Discovered(Arc<Discovery>),
 }
 
+impl Place {
+    /// The issuer as the settings name it, unless the document that was found is of another one.
+    fn issuer_to_name(&self) -> Option<String> {
+        match self {
+            Self::Fixed(_, None) => None,
+            Self::Fixed(_, Some(discovery)) | Self::Discovered(discovery) => {
+                discovery.issuer_to_name()
+            }
+        }
+    }
+}
+
 impl TokenEndpoint {
     /// The endpoint at this URL, which is https or on this machine. Nothing is sent.
     ///
@@ -150,21 +172,26 @@ impl TokenEndpoint {
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
         let (asked, asked_scope) = (request.asked(), request.scope());
         let form = request.into_form()?;
-        let url = match &self.0.place {
-            Place::Fixed(url, _) => url.clone(),
-            Place::Discovered(discovery) => discovery.document().await?.token_endpoint.clone(),
+        // What a document lists counts where the document is what names the endpoint.
+        let (url, document) = match &self.0.place {
+            Place::Fixed(url, _) => (url.clone(), None),
+            Place::Discovered(discovery) => {
+                let document = discovery.document().await?;
+                (document.token_endpoint.clone(), Some(document))
+            }
         };
+        let supported = document.as_deref().map(|document| &document.supported);
         let answered = async {
             let Some(translation) = &self.0.translation else {
                 let transport::Answer {
                     status,
                     headers,
                     body,
-                } = self.0.post(url.clone(), form).await?;
+                } = self.0.post(url.clone(), form, supported).await?;
                 return answer::parse_token_answer(asked, status, &headers, &body, self.now());
             };
             translation.admit(asked, self.0.clock.now())?;
-            let answer = self.0.post(url.clone(), form).await?;
+            let answer = self.0.post(url.clone(), form, supported).await?;
             translation.read(asked, answer, self.0.clock.now()).await
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
@@ -206,7 +233,7 @@ impl TokenEndpoint {
         form.push("token", token);
         form.push("token_type_hint", kind.hint());
         let answered = async {
-            let answer = self.0.post(url.clone(), form).await?;
+            let answer = self.0.post(url.clone(), form, None).await?;
             answer::parse_revocation_answer(
                 answer.status,
                 &answer.headers,
@@ -248,6 +275,11 @@ impl TokenEndpoint {
             .got(HowFar::NotSent)
             .at_server(discovery.issuer().place())),
         }
+    }
+
+    /// What is wrong with the file of the client's key, as long as the key before signs in its place.
+    pub(crate) fn key_fault(&self) -> Option<Error> {
+        self.0.authentication.key_fault()
     }
 
     /// The queue of its requests.
@@ -367,9 +399,44 @@ impl TokenKind {
 }
 
 impl Setup {
-    async fn post(&self, url: Url, form: Form) -> Result<transport::Answer, Error> {
-        let (authentication, shape) = (&self.authentication, &self.shape);
-        self.transport.post(url, form, authentication, shape).await
+    /// Sends a form with our client authentication.
+    async fn post(
+        &self,
+        url: Url,
+        mut form: Form,
+        supported: Option<&Supported>,
+    ) -> Result<transport::Answer, Error> {
+        let issuer = self.place.issuer_to_name();
+        let occasion = Occasion {
+            url: &url,
+            issuer: issuer.as_deref(),
+            supported,
+            now: self.clock.now().system_time(),
+        };
+        let basic = self.authenticate(&mut form, &occasion).await?;
+        self.transport.post(url, form, basic, &self.shape).await
+    }
+
+    /// A KMS or a function may hang, or panic. Nothing is sent then, and it must be known that it was
+    /// not: with half of the attempt's time, that is not over before.
+    async fn authenticate(
+        &self,
+        form: &mut Form,
+        occasion: &Occasion<'_>,
+    ) -> Result<Option<BasicCredentials>, Error> {
+        let signing = AssertUnwindSafe(self.authentication.sign(form, occasion)).catch_unwind();
+        let fault = |kind, message| Err(Error::new(kind, message).got(HowFar::NotSent));
+        tokio::select! {
+            biased;
+            signed = signing => signed.unwrap_or_else(|_| fault(
+                ErrorKind::Panicked,
+                "what gives the client's secret, or signs for it, panicked",
+            )),
+            () = self.clock.sleep(self.transport.timeout() / 2) => fault(
+                ErrorKind::Timeout,
+                "what gives the client's secret, or signs for it, did not answer in time",
+            ),
+        }
     }
 }
 

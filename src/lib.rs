@@ -65,6 +65,7 @@
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
+//! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -128,6 +129,8 @@ mod secret;
 mod session;
 mod shown;
 mod sign_in;
+#[cfg(feature = "signing")]
+mod signer;
 mod source;
 mod step_up;
 mod store;
@@ -151,8 +154,8 @@ pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
 pub use endpoint::{
-    ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint, TokenEndpointBuilder, TokenKind,
-    TokenRequest,
+    AssertionContext, ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint,
+    TokenEndpointBuilder, TokenKind, TokenRequest,
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
@@ -173,6 +176,10 @@ pub use redirect::{
     same_origin_http_client, same_origin_redirect_policy,
 };
 pub use secret::Secret;
+#[cfg(feature = "signing")]
+pub use signer::{
+    Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey, SigningKeyFile, SigningKeySource,
+};
 pub use source::{TokenSource, TokenSourceBuilder, TokenStatus, TokenWatch};
 pub use step_up::StepUp;
 #[cfg(feature = "file")]

@@ -157,6 +157,19 @@ impl Telemetry {
         });
     }
 
+    pub(crate) fn signing_key_unreadable(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::error!(
+            source = &*self.source,
+            %error,
+            "the file of the signing key is of no use; the key before signs in its place"
+        );
+        self.tell(|| Event::SigningKeyUnreadable {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
     /// The span of one flight.
     #[cfg(feature = "tracing")]
     pub(crate) fn flight_span(&self, reason: RefreshReason) -> tracing::Span {

@@ -44,6 +44,10 @@ use reqwest_bearer::{
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
+#[cfg(feature = "signing")]
+use reqwest_bearer::{
+    Jws, PublicJwk, SigningAlgorithm, SigningKey, SigningKeyFile, SigningKeySource,
+};
 #[cfg(feature = "redis")]
 use reqwest_bearer::{Protection, RedisStore};
 use reqwest_middleware::{Middleware, Next};
@@ -68,6 +72,8 @@ struct Outputs(Arc<Mutex<Said>>);
 #[derive(Default)]
 struct Said {
     text: String,
+    /// Secrets that have no canary in them.
+    secrets: Vec<String>,
     /// The public types that were shown.
     types: BTreeSet<&'static str>,
 }
@@ -108,6 +114,16 @@ impl Outputs {
         }
     }
 
+    /// A secret that must be in nothing of all this, as it is and as numbers.
+    fn must_not_say(&self, secret: &str) {
+        let numbers = format!("{:?}", secret.as_bytes());
+        let secrets = [
+            secret.to_owned(),
+            numbers.trim_matches(['[', ']']).to_owned(),
+        ];
+        self.0.lock().unwrap().secrets.extend(secrets);
+    }
+
     fn say(&self, text: impl Display) {
         self.0.lock().unwrap().text += &format!("{text}\n");
     }
@@ -146,19 +162,28 @@ type Gossip = fn(&Seen) -> Option<Reply>;
 struct GossipingServer {
     http: HttpServer,
     script: Arc<Mutex<VecDeque<Gossip>>>,
+    /// Which client assertions came.
+    assertions: Arc<Mutex<Vec<String>>>,
 }
 
 impl GossipingServer {
     async fn start() -> Self {
         let script = Arc::new(Mutex::new(VecDeque::<Gossip>::new()));
         let answers = script.clone();
+        let assertions: Arc<Mutex<Vec<String>>> = Arc::default();
+        let came = assertions.clone();
         let http = HttpServer::start(move |seen| {
+            came.lock().unwrap().extend(seen.field("client_assertion"));
             let scripted = answers.lock().unwrap().pop_front();
             let answer = scripted.map_or_else(|| Some(tokens(&seen)), |answer| answer(&seen));
             async move { answer }
         })
         .await;
-        Self { http, script }
+        Self {
+            http,
+            script,
+            assertions,
+        }
     }
 
     fn then(&self, answer: Gossip) {
@@ -801,6 +826,97 @@ impl Program {
         self.outputs.say(RefreshReason::Soft);
         self.outputs.show(&ErrorKind::Rejected);
         self.outputs.show(&SecretSource::from("canary"));
+        #[cfg(feature = "signing")]
+        self.show_keys();
+    }
+
+    /// Keys and assertions are secrets that no text of ours is in, so those that come are learnt.
+    #[cfg(feature = "signing")]
+    async fn sign_in_every_way(&self) {
+        let pem = || {
+            let key = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+            key.to_pem().unwrap()
+        };
+        let (first, second) = (pem(), pem());
+        let path = std::env::temp_dir().join(format!("reqwest-bearer-h8-{}", std::process::id()));
+        std::fs::write(&path, first.expose()).unwrap();
+        let file = SigningKeyFile::new(&path);
+        self.outputs.show(&file);
+        self.outputs.show(&SigningKeySource::from(file.clone()));
+        let vault = SigningKeySource::from_fn(move || {
+            std::future::ready(SigningKey::from_pem(second.expose()))
+        });
+        self.outputs.show(&vault);
+        let heard = self.outputs.clone();
+        for authentication in [
+            ClientAuthentication::private_key_jwt("client", file),
+            ClientAuthentication::private_key_jwt("client", vault),
+            ClientAuthentication::client_secret_jwt("client", "canary".repeat(8)),
+            ClientAuthentication::client_assertion_from_fn("client", move |context| {
+                heard.show(&context);
+                async { Ok::<_, Infallible>(Secret::new("canary.by.hand")) }
+            }),
+        ] {
+            self.outputs.show(&authentication);
+            let grant = ClientCredentials::new(self.server.endpoint(authentication));
+            let events = self.outputs.clone();
+            let source = TokenSource::builder(grant).on_event(move |event| events.show(event));
+            let source = source.build().unwrap();
+            source.token().await.unwrap();
+            // Half of the key is left, and the key before signs.
+            std::fs::write(&path, &first.expose()[..100]).unwrap();
+            // What came is learnt before the server repeats it.
+            let (refused, _) = FAILURES[0];
+            self.server.then(refused);
+            let options = TokenOptions::new().scope("b");
+            self.outputs.show_failure(source.token_with(&options).await);
+        }
+        std::fs::remove_file(&path).unwrap();
+        for line in first.expose().lines().filter(|line| !line.contains("--")) {
+            self.outputs.must_not_say(line);
+        }
+        let assertions = std::mem::take(&mut *self.server.assertions.lock().unwrap());
+        assert!(assertions.len() >= 8);
+        for part in assertions
+            .iter()
+            .flat_map(|assertion| assertion.split('.').skip(1))
+        {
+            // `by` and `hand` are words of ours.
+            if part.len() > 20 {
+                self.outputs.must_not_say(part);
+            }
+        }
+    }
+
+    /// A private key is a secret that no text of ours is in, so its own texts are looked for.
+    #[cfg(feature = "signing")]
+    fn show_keys(&self) {
+        let key = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+        let pem = key.to_pem().unwrap();
+        for line in pem.expose().lines().filter(|line| !line.contains("--")) {
+            self.outputs.must_not_say(line);
+        }
+        self.outputs.show(&SigningAlgorithm::Es256);
+        self.outputs.say(SigningAlgorithm::Es256);
+        self.outputs.show(&key.public_jwk());
+        self.outputs.say(key.public_jwk());
+        self.outputs.show(&key);
+        self.outputs.show(&pem);
+        self.outputs
+            .show(&Jws::new("canary").header("canary", "canary"));
+        let bad = pem.expose().replace("PRIVATE", "CANARY");
+        self.outputs.show_failure(SigningKey::from_pem(&bad));
+        let cut = &pem.expose()[..pem.expose().len() / 2];
+        self.outputs.show_failure(SigningKey::from_pem(cut));
+        for bad in [
+            r#"{"kty":"canary"}"#,
+            r#"{"kty":"EC","crv":"canary","d":"canary"}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"canary","y":"canary","d":"canary"}"#,
+            "canary",
+        ] {
+            self.outputs.show_failure(SigningKey::from_jwk(bad));
+        }
+        self.outputs.show_failure(PublicJwk::from_jwk("canary"));
     }
 }
 
@@ -810,6 +926,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("encryption", cfg!(feature = "encryption")),
         ("file", cfg!(feature = "file")),
         ("redis", cfg!(feature = "redis")),
+        ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
     ];
     let exports: Vec<_> = include_str!("../src/lib.rs").split("pub use ").collect();
@@ -828,13 +945,13 @@ fn public_types() -> BTreeSet<&'static str> {
     names
         .filter(|name| name.starts_with(|first: char| first.is_uppercase()))
         // The traits, which nobody can show.
-        .filter(|name| !["Grant", "TokenStore"].contains(name))
+        .filter(|name| !["Grant", "Signer", "TokenStore"].contains(name))
         .collect()
 }
 
 #[tokio::test]
 async fn no_secret_is_in_anything_that_the_crate_lets_out() {
-    // D6
+    // D6, H8
     let outputs = Outputs::default();
     let log = outputs.clone();
     let lines = tracing_subscriber::fmt::layer()
@@ -850,6 +967,8 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.serve_users(&tokens).await;
     program.fail_in_every_way(&tokens).await;
     program.authenticate_in_every_way().await;
+    #[cfg(feature = "signing")]
+    program.sign_in_every_way().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.call_for_tenants().await;
@@ -862,6 +981,9 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
         for canary in CANARIES {
             assert!(!line.contains(canary), "{line}");
         }
+        for secret in &said.secrets {
+            assert!(!line.contains(secret), "{line}");
+        }
     }
     // The other half of the proof: that it was listened to.
     for heard in [
@@ -870,6 +992,10 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
         "token request succeeded",
         "an API refused the token",
         "could not be saved",
+        #[cfg(feature = "signing")]
+        "the file of the signing key is of no use",
+        #[cfg(feature = "signing")]
+        "SigningKeyUnreadable",
         "(error code `invalid_client`)",
         "\"authorization\": Sensitive",
     ] {

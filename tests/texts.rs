@@ -15,6 +15,8 @@ use reqwest_bearer::{
     TokenEndpoint, TokenFile, TokenKind, TokenOptions, TokenParameters, TokenRequest,
     TokenResponse, TokenSet, TokenSource, Version,
 };
+#[cfg(feature = "signing")]
+use reqwest_bearer::{SigningAlgorithm, SigningKey, SigningKeyFile};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -29,6 +31,7 @@ fn a_borrowed_string_will_do_for_the_endpoint() -> Result<(), Error> {
         ClientAuthentication::client_secret_basic_raw(id, secret),
         ClientAuthentication::client_secret_post(id, secret),
         ClientAuthentication::client_assertion(id, secret),
+        ClientAuthentication::jwt_svid(id, secret),
         ClientAuthentication::none(id),
         ClientAuthentication::client_secret_basic(id, SecretSource::file(&text("/run/secret"))),
     ] {
@@ -175,5 +178,27 @@ fn a_token_to_be_revoked_is_a_text_or_a_secret() -> Result<(), Error> {
     drop(endpoint.revoke(&text("t"), TokenKind::AccessToken));
     drop(endpoint.revoke(&Secret::new("t"), TokenKind::RefreshToken));
     drop(endpoint.revoke("t", TokenKind::RefreshToken));
+    Ok(())
+}
+
+#[cfg(feature = "signing")]
+#[test]
+fn a_borrowed_string_will_do_for_keys() -> Result<(), Error> {
+    // H1, H2, K19
+    let (id, secret, url) = (
+        &text("me"),
+        &text(&"s".repeat(32)),
+        &text("https://as.test"),
+    );
+    let key = SigningKey::generate(SigningAlgorithm::Es256)?.with_key_id(id);
+    let pem = &text(key.to_pem()?.expose());
+    let file = SigningKeyFile::new(id).certificates(id).key_id(id);
+    for client in [
+        ClientAuthentication::client_secret_jwt(id, secret),
+        ClientAuthentication::private_key_jwt(id, SigningKey::from_pem(pem)?),
+        ClientAuthentication::private_key_jwt(id, file).assertion_audience(url),
+    ] {
+        TokenEndpoint::discover(url, client)?;
+    }
     Ok(())
 }

@@ -1,12 +1,26 @@
 //! How this client proves who it is to the authorization server.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::future::Future;
 
+use crate::endpoint::assertion::{
+    AssertionContext, AssertionSettings, Audience, JWT_BEARER, JWT_SPIFFE, Occasion,
+};
+#[cfg(feature = "signing")]
+use crate::endpoint::client_jwt;
 use crate::endpoint::form::Form;
-use crate::endpoint::secret_source::{SecretSource, control_fault};
+use crate::endpoint::secret_source::{AssertionFn, SecretSource, control_fault};
 use crate::error::{Error, HowFar};
 use crate::parameters::is_field_of_requests;
 use crate::secret::Secret;
+#[cfg(feature = "signing")]
+use crate::signer::SigningKeySource;
+#[cfg(feature = "signing")]
+use crate::signer::hmac;
+
+#[cfg(feature = "signing")]
+mod signed;
 
 const CLIENT_ID: &str = "client_id";
 const CLIENT_SECRET: &str = "client_secret";
@@ -28,6 +42,7 @@ pub struct ClientAuthentication {
     id_field: Cow<'static, str>,
     secret_field: Cow<'static, str>,
     id_in_body: bool,
+    assertions: AssertionSettings,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +51,13 @@ enum Method {
     BasicRaw(SecretSource),
     Post(SecretSource),
     Public,
-    Assertion(SecretSource),
+    /// Of this type (RFC 7521 section 4.2).
+    Assertion(SecretSource, &'static str),
+    AssertionByHand(AssertionFn),
+    #[cfg(feature = "signing")]
+    PrivateKeyJwt(SigningKeySource),
+    #[cfg(feature = "signing")]
+    SecretJwt(SecretSource),
 }
 
 /// What goes into the `Authorization: Basic` header.
@@ -84,17 +105,75 @@ impl ClientAuthentication {
         Self::new(client_id, Method::Public)
     }
 
-    /// A signed JWT (`private_key_jwt` and `client_secret_jwt`, RFC 7523 section 2.2).
+    /// A JWT that something else signs (RFC 7523 section 2.2): a platform, for its workloads.
     ///
-    /// The assertion is asked for at every attempt: sign a new one each time, with a new `jti`,
-    /// since servers refuse one that they have seen. A file suits assertions that a platform
-    /// issues, such as Kubernetes' projected tokens.
+    /// It is asked for at every attempt. A file suits what a platform replaces there, such as Kubernetes'
+    /// projected service account tokens, with the issuer of the authorization server as their audience:
+    ///
+    /// ```
+    /// use reqwest_bearer::{ClientAuthentication, SecretSource};
+    ///
+    /// let token = SecretSource::file("/var/run/secrets/tokens/login.example.com");
+    /// let client = ClientAuthentication::client_assertion("my-client", token);
+    /// ```
+    ///
+    /// For one of your own key there is `private_key_jwt` (feature `signing`), and
+    /// [`client_assertion_from_fn`](Self::client_assertion_from_fn) for a function that signs.
     #[must_use]
     pub fn client_assertion(
         client_id: impl Into<String>,
         assertion: impl Into<SecretSource>,
     ) -> Self {
-        Self::new(client_id, Method::Assertion(assertion.into()))
+        Self::new(client_id, Method::Assertion(assertion.into(), JWT_BEARER))
+    }
+
+    /// A JWT that a function of your own signs (RFC 7523 section 2.2). It is called for every attempt,
+    /// with what the assertion has to say: sign a new one each time, with a new `jti`, since servers
+    /// refuse one that they have seen.
+    ///
+    /// Its errors are those of [`SecretSource::from_fn`].
+    #[must_use]
+    pub fn client_assertion_from_fn<F, Fut, E>(client_id: impl Into<String>, sign: F) -> Self
+    where
+        F: Fn(AssertionContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Secret, E>> + Send + 'static,
+        E: StdError + Send + Sync + 'static,
+    {
+        Self::new(client_id, Method::AssertionByHand(AssertionFn::new(sign)))
+    }
+
+    /// A JWT-SVID of SPIFFE in place of a JWT of the client's own, mostly a file that an agent keeps
+    /// fresh and that is read at every attempt. It is sent with the assertion type `jwt-spiffe` (OAuth
+    /// SPIFFE Client Authentication, a draft; Keycloak has it). The client id is the one that the server
+    /// knows, which may be the SPIFFE id.
+    ///
+    /// ```
+    /// use reqwest_bearer::{ClientAuthentication, SecretSource};
+    ///
+    /// let svid = SecretSource::file("/run/spire/jwt_svid.token");
+    /// let client = ClientAuthentication::jwt_svid("spiffe://example.com/orders", svid);
+    /// ```
+    #[must_use]
+    pub fn jwt_svid(client_id: impl Into<String>, svid: impl Into<SecretSource>) -> Self {
+        Self::new(client_id, Method::Assertion(svid.into(), JWT_SPIFFE))
+    }
+
+    /// Whom assertions are for (`aud`), whatever the server calls itself.
+    /// Default: the issuer as the settings name it, if the document that was found there names the very
+    /// same; otherwise the URL that the assertion is sent to. What a document alone names is never taken,
+    /// so that no server can get an assertion that is good at another.
+    #[must_use]
+    pub fn assertion_audience(mut self, audience: impl Into<String>) -> Self {
+        self.assertions.audience = Audience::Text(audience.into());
+        self
+    }
+
+    /// Assertions are for the URL that they are sent to, as older servers want it.
+    /// Default: as for [`assertion_audience`](Self::assertion_audience).
+    #[must_use]
+    pub fn endpoint_as_audience(mut self) -> Self {
+        self.assertions.audience = Audience::Endpoint;
+        self
     }
 
     /// Sends the client id in the body of each request, too, beside the `Authorization` header: for
@@ -148,11 +227,8 @@ impl ClientAuthentication {
             return Err(Error::settings(format!("the client id {fault}")));
         }
         self.check_fields()?;
-        let (Method::Basic(secret)
-        | Method::BasicRaw(secret)
-        | Method::Post(secret)
-        | Method::Assertion(secret)) = &self.method
-        else {
+        self.check_assertions()?;
+        let Some(secret) = self.method.secret() else {
             return Ok(());
         };
         if secret.is_empty_value() {
@@ -163,7 +239,7 @@ impl ClientAuthentication {
         }
         if let Some(fault) = secret.value_fault() {
             let what = match self.method {
-                Method::Assertion(_) => "assertion",
+                Method::Assertion(..) => "assertion",
                 _ => "secret",
             };
             return Err(Error::settings(format!("the client {what} {fault}")));
@@ -176,6 +252,46 @@ impl ClientAuthentication {
             ));
         }
         Ok(())
+    }
+
+    /// Finds settings for assertions where there are none, or none of ours.
+    fn check_assertions(&self) -> Result<(), Error> {
+        self.assertions.check()?;
+        #[cfg(feature = "signing")]
+        {
+            let header = &self.assertions.header;
+            let fits = match &self.method {
+                Method::PrivateKeyJwt(_) => None,
+                // A secret has no certificate.
+                Method::SecretJwt(_) => header.of_certificates(),
+                _ => header.setting(),
+            };
+            if let Some(setting) = fits {
+                return Err(Error::settings(format!(
+                    "`{setting}` is for `private_key_jwt`"
+                )));
+            }
+            if let Method::SecretJwt(source) = &self.method
+                && let Some(secret) = source.value()
+                && !secret.expose().is_empty()
+            {
+                hmac::check(secret)?;
+            }
+        }
+        let signs = !matches!(
+            self.method,
+            Method::Basic(_)
+                | Method::BasicRaw(_)
+                | Method::Post(_)
+                | Method::Public
+                | Method::Assertion(..)
+        );
+        match self.assertions.setting() {
+            Some(setting) if !signs => Err(Error::settings(format!(
+                "`{setting}` is for assertions that are signed here"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Finds names of fields that no request could have, or that it would have twice.
@@ -218,11 +334,25 @@ impl ClientAuthentication {
         matches!(self.method, Method::Basic(_) | Method::BasicRaw(_))
     }
 
+    /// What is wrong with the file of the key, as long as the key before signs in its place.
+    pub(crate) fn key_fault(&self) -> Option<Error> {
+        #[cfg(feature = "signing")]
+        if let Method::PrivateKeyJwt(key) = &self.method {
+            return key.fault();
+        }
+        None
+    }
+
     /// Adds to the form what belongs there, and returns what belongs into the header.
     ///
     /// # Errors
-    /// If the secret cannot be read, or the request has a parameter of the same name already.
-    pub(crate) async fn sign(&self, form: &mut Form) -> Result<Option<BasicCredentials>, Error> {
+    /// If the secret cannot be read, if nothing signs, or if the request has a parameter of the same
+    /// name already.
+    pub(crate) async fn sign(
+        &self,
+        form: &mut Form,
+        occasion: &Occasion<'_>,
+    ) -> Result<Option<BasicCredentials>, Error> {
         for name in [&self.id_field, &self.secret_field] {
             if form.has(name) {
                 return Err(Error::settings(format!(
@@ -253,17 +383,38 @@ impl ClientAuthentication {
                 form.push(&*self.secret_field, secret.read().await?);
             }
             Method::Public => form.push(&*self.id_field, self.client_id.clone()),
-            Method::Assertion(assertion) => {
-                // RFC 7521 section 4.2 makes the id optional; several servers look it up by it.
-                form.push(&*self.id_field, self.client_id.clone());
-                form.push(
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                );
-                form.push("client_assertion", assertion.read().await?);
+            Method::Assertion(assertion, kind) => {
+                self.assert(form, kind, assertion.read().await?);
+            }
+            Method::AssertionByHand(sign) => {
+                let context = self.assertions.context(&self.client_id, occasion);
+                self.assert(form, JWT_BEARER, sign.call(context).await?);
+            }
+            #[cfg(feature = "signing")]
+            Method::PrivateKeyJwt(key) => {
+                let (settings, signer) = (&self.assertions, key.read().await?);
+                let context = settings.context(&self.client_id, occasion);
+                let header = settings.header;
+                let assertion = client_jwt::by_key(&signer, header, &context, occasion).await?;
+                self.assert(form, JWT_BEARER, assertion);
+            }
+            #[cfg(feature = "signing")]
+            Method::SecretJwt(secret) => {
+                let (settings, secret) = (&self.assertions, secret.read().await?);
+                let context = settings.context(&self.client_id, occasion);
+                let header = settings.header;
+                let assertion = client_jwt::by_secret(&secret, header, &context, occasion)?;
+                self.assert(form, JWT_BEARER, assertion);
             }
         }
         Ok(None)
+    }
+
+    fn assert(&self, form: &mut Form, kind: &str, assertion: Secret) {
+        // RFC 7521 section 4.2 makes the id optional; several servers look it up by it.
+        form.push(&*self.id_field, self.client_id.clone());
+        form.push("client_assertion_type", kind);
+        form.push("client_assertion", assertion);
     }
 
     fn new(client_id: impl Into<String>, method: Method) -> Self {
@@ -273,6 +424,24 @@ impl ClientAuthentication {
             id_field: Cow::Borrowed(CLIENT_ID),
             secret_field: Cow::Borrowed(CLIENT_SECRET),
             id_in_body: false,
+            assertions: AssertionSettings::default(),
+        }
+    }
+}
+
+impl Method {
+    /// What is read for each attempt, and is a text.
+    fn secret(&self) -> Option<&SecretSource> {
+        match self {
+            Self::Basic(secret)
+            | Self::BasicRaw(secret)
+            | Self::Post(secret)
+            | Self::Assertion(secret, _) => Some(secret),
+            #[cfg(feature = "signing")]
+            Self::SecretJwt(secret) => Some(secret),
+            #[cfg(feature = "signing")]
+            Self::PrivateKeyJwt(_) => None,
+            Self::Public | Self::AssertionByHand(_) => None,
         }
     }
 }

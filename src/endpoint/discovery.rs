@@ -92,6 +92,16 @@ impl Discovery {
         }
     }
 
+    /// The issuer as the settings name it, unless the document that was found names another, be it by one
+    /// `/` alone. None is fetched for that.
+    pub(crate) fn issuer_to_name(&self) -> Option<String> {
+        let named = self.issuer.name()?;
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = state.found.as_ref();
+        let agrees = found.is_none_or(|(document, _)| document.issuer == named);
+        agrees.then(|| named.to_owned())
+    }
+
     /// Where tokens are revoked: what the document names, or else another document of the same issuer,
     /// which is asked for when that is needed and not before. There it has to be at the origin of the
     /// token endpoint, which is where our client authentication belongs.

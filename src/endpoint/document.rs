@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
+use crate::endpoint::supported::Supported;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
 use crate::endpoint::{answer, members};
 use crate::error::Error;
@@ -18,6 +19,8 @@ const LONGEST_SHOWN: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Issuer {
     text: String,
+    /// Whether somebody has given it as such; otherwise it is the place of its document.
+    is_named: bool,
     naming: Naming,
     plain_http: PlainHttp,
     /// Where it is looked first.
@@ -44,6 +47,7 @@ pub(crate) struct Document {
     pub(crate) revocation_endpoint: Option<Url>,
     /// As the document has it.
     pub(crate) issuer: String,
+    pub(crate) supported: Supported,
     /// Where another document of the same issuer may have what this one lacks.
     pub(crate) other_place: Option<Url>,
 }
@@ -54,6 +58,8 @@ struct Members {
     token_endpoint: Option<String>,
     /// Tokens can be had without it, so whatever is no text is none.
     revocation_endpoint: Option<Value>,
+    token_endpoint_auth_methods_supported: Option<Value>,
+    token_endpoint_auth_signing_alg_values_supported: Option<Value>,
 }
 
 /// What one place said.
@@ -86,6 +92,7 @@ impl Issuer {
         };
         Ok(Self {
             text: text.to_owned(),
+            is_named: true,
             naming: Naming::Same,
             plain_http,
             place: at(format!("{path}/.well-known/openid-configuration")),
@@ -104,6 +111,7 @@ impl Issuer {
         naming: Naming,
         plain_http: PlainHttp,
     ) -> Result<Self, Error> {
+        let is_named = text.is_some();
         let text = text.unwrap_or(place.as_str());
         if text.is_empty() {
             return Err(Error::settings("the issuer is empty"));
@@ -113,6 +121,7 @@ impl Issuer {
         }
         Ok(Self {
             text: text.to_owned(),
+            is_named,
             naming,
             plain_http,
             place,
@@ -135,6 +144,11 @@ impl Issuer {
 
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The issuer itself, if somebody has named it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.is_named.then_some(&*self.text)
     }
 
     /// The same for both forms of which [`is_same_issuer`] forgives one: what is kept under it is
@@ -259,8 +273,19 @@ pub(crate) fn parse_document(
         token_endpoint,
         revocation_endpoint,
         issuer: named,
+        supported: Supported {
+            methods: texts(members.token_endpoint_auth_methods_supported),
+            algorithms: texts(members.token_endpoint_auth_signing_alg_values_supported),
+        },
         other_place: None,
     })
+}
+
+/// The texts of a list; whatever is none says nothing.
+fn texts(list: Option<Value>) -> Vec<String> {
+    let list = list.as_ref().and_then(Value::as_array);
+    let texts = list.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(ToOwned::to_owned).collect()
 }
 
 /// RFC 8414 section 3.3 says "identical". One slash at the end is forgiven, because servers and

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::endpoint::assertion::AssertionContext;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::secret::Secret;
 
@@ -76,17 +77,24 @@ impl SecretSource {
         Self(Origin::File(Arc::from(path.into())))
     }
 
-    /// Whether this is a value, and one without a character.
-    pub(crate) fn is_empty_value(&self) -> bool {
-        matches!(&self.0, Origin::Value(secret) if secret.expose().is_empty())
-    }
-
-    /// What [`control_fault`] finds in a value. Functions and files are looked at when they are read.
-    pub(crate) fn value_fault(&self) -> Option<&'static str> {
+    /// The secret, if this is a value. Functions and files are looked at when they are read.
+    pub(crate) fn value(&self) -> Option<&Secret> {
         match &self.0 {
-            Origin::Value(secret) => control_fault(secret.expose()),
+            Origin::Value(secret) => Some(secret),
             Origin::Function(_) | Origin::File(_) => None,
         }
+    }
+
+    /// Whether this is a value, and one without a character.
+    pub(crate) fn is_empty_value(&self) -> bool {
+        self.value()
+            .is_some_and(|secret| secret.expose().is_empty())
+    }
+
+    /// What [`control_fault`] finds in a value.
+    pub(crate) fn value_fault(&self) -> Option<&'static str> {
+        self.value()
+            .and_then(|secret| control_fault(secret.expose()))
     }
 
     /// The secret as it is now. Nothing has been sent yet, so an error may always be repeated.
@@ -96,14 +104,35 @@ impl SecretSource {
             Origin::Function(read) => read().await?,
             Origin::File(path) => read_file(path).await?,
         };
-        if secret.expose().is_empty() {
-            return Err(not_sent("the client secret or assertion is empty"));
-        }
-        if let Some(fault) = control_fault(secret.expose()) {
-            let message = format!("the client secret or assertion that was read {fault}");
-            return Err(Error::settings(message).got(HowFar::NotSent));
-        }
-        Ok(secret)
+        checked(secret)
+    }
+}
+
+/// A function that signs assertions, each for one request.
+#[derive(Clone)]
+pub(crate) struct AssertionFn(Arc<dyn Fn(AssertionContext) -> Reading + Send + Sync>);
+
+impl AssertionFn {
+    pub(crate) fn new<F, Fut, E>(sign: F) -> Self
+    where
+        F: Fn(AssertionContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Secret, E>> + Send + 'static,
+        E: StdError + Send + Sync + 'static,
+    {
+        Self(Arc::new(move |context| {
+            let signing = sign(context);
+            Box::pin(async move { signing.await.map_err(unreadable) })
+        }))
+    }
+
+    pub(crate) async fn call(&self, context: AssertionContext) -> Result<Secret, Error> {
+        checked((self.0)(context).await?)
+    }
+}
+
+impl fmt::Debug for AssertionFn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[assertion from a function]")
     }
 }
 
@@ -184,6 +213,18 @@ pub(crate) fn control_fault(text: &str) -> Option<&'static str> {
         "ends with a line break, which is not part of it; trim it, as `SecretSource::file` does with \
          what it reads",
     )
+}
+
+/// What was read, if it can be sent.
+fn checked(secret: Secret) -> Result<Secret, Error> {
+    if secret.expose().is_empty() {
+        return Err(not_sent("the client secret or assertion is empty"));
+    }
+    if let Some(fault) = control_fault(secret.expose()) {
+        let message = format!("the client secret or assertion that was read {fault}");
+        return Err(Error::settings(message).got(HowFar::NotSent));
+    }
+    Ok(secret)
 }
 
 async fn read_file(path: &Path) -> Result<Secret, Error> {

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
-use crate::endpoint::authentication::ClientAuthentication;
+use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
 use crate::endpoint::request_shape::RequestShape;
 use crate::error::{Error, ErrorKind, HowFar};
@@ -69,12 +69,12 @@ impl Transport {
         self.timeout
     }
 
-    /// Sends a form with our client authentication.
+    /// Sends a form, with what client authentication puts into the header.
     pub(crate) async fn post(
         &self,
         url: Url,
-        mut form: Form,
-        authentication: &ClientAuthentication,
+        form: Form,
+        basic: Option<BasicCredentials>,
         shape: &RequestShape,
     ) -> Result<Answer, Error> {
         let http = if form.spends_nothing() {
@@ -82,7 +82,6 @@ impl Transport {
         } else {
             &self.http.once
         };
-        let basic = authentication.sign(&mut form).await?;
         let mut request = http
             .post(url.clone())
             .header(ACCEPT, JSON)

@@ -82,6 +82,9 @@ impl Attempt<'_> {
         if answer.is_ok() && spends {
             admission::note_renewal(setup, endpoint, entry);
         }
+        if let Some(error) = endpoint.and_then(TokenEndpoint::key_fault) {
+            setup.telemetry.signing_key_unreadable(&error);
+        }
         let duration = setup.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);

@@ -135,6 +135,15 @@ pub enum Event {
         /// The name of the token source.
         source: Arc<str>,
     },
+    /// The file of the client's private key (`SigningKeyFile`) is away, half written or wrong. The key
+    /// that it had before signs in its place. Told with each token request while that lasts.
+    #[non_exhaustive]
+    SigningKeyUnreadable {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What is wrong with the file.
+        error: Error,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -149,6 +158,7 @@ impl fmt::Debug for Event {
             Self::RecordUnreadable { source, .. } => ("RecordUnreadable", source),
             Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
             Self::NoRevocationEndpoint { source } => ("NoRevocationEndpoint", source),
+            Self::SigningKeyUnreadable { source, .. } => ("SigningKeyUnreadable", source),
         };
         let mut shown = formatter.debug_struct(name);
         shown.field("source", source);
@@ -168,9 +178,9 @@ impl fmt::Debug for Event {
             Self::ScopeNarrowed { asked, granted, .. } => shown
                 .field("asked", asked)
                 .field("missing", &scope::missing(asked, granted).join(" ")),
-            Self::StoreFailed { error, .. } | Self::RevocationFailed { error, .. } => {
-                shown.field("error", error)
-            }
+            Self::StoreFailed { error, .. }
+            | Self::RevocationFailed { error, .. }
+            | Self::SigningKeyUnreadable { error, .. } => shown.field("error", error),
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
             // Without the hook's own text, which may be a database's, with values in it.
             Self::RefreshTokenUnsaved { error, .. } => {

@@ -1,8 +1,10 @@
 //! Entra ID (v2): any tenant's template, scopes in order, claims challenges; and External ID (B2C).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::{
-    BearerChallenge, ClientAuthentication, ErrorKind, NamedClient, TokenEndpoint, TokenParameters,
-    TokenSource,
+    BearerChallenge, ClientAuthentication, ErrorKind, NamedClient, SigningAlgorithm,
+    SigningKeyFile, TokenEndpoint, TokenParameters, TokenSource,
 };
 use serde_json::{Value, json};
 
@@ -128,4 +130,48 @@ async fn a_policy_of_external_id_has_its_document_and_its_issuer_apart() {
     let played = play(&provider, user(endpoint), script).await;
     assert_eq!(played.end.kind(), ErrorKind::SignInRequired);
     assert_eq!(played.spent(), ["r-0", "r-1", "r-2"]);
+}
+
+#[tokio::test]
+async fn an_application_of_entra_is_known_by_its_certificate() {
+    // H1
+    let provider = Provider::start().await;
+    let name = format!("reqwest-bearer-entra-{}.pem", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let both = concat!(
+        include_str!("../signing/keys/rsa_pkcs8.pem"),
+        include_str!("../signing/keys/certificate.pem")
+    );
+    std::fs::write(&file, both).unwrap();
+    let tenant = "/11111111-2222-3333-4444-555555555555/v2.0";
+    document(
+        &provider,
+        &format!("{tenant}/.well-known/openid-configuration"),
+        &provider.url(tenant),
+    );
+    let key = SigningKeyFile::new(&file).algorithm(SigningAlgorithm::Ps256);
+    let client = ClientAuthentication::private_key_jwt("6731de76", key)
+        .endpoint_as_audience()
+        .plain_assertion_type();
+    let script = Script {
+        tokens: [token(1), token(2)],
+        refusal: json(401, &json!({}))
+            .header("www-authenticate", r#"Bearer error="invalid_token""#),
+        end: json(400, &dead()),
+    };
+    let endpoint = TokenEndpoint::builder(client).issuer(provider.url(tenant));
+    let played = play(&provider, user(endpoint), script).await;
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(played.spent(), ["r-0", "r-1", "r-2"]);
+    let assertion = played.field("client_assertion").remove(0).unwrap();
+    let part = |number| -> Value {
+        let part = assertion.split('.').nth(number).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    // The digest is OpenSSL's.
+    let digest = "jsGL8fZriUlxQjd5-bdRr3R3-NqvftUONMbsJn3bKLU";
+    let header = json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": digest });
+    assert_eq!(part(0), header);
+    assert_eq!(part(1)["aud"], provider.url("/token"));
+    assert_eq!(part(1)["iss"], "6731de76");
 }

@@ -41,6 +41,8 @@ const settings = {
   refreshTokenTtl: 3600,
   rotateRefreshToken: true,
   pages: false,
+  // Clients besides those below, as the library has them.
+  clients: [],
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
@@ -109,7 +111,10 @@ const signingKey = { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use:
 function configuration(mount) {
   return {
     adapter: memory(),
-    clients: CLIENTS,
+    clients: [...CLIENTS, ...settings.clients],
+    enabledJWA: {
+      clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'PS512', 'ES256', 'ES384', 'EdDSA'],
+    },
     // The library's own default lets a token live 15 s longer than its `expires_in` says. With none
     // it dies up to a second earlier, because its times are whole seconds.
     clockTolerance: settings.clockTolerance,

@@ -102,7 +102,8 @@ impl AuthorizationServer {
     }
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
-    /// seconds, `rotateRefreshToken` and `pages` (people sign in in a browser) as booleans.
+    /// seconds, `rotateRefreshToken` and `pages` (people sign in in a browser) as booleans, `clients`
+    /// besides those above.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node(&folder))
