@@ -5,9 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::HeaderValue;
 use reqwest::Url;
 
 use crate::clock::Clock;
+use crate::dpop::{Binding, DpopKey, Nonces};
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
@@ -17,7 +19,7 @@ use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::secret::Secret;
-use crate::token::TokenResponse;
+use crate::token::{TokenResponse, TokenType};
 
 pub(crate) mod address;
 pub(crate) mod answer;
@@ -35,6 +37,7 @@ mod lifetime;
 mod lines;
 mod media_type;
 mod members;
+mod proven;
 pub(crate) mod queue;
 mod raw_answer;
 mod refresh_codes;
@@ -149,6 +152,7 @@ impl TokenEndpoint {
     /// `invalid_code`, ...) mean what `invalid_grant` means.
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
         let (asked, asked_scope) = (request.asked(), request.scope());
+        let key = request.dpop_key().cloned();
         let form = request.into_form()?;
         let url = match &self.0.place {
             Place::Fixed(url, _) => url.clone(),
@@ -160,15 +164,18 @@ impl TokenEndpoint {
                     status,
                     headers,
                     body,
-                } = self.0.post(url.clone(), form).await?;
+                } = self.0.post(url.clone(), form, key.as_ref()).await?;
                 return answer::parse_token_answer(asked, status, &headers, &body, self.now());
             };
             translation.admit(asked, self.0.clock.now())?;
-            let answer = self.0.post(url.clone(), form).await?;
+            let answer = self.0.post(url.clone(), form, key.as_ref()).await?;
             translation.read(asked, answer, self.0.clock.now()).await
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
+        response.binding = key
+            .filter(|_| response.token_type == TokenType::Dpop)
+            .map(|key| Binding::new(key, self.nonces().clone(), self.0.clock.clone()));
         if let Some(left) = response
             .id_token_lifetime
             .filter(|_| self.0.expires_with_id_token)
@@ -206,7 +213,7 @@ impl TokenEndpoint {
         form.push("token", token);
         form.push("token_type_hint", kind.hint());
         let answered = async {
-            let answer = self.0.post(url.clone(), form).await?;
+            let answer = self.0.post(url.clone(), form, None).await?;
             answer::parse_revocation_answer(
                 answer.status,
                 &answer.headers,
@@ -248,6 +255,11 @@ impl TokenEndpoint {
             .got(HowFar::NotSent)
             .at_server(discovery.issuer().place())),
         }
+    }
+
+    /// The nonces that its servers, and the APIs of its bound tokens, want in proofs.
+    pub(crate) fn nonces(&self) -> &Nonces {
+        self.0.transport.nonces()
     }
 
     /// The queue of its requests.
@@ -367,9 +379,28 @@ impl TokenKind {
 }
 
 impl Setup {
-    async fn post(&self, url: Url, form: Form) -> Result<transport::Answer, Error> {
+    /// Sends a form, with proofs of this key if there is one.
+    async fn post(
+        &self,
+        url: Url,
+        form: Form,
+        key: Option<&DpopKey>,
+    ) -> Result<transport::Answer, Error> {
+        match key {
+            Some(key) => self.post_proven(url, form, key).await,
+            None => self.post_once(url, form, None).await,
+        }
+    }
+
+    async fn post_once(
+        &self,
+        url: Url,
+        form: Form,
+        proof: Option<HeaderValue>,
+    ) -> Result<transport::Answer, Error> {
         let (authentication, shape) = (&self.authentication, &self.shape);
-        self.transport.post(url, form, authentication, shape).await
+        let sent = self.transport.post(url, form, authentication, shape, proof);
+        sent.await
     }
 }
 

@@ -3,6 +3,7 @@
 mod builder;
 mod deadline;
 mod drain;
+mod proven;
 mod sending;
 
 use std::pin::Pin;
@@ -15,23 +16,26 @@ use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
+use crate::access_token::Issued;
 use crate::api_answer::ApiAnswer;
 use crate::cache::entry::Entry;
 use crate::cache::rejection::Sending;
 use crate::call;
 use crate::carrier::Carrier;
-use crate::challenge::bearer_challenge;
+use crate::challenge::challenge_to;
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
-use crate::middleware::sending::{Kept, Stamp};
+use crate::middleware::proven::{Answered, Proven};
+use crate::middleware::sending::{Kept, Stamp, is_without_url};
 use crate::options::TokenOptions;
 use crate::path::InvalidPath;
 use crate::refuser::Refuser;
 use crate::source::TokenSource;
 use crate::source::handle::Handle;
 use crate::subject::Subject;
+use crate::token::TokenType;
 use crate::users::UserSessions;
 
 /// Gives each request an access token, and heals a 401 by one refresh and
@@ -81,6 +85,8 @@ struct Refused<'chain> {
     kept: Kept,
     deadline: Deadline,
     response: Response,
+    /// Whether it was sent twice for a nonce already (C3).
+    is_resent: bool,
     next: Next<'chain>,
 }
 
@@ -106,10 +112,15 @@ impl BearerTokenMiddleware {
     }
 
     /// Sends the tokens of `source` to any https or loopback origin that a request names. For
-    /// clients whose URLs are all your own; a URL from elsewhere takes the token with it.
+    /// clients whose URLs are all your own; a URL from elsewhere takes the token with it. With a source whose
+    /// tokens are bound to a key (DPoP) each call is an error: take [`builder`](Self::builder), and say
+    /// which client is below.
     #[must_use]
     pub fn for_any_origin(source: impl Into<TokenSource>) -> Self {
-        let handle = source.into().handle().clone();
+        let mut handle = source.into().handle().clone();
+        if handle.fault.is_none() && handle.offers_dpop() {
+            handle.fault = Some(builder::follows_with_a_proof());
+        }
         Self::new(handle, Destinations::any(), Carrier::default(), false)
     }
 
@@ -192,6 +203,7 @@ impl BearerTokenMiddleware {
             kept,
             deadline,
             mut response,
+            is_resent,
             next,
         } = refused;
         let refuser = Refuser::at(kept.url());
@@ -210,6 +222,7 @@ impl BearerTokenMiddleware {
                 }
             };
         let clock = &engine.setup.clock;
+        let again = (newer.binding.is_some() && !is_resent).then(|| Kept::of(&copy));
         let put = self.carrier.put(&newer, copy.headers_mut(), clock);
         if let Err(reason) = put.and_then(|()| deadline.bound(&mut copy, clock)) {
             response.extensions_mut().insert(self.tokens.named(reason));
@@ -223,7 +236,11 @@ impl BearerTokenMiddleware {
         deadline.bound_from(half, &mut copy, &engine.setup.clock);
         let url = copy.url().clone();
         let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
-        let mut response = next.run(copy, extensions).await?;
+        let proven = self.proven(&newer, again.as_ref(), &deadline);
+        let mut response = match proven {
+            Some(proven) => proven.send(copy, extensions, next).await?.response,
+            None => next.run(copy, extensions).await?,
+        };
         match self.judge(entry, stamp, &url, &mut response) {
             Judgement::Refused => {
                 call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
@@ -232,6 +249,22 @@ impl BearerTokenMiddleware {
             Judgement::Undecided | Judgement::Elsewhere => {}
         }
         Ok(response)
+    }
+
+    /// The sending of a token that is bound to a key; `None` for a bearer token.
+    fn proven<'call>(
+        &'call self,
+        token: &'call Issued,
+        kept: Option<&'call Kept>,
+        deadline: &'call Deadline,
+    ) -> Option<Proven<'call>> {
+        Some(Proven {
+            binding: token.binding.as_ref()?,
+            token,
+            kept,
+            deadline,
+            clock: &self.tokens.engine().setup.clock,
+        })
     }
 
     /// Says why a 401 of another origin is passed on (K20).
@@ -264,10 +297,11 @@ impl BearerTokenMiddleware {
                 response.url()
             },
             requested: url,
+            token_type: stamp.token_type,
         };
         let is_elsewhere = answer.is_from_elsewhere();
         if self.tokens.is_refused_by(&answer) {
-            attach_challenge(response);
+            attach_challenge(response, stamp.token_type);
             return Judgement::Refused;
         }
         if is_elsewhere {
@@ -278,7 +312,7 @@ impl BearerTokenMiddleware {
         }
         // RFC 6750 section 3.1 has a 400 with a challenge, too.
         if status.is_client_error() {
-            attach_challenge(response);
+            attach_challenge(response, stamp.token_type);
         }
         if status == 401 || status.is_server_error() {
             return Judgement::Undecided;
@@ -334,14 +368,20 @@ impl Middleware for BearerTokenMiddleware {
             let kept = Kept::of(&request);
             let ready = match options {
                 Some(options) if !options.takes_any_token() => None,
+                // A bound token is sent by the path that can wait, for a proof.
                 _ => call::ready(engine, entry, |token| {
+                    if token.binding.is_some() {
+                        return None;
+                    }
                     let sent = (!token.is_proven()).then(|| engine.setup.clock.now());
                     let put = self
                         .carrier
                         .put(token, request.headers_mut(), &engine.setup.clock);
-                    put.map(|()| Stamp::of(token, sent))
-                }),
+                    Some(put.map(|()| Stamp::of(token, sent)))
+                })
+                .flatten(),
             };
+            let mut bound = None;
             let stamp = match ready {
                 Some(stamp) => stamp.map_err(|error| self.failed(error))?,
                 None => {
@@ -355,7 +395,9 @@ impl Middleware for BearerTokenMiddleware {
                     self.carrier
                         .put(&token, request.headers_mut(), &engine.setup.clock)
                         .map_err(|error| self.failed(error))?;
-                    Stamp::of(&token, Some(engine.setup.clock.now()))
+                    let stamp = Stamp::of(&token, Some(engine.setup.clock.now()));
+                    bound = token.binding.is_some().then_some(token);
+                    stamp
                 }
             };
 
@@ -364,7 +406,20 @@ impl Middleware for BearerTokenMiddleware {
                 .map_err(|error| self.failed(error))?;
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
-                let mut response = next.clone().run(request, extensions).await?;
+                let proven = bound.as_deref();
+                let proven = proven.and_then(|token| self.proven(token, Some(&kept), &deadline));
+                let (mut response, is_resent) = match proven {
+                    None => (next.clone().run(request, extensions).await?, false),
+                    // Boxed as well: there is a signature to pay for.
+                    Some(proven) => {
+                        let sent = Box::pin(proven.send(request, extensions, next.clone()));
+                        let Answered {
+                            response,
+                            is_resent,
+                        } = sent.await?;
+                        (response, is_resent)
+                    }
+                };
                 if self.judge(entry, stamp, kept.url(), &mut response) != Judgement::Refused {
                     return Ok(response);
                 }
@@ -373,6 +428,7 @@ impl Middleware for BearerTokenMiddleware {
                     kept,
                     deadline,
                     response,
+                    is_resent,
                     next,
                 }
             };
@@ -381,14 +437,8 @@ impl Middleware for BearerTokenMiddleware {
     }
 }
 
-/// Whether somebody between us and the socket has made the answer anew, as middleware does that
-/// reads bodies: reqwest has this placeholder for the URL of an answer that was not told its own.
-fn is_without_url(response: &Response) -> bool {
-    response.url().host_str() == Some("no.url.provided.local")
-}
-
-fn attach_challenge(response: &mut Response) {
-    if let Some(challenge) = bearer_challenge(response.headers()) {
+fn attach_challenge(response: &mut Response, token_type: TokenType) {
+    if let Some(challenge) = challenge_to(token_type, response.headers()) {
         response.extensions_mut().insert(challenge);
     }
 }

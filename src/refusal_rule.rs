@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 
 use crate::api_answer::ApiAnswer;
-use crate::challenge::refuses;
+use crate::challenge::{refuses, wants_nonce};
+use crate::token::TokenType;
 
 type AtHome = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
 type Anywhere = dyn Fn(&ApiAnswer<'_>) -> bool + Send + Sync;
@@ -26,8 +27,15 @@ pub(crate) enum RefusalRule {
 impl RefusalRule {
     #[inline]
     pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
+        // Whatever a rule says: the token is good, and the proof is to have another nonce.
+        if answer.token_type == TokenType::Dpop && wants_nonce(answer.status, answer.headers) {
+            return false;
+        }
         match self {
-            Self::Ours => refuses(answer.status, answer.headers) && !answer.is_from_elsewhere(),
+            Self::Ours => {
+                refuses(answer.status, answer.headers, answer.token_type)
+                    && !answer.is_from_elsewhere()
+            }
             Self::AtHome(rule) => {
                 !answer.is_from_elsewhere() && rule(answer.status, answer.headers)
             }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use crate::dpop::DpopKey;
 use crate::secret::Secret;
 use crate::token::{Lifetime, TokenResponse};
 
@@ -36,6 +37,8 @@ pub struct TokenSet {
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
     pub(crate) members: Map<String, Value>,
+    /// What its tokens are bound to, if they are.
+    pub(crate) dpop_key: Option<DpopKey>,
 }
 
 impl TokenSet {
@@ -79,6 +82,7 @@ impl TokenSet {
             id_token: response.id_token,
             scope: response.scope,
             members: response.members,
+            dpop_key: response.binding.map(|binding| binding.key().clone()),
         }
     }
 
@@ -193,6 +197,7 @@ impl TokenSet {
             id_token: None,
             scope: None,
             members: Map::new(),
+            dpop_key: None,
         }
     }
 }

@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
+use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::form::Form;
 use crate::endpoint::request_shape::RequestShape;
@@ -25,6 +26,8 @@ const JSON: &str = "application/json";
 pub(crate) struct Transport {
     http: reqwest::Client,
     timeout: Duration,
+    /// What the server wants in proofs: each of its answers may say.
+    nonces: Nonces,
 }
 
 /// An answer that is wholly there.
@@ -36,7 +39,11 @@ pub(crate) struct Answer {
 
 impl Transport {
     pub(crate) fn new(http: reqwest::Client, timeout: Duration) -> Self {
-        Self { http, timeout }
+        Self {
+            http,
+            timeout,
+            nonces: Nonces::default(),
+        }
     }
 
     /// How long one exchange may take.
@@ -44,13 +51,19 @@ impl Transport {
         self.timeout
     }
 
-    /// Sends a form with our client authentication.
+    /// The nonces that the answers have given.
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.nonces
+    }
+
+    /// Sends a form with our client authentication, and with a proof if there is one.
     pub(crate) async fn post(
         &self,
         url: Url,
         mut form: Form,
         authentication: &ClientAuthentication,
         shape: &RequestShape,
+        proof: Option<HeaderValue>,
     ) -> Result<Answer, Error> {
         let basic = authentication.sign(&mut form).await?;
         let mut request = self
@@ -63,6 +76,9 @@ impl Transport {
         if let Some(basic) = basic {
             // reqwest marks this header as sensitive.
             request = request.basic_auth(basic.user.expose(), Some(basic.password.expose()));
+        }
+        if let Some(proof) = proof {
+            request = request.header(DPOP_HEADER, proof);
         }
         self.exchange(request, &url).await
     }
@@ -81,6 +97,7 @@ impl Transport {
         };
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
+        self.nonces.learn(url, &headers);
         let body = match read_body(response).await {
             Ok(body) => body.into_inner(),
             // The status alone says what these mean, so what is missing of the body is no loss.

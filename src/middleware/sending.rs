@@ -1,9 +1,10 @@
 //! What is remembered of a request while it is away.
 
-use reqwest::{Request, Url};
+use reqwest::{Request, Response, Url};
 
 use crate::access_token::Issued;
 use crate::clock::Moment;
+use crate::token::TokenType;
 
 /// What is remembered of a sending: its token by number and not by text.
 #[derive(Clone, Copy)]
@@ -11,6 +12,7 @@ pub(crate) struct Stamp {
     pub(crate) generation: u64,
     /// How often the token's subject had passed to somebody else.
     pub(crate) handovers: u32,
+    pub(crate) token_type: TokenType,
     /// When it was sent; `None` for a token of which one more success says nothing new, so that no
     /// warm call needs the time.
     pub(crate) sent: Option<Moment>,
@@ -30,6 +32,7 @@ impl Stamp {
         Self {
             generation: token.generation,
             handovers: token.handovers,
+            token_type: TokenType::of(token.binding.as_ref()),
             sent,
         }
     }
@@ -49,4 +52,10 @@ impl Kept {
             Self::Address(url) => url,
         }
     }
+}
+
+/// Whether somebody between us and the socket has made the answer anew, as middleware does that
+/// reads bodies: reqwest has this placeholder for the URL of an answer that was not told its own.
+pub(crate) fn is_without_url(response: &Response) -> bool {
+    response.url().host_str() == Some("no.url.provided.local")
 }

@@ -49,6 +49,9 @@ impl Attempt<'_> {
         if let Some(subject) = &entry.key.subject {
             request = request.for_subject(subject.clone());
         }
+        if let Some(dpop) = &setup.dpop {
+            request = request.bound_to(Some(&dpop.key));
+        }
         let asked = setup.clock.now();
         // Caught here, so that the flight ends as after any lost answer: the store hears of it, and
         // the lease is given back.
@@ -63,6 +66,10 @@ impl Attempt<'_> {
             .got(HowFar::Lost)
             .unanswered()),
         };
+        let answer = answer.and_then(|response| match &setup.dpop {
+            Some(dpop) => dpop.check(response.binding.as_ref()).map(|()| response),
+            None => Ok(response),
+        });
         let answer = answer.map_err(|error| setup.named(error));
         match (&answer, out) {
             (_, None) => {}

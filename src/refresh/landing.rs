@@ -116,6 +116,16 @@ pub(crate) fn land_check(
 pub(crate) fn adopt(setup: &Setup, entry: &Entry, set: &TokenSet) -> Result<(), Error> {
     let now = setup.clock.now().wall;
     let brought = RecordToken::brought_along(set, TokenParameters::new(), now);
+    // A bearer token is no loss where bound ones are wanted: it would be the weakest of them.
+    let is_required = setup.dpop.as_ref().is_some_and(|dpop| dpop.is_required);
+    let brought = brought.filter(|token| token.is_bound || !is_required);
+    if let (Some(key), Some(dpop)) = (&set.dpop_key, &setup.dpop)
+        && *key != dpop.key
+    {
+        return Err(Error::settings(
+            "the token set is bound to another DPoP key than that of the token source",
+        ));
+    }
     if let Some(token) = brought {
         entry.publish(Arc::new(issue_found(setup, entry, &token)?));
     }

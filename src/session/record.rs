@@ -49,6 +49,8 @@ pub(crate) struct RecordToken {
     /// have different ones.
     pub(crate) parameters: TokenParameters,
     pub(crate) access_token: Secret,
+    /// Whether it is bound to a DPoP key.
+    pub(crate) is_bound: bool,
     pub(crate) issued_at: Duration,
     pub(crate) expires_at: Option<Duration>,
     pub(crate) refresh_at: Option<Duration>,
@@ -120,6 +122,7 @@ impl RecordToken {
         Self {
             parameters,
             access_token: response.access_token.clone(),
+            is_bound: response.binding.is_some(),
             issued_at: asked,
             expires_at,
             refresh_at: response
@@ -140,6 +143,7 @@ impl RecordToken {
         Some(Self {
             parameters,
             access_token: set.access_token()?.clone(),
+            is_bound: set.dpop_key.is_some(),
             issued_at: set.issued_at().map_or(now, since_epoch),
             expires_at: set.expires_at().map(since_epoch),
             refresh_at: None,
@@ -193,6 +197,7 @@ mod tests {
         RecordToken {
             parameters: TokenParameters::new().scope(scope),
             access_token: Secret::new(format!("token-{scope}")),
+            is_bound: false,
             issued_at: Duration::ZERO,
             expires_at: expires_at.map(Duration::from_secs),
             refresh_at: None,

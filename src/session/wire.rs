@@ -99,6 +99,9 @@ struct Flags {
 struct WireToken {
     parameters: WireParameters,
     access_token: WireSecret,
+    /// Left out of those that versions without DPoP would have written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_bound: bool,
     issued_at: u64,
     expires_at: Option<u64>,
     refresh_at: Option<u64>,
@@ -230,6 +233,7 @@ impl WireToken {
                 extra,
             },
             access_token: WireSecret::of(&token.access_token),
+            is_bound: token.is_bound,
             issued_at: millis(token.issued_at),
             expires_at: token.expires_at.map(millis),
             refresh_at: token.refresh_at.map(millis),
@@ -248,6 +252,7 @@ impl WireToken {
         RecordToken {
             parameters: TokenParameters::from_parts(scope, resource, audience, extra),
             access_token: self.access_token.into_secret(),
+            is_bound: self.is_bound,
             issued_at: Duration::from_millis(self.issued_at),
             expires_at: self.expires_at.map(Duration::from_millis),
             refresh_at: self.refresh_at.map(Duration::from_millis),
@@ -277,6 +282,7 @@ mod tests {
         RecordToken {
             parameters: TokenParameters::new().scope(scope).extra("b", "a"),
             access_token: Secret::new(format!("token-{scope}")),
+            is_bound: expires_at.is_none(),
             issued_at: Duration::from_millis(1_500),
             expires_at: expires_at.map(Duration::from_secs),
             refresh_at: Some(Duration::from_secs(3)),

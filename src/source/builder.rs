@@ -13,6 +13,7 @@ use crate::cache::map::EntryMap;
 use crate::clock::Clock;
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
+use crate::dpop::DpopSetting;
 use crate::engine::{Engine, RefusedRefresh, Settings, Setup, Work};
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
@@ -50,6 +51,7 @@ pub struct TokenSourceBuilder {
     pub(crate) keeps_index: bool,
     clock: Clock,
     jitter: Jitter,
+    pub(super) dpop: Option<DpopSetting>,
     pub(super) hooks: Hooks,
 }
 
@@ -79,6 +81,7 @@ impl TokenSourceBuilder {
             keeps_index: false,
             clock: Clock::system(),
             jitter: Jitter::Random,
+            dpop: None,
             hooks: Hooks::default(),
         }
     }
@@ -385,6 +388,7 @@ impl TokenSourceBuilder {
                 settings: self.settings,
                 telemetry,
                 refused_refresh: self.hooks.refused_refresh,
+                dpop: self.dpop,
                 store,
                 keeps_index: self.keeps_index,
             },

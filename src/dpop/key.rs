@@ -1,0 +1,147 @@
+//! The key that tokens are bound to.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+
+use crate::dpop::proof::Sending;
+use crate::error::{Error, HowFar};
+use crate::secret::Secret;
+
+#[cfg(feature = "dpop")]
+use crate::signer::{Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey};
+
+/// A private key that tokens are bound to (RFC 9449): with each request that carries such a token goes a
+/// proof, signed with it, of having it. Whoever steals the token alone cannot use it.
+///
+/// ```
+/// # fn source(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
+/// use reqwest_bearer::{ClientCredentials, DpopKey, TokenSource};
+///
+/// let key = DpopKey::generate()?;
+/// let source = TokenSource::builder(ClientCredentials::new(endpoint)).dpop(&key).build()?;
+/// # Ok(()) }
+/// ```
+///
+/// Clones share it. Two are equal if their public keys are. `Debug` shows the thumbprint alone.
+#[derive(Clone)]
+pub struct DpopKey(Arc<dyn Prover>);
+
+type Signed<'key> = Pin<Box<dyn Future<Output = Result<Secret, Error>> + Send + 'key>>;
+
+/// What a key does, whoever keeps it.
+trait Prover: Send + Sync {
+    fn thumbprint(&self) -> &str;
+    /// A proof with these claims.
+    fn sign(&self, claims: Vec<u8>) -> Signed<'_>;
+}
+
+#[cfg(feature = "dpop")]
+impl DpopKey {
+    /// A new key for ES256, which every server with DPoP knows. Tokens that outlive the process want a key
+    /// that does, too: [`from_key`](Self::from_key).
+    ///
+    /// # Errors
+    /// If the operating system gives no random numbers.
+    pub fn generate() -> Result<Self, Error> {
+        SigningKey::generate(SigningAlgorithm::Es256).map(Self::from_key)
+    }
+
+    /// A key that the program keeps.
+    #[must_use]
+    pub fn from_key(key: SigningKey) -> Self {
+        let public = key.public_jwk();
+        Self::from_signer(key, &public)
+    }
+
+    /// A key that something else keeps, such as a KMS, with its public part. It signs for each request, so
+    /// one that is far away makes each request wait.
+    #[must_use]
+    pub fn from_signer(signer: impl Signer, public: &PublicJwk) -> Self {
+        Self(Arc::new(SigningProver {
+            signer,
+            thumbprint: public.thumbprint(),
+            public: public.clone(),
+        }))
+    }
+
+    /// The thumbprint of the public key (RFC 7638): the `dpop_jkt` of an authorization request (RFC 9449
+    /// section 10), and the `jkt` that the server writes into the tokens.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        self.0.thumbprint()
+    }
+}
+
+impl DpopKey {
+    /// The same, whatever the features.
+    pub(crate) fn jkt(&self) -> &str {
+        self.0.thumbprint()
+    }
+
+    /// A proof for this sending, marked as sensitive.
+    ///
+    /// # Errors
+    /// If the key cannot sign, or nothing random can be had.
+    pub(crate) async fn proof(&self, sending: &Sending<'_>) -> Result<HeaderValue, Error> {
+        let signed = self.0.sign(sending.claims(&random_id()?)).await?;
+        let mut header = HeaderValue::from_str(signed.expose()).map_err(|_| {
+            Error::settings("the proof of the DPoP key cannot be sent as a header")
+                .got(HowFar::NotSent)
+        })?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
+impl PartialEq for DpopKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.jkt() == other.jkt()
+    }
+}
+
+impl Eq for DpopKey {}
+
+impl fmt::Debug for DpopKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DpopKey")
+            .field("thumbprint", &self.jkt())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "dpop")]
+struct SigningProver<S> {
+    signer: S,
+    public: PublicJwk,
+    thumbprint: String,
+}
+
+#[cfg(feature = "dpop")]
+impl<S: Signer> Prover for SigningProver<S> {
+    fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    fn sign(&self, claims: Vec<u8>) -> Signed<'_> {
+        let jws = Jws::new(claims)
+            .header("typ", "dpop+jwt")
+            .header("jwk", self.public.to_value());
+        Box::pin(jws.sign(&self.signer))
+    }
+}
+
+/// 128 random bits: no server sees one twice (RFC 9449 section 4.2).
+fn random_id() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| {
+        Error::settings("the operating system gives no random numbers").got(HowFar::NotSent)
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
