@@ -4,6 +4,7 @@ mod binding;
 mod key;
 mod nonces;
 mod proof;
+mod session_key;
 mod setting;
 
 pub use key::DpopKey;
@@ -11,7 +12,10 @@ pub use key::DpopKey;
 pub(crate) use binding::{Binding, DPOP_HEADER, Proof};
 pub(crate) use nonces::{Nonce, Nonces, nonce_in};
 pub(crate) use proof::Sending;
-pub(crate) use setting::DpopSetting;
+pub(crate) use session_key::SessionKey;
+#[cfg(feature = "dpop")]
+pub(crate) use setting::Keys;
+pub(crate) use setting::{DpopSetting, bearer_came};
 
 /// The scheme of the `Authorization` header, and of challenges (RFC 9449 section 7.1).
 pub(crate) const DPOP: &str = "DPoP";

@@ -13,7 +13,7 @@ use crate::ambient::SourceId;
 use crate::cache::entry::Entry;
 use crate::cache::map::EntryMap;
 use crate::clock::Clock;
-use crate::dpop::{DpopSetting, USE_DPOP_NONCE};
+use crate::dpop::{DpopKey, DpopSetting, USE_DPOP_NONCE};
 use crate::endpoint::TokenEndpoint;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
@@ -180,8 +180,8 @@ impl Setup {
             None => self.shared_parameters(key),
         };
         // A text alone, behind pairs of texts: no parameter looks like it.
-        let bound = self.dpop.as_ref().filter(|_| key.subject.is_none());
-        let bound = bound.map(|dpop| dpop.key.jkt());
+        let bound = self.dpop.as_ref().and_then(DpopSetting::of_process);
+        let bound = bound.map(DpopKey::jkt);
         let fields: Vec<_> = parameters.form_fields().collect();
         let fields = fields
             .iter()

@@ -138,6 +138,24 @@ impl TokenSet {
         self
     }
 
+    /// Says that the tokens are bound to this key (DPoP, RFC 9449): the one whose proof went along when they
+    /// were asked for. What [`AuthorizationCode::exchange`](crate::AuthorizationCode::exchange) brought
+    /// with a key has it already.
+    /// Default: none; they are bearer tokens.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_dpop_key(mut self, key: &DpopKey) -> Self {
+        self.dpop_key = Some(key.clone());
+        self
+    }
+
+    /// The key that the tokens are bound to.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.dpop_key.as_ref()
+    }
+
     /// The access token.
     #[must_use]
     pub fn access_token(&self) -> Option<&Secret> {

@@ -32,6 +32,9 @@ use crate::signer::{Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey};
 #[derive(Clone)]
 pub struct DpopKey(Arc<dyn Prover>);
 
+/// A private key as PEM, and the name of its algorithm.
+type Kept = Result<(Secret, String), Error>;
+
 type Signed<'key> = Pin<Box<dyn Future<Output = Result<Secret, Error>> + Send + 'key>>;
 
 /// What a key does, whoever keeps it.
@@ -39,6 +42,8 @@ trait Prover: Send + Sync {
     fn thumbprint(&self) -> &str;
     /// A proof with these claims.
     fn sign(&self, claims: Vec<u8>) -> Signed<'_>;
+    /// The private key as PEM and the name of its algorithm; `None` if something else keeps it.
+    fn kept(&self) -> Option<Kept>;
 }
 
 #[cfg(feature = "dpop")]
@@ -56,18 +61,14 @@ impl DpopKey {
     #[must_use]
     pub fn from_key(key: SigningKey) -> Self {
         let public = key.public_jwk();
-        Self::from_signer(key, &public)
+        Self::new(key.clone(), &public, Some(key))
     }
 
     /// A key that something else keeps, such as a KMS, with its public part. It signs for each request, so
     /// one that is far away makes each request wait.
     #[must_use]
     pub fn from_signer(signer: impl Signer, public: &PublicJwk) -> Self {
-        Self(Arc::new(SigningProver {
-            signer,
-            thumbprint: public.thumbprint(),
-            public: public.clone(),
-        }))
+        Self::new(signer, public, None)
     }
 
     /// The thumbprint of the public key (RFC 7638): the `dpop_jkt` of an authorization request (RFC 9449
@@ -76,9 +77,46 @@ impl DpopKey {
     pub fn thumbprint(&self) -> &str {
         self.0.thumbprint()
     }
+
+    fn new(signer: impl Signer, public: &PublicJwk, kept: Option<SigningKey>) -> Self {
+        Self(Arc::new(SigningProver {
+            signer,
+            thumbprint: public.thumbprint(),
+            public: public.clone(),
+            kept,
+        }))
+    }
 }
 
 impl DpopKey {
+    /// The key that a record has kept.
+    ///
+    /// # Errors
+    /// If the text is none of this algorithm.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn read(pem: &Secret, algorithm: &str) -> Result<Self, Error> {
+        let Some(algorithm) = SigningAlgorithm::of_name(algorithm) else {
+            return Err(Error::settings(
+                "the key of the session has an unknown algorithm",
+            ));
+        };
+        let key = SigningKey::from_pem(pem.expose())?.with_algorithm(algorithm)?;
+        Ok(Self::from_key(key))
+    }
+
+    #[cfg(not(feature = "dpop"))]
+    pub(crate) fn read(_: &Secret, _: &str) -> Result<Self, Error> {
+        Err(Error::settings(
+            "the session is bound to a key, and the feature `dpop` is off",
+        ))
+    }
+
+    /// The private key as PEM and the name of its algorithm, for a record; `None` if something else keeps
+    /// it.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        self.0.kept()
+    }
+
     /// The same, whatever the features.
     pub(crate) fn jkt(&self) -> &str {
         self.0.thumbprint()
@@ -121,6 +159,8 @@ struct SigningProver<S> {
     signer: S,
     public: PublicJwk,
     thumbprint: String,
+    /// The signer, if it is a key that this process has.
+    kept: Option<SigningKey>,
 }
 
 #[cfg(feature = "dpop")]
@@ -134,6 +174,12 @@ impl<S: Signer> Prover for SigningProver<S> {
             .header("typ", "dpop+jwt")
             .header("jwk", self.public.to_value());
         Box::pin(jws.sign(&self.signer))
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        let key = self.kept.as_ref()?;
+        let algorithm = key.algorithm().to_string();
+        Some(key.to_pem().map(|pem| (pem, algorithm)))
     }
 }
 

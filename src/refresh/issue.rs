@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::access_token::{Brought, Issued, Recheck, Standing};
 use crate::cache::entry::Entry;
 use crate::clock::{Due, Moment};
-use crate::dpop::Binding;
+use crate::dpop::{Binding, DpopSetting};
 use crate::engine::{Engine, Setup};
 use crate::error::Error;
 use crate::refresh::ending::Answer;
@@ -109,9 +109,6 @@ pub(crate) fn issue(setup: &Setup, entry: &Entry, answer: Answer) -> Result<Issu
         id_token: response.id_token,
         members: response.members,
     };
-    if response.binding.is_none() && setup.dpop.is_some() {
-        setup.telemetry.bearer_instead_of_dpop();
-    }
     let (access_token, binding) = (&response.access_token, response.binding);
     issued(setup, entry, access_token, binding, plan, brought)
 }
@@ -124,16 +121,17 @@ fn binding_of(setup: &Setup, entry: &Entry, token: &RecordToken) -> Result<Optio
     if !token.is_bound {
         return Ok(None);
     }
-    let Some(dpop) = &setup.dpop else {
+    let of_process = setup.dpop.as_ref().and_then(DpopSetting::of_process);
+    let Some(key) = of_process.or(token.dpop_key.as_ref()) else {
         return Err(Error::settings(
-            "the token is bound to a DPoP key, and the token source has none; give it with `dpop`",
+            "the token is bound to a DPoP key, and the token source has none; say `dpop` when building it",
         ));
     };
     let endpoint = entry.owner.endpoint();
     let nonces = endpoint.map(|endpoint| endpoint.nonces().clone());
     let clock = setup.clock.clone();
     let nonces = nonces.unwrap_or_default();
-    Ok(Some(Binding::new(dpop.key.clone(), nonces, clock)))
+    Ok(Some(Binding::new(key.clone(), nonces, clock)))
 }
 
 /// A token that no call has seen yet.

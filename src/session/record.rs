@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use crate::dpop::{DpopKey, SessionKey};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::session::state::RefreshTokenState;
@@ -23,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) origin: Origin,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<Secret>,
+    /// What a user's tokens are bound to, the refresh token with them: each process signs with it.
+    pub(crate) dpop_key: Option<SessionKey>,
     pub(crate) tokens: Vec<RecordToken>,
     /// When the server ends the refresh token, where it tells (`refresh_token_expires_in`).
     pub(crate) ends_at: Option<Duration>,
@@ -58,6 +61,8 @@ pub(crate) struct RecordToken {
     pub(crate) members: Map<String, Value>,
     /// The newest one of the record, on the way out of it; the record has it once.
     pub(crate) id_token: Option<Secret>,
+    /// That of the record, likewise.
+    pub(crate) dpop_key: Option<DpopKey>,
 }
 
 impl Record {
@@ -67,6 +72,7 @@ impl Record {
         let token = tokens.find(|token| token.parameters == *parameters)?;
         Some(RecordToken {
             id_token: self.id_token.clone(),
+            dpop_key: self.dpop_key.as_ref().map(|kept| kept.key().clone()),
             ..token.clone()
         })
     }
@@ -131,6 +137,7 @@ impl RecordToken {
             scope: response.scope.clone(),
             members: response.members.clone(),
             id_token: None,
+            dpop_key: None,
         }
     }
 
@@ -150,6 +157,7 @@ impl RecordToken {
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
             id_token: set.id_token().cloned(),
+            dpop_key: set.dpop_key.clone(),
         })
     }
 
@@ -204,6 +212,7 @@ mod tests {
             scope: None,
             members: Map::new(),
             id_token: None,
+            dpop_key: None,
         }
     }
 

@@ -51,7 +51,7 @@ pub struct TokenSourceBuilder {
     pub(crate) keeps_index: bool,
     clock: Clock,
     jitter: Jitter,
-    pub(super) dpop: Option<DpopSetting>,
+    pub(crate) dpop: Option<DpopSetting>,
     pub(super) hooks: Hooks,
 }
 

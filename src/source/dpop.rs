@@ -1,6 +1,6 @@
 //! The settings that bind a source's tokens to a key.
 
-use crate::dpop::{DpopKey, DpopSetting};
+use crate::dpop::{DpopKey, DpopSetting, Keys};
 use crate::source::builder::TokenSourceBuilder;
 
 impl TokenSourceBuilder {
@@ -18,7 +18,7 @@ impl TokenSourceBuilder {
     /// Default: bearer tokens (RFC 6750).
     pub fn dpop(mut self, key: &DpopKey) -> Self {
         self.dpop = Some(DpopSetting {
-            key: key.clone(),
+            keys: Keys::OfProcess(key.clone()),
             is_required: true,
         });
         self
@@ -30,7 +30,7 @@ impl TokenSourceBuilder {
     /// Default: see [`dpop`](Self::dpop).
     pub fn offer_dpop(mut self, key: &DpopKey) -> Self {
         self.dpop = Some(DpopSetting {
-            key: key.clone(),
+            keys: Keys::OfProcess(key.clone()),
             is_required: false,
         });
         self

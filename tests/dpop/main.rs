@@ -9,5 +9,6 @@ mod api_nonces;
 mod application;
 mod proof;
 mod server;
+mod sessions;
 mod settings;
 mod token_nonces;

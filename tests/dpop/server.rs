@@ -60,7 +60,10 @@ struct Book {
     issued: usize,
     /// The thumbprints of the live tokens' keys.
     live: HashMap<String, String>,
-    refresh_token: Option<(String, String)>,
+    /// The thumbprints of the refresh tokens' keys.
+    refresh_tokens: HashMap<String, String>,
+    /// Those that authorization requests named (`dpop_jkt`).
+    codes: HashMap<String, String>,
     reuses: usize,
     token_type: Option<&'static str>,
 }
@@ -135,7 +138,9 @@ impl Servers {
     pub(crate) fn refreshing_builder(&self, endpoint: TokenEndpoint) -> TokenSourceBuilder {
         let attempts = self.attempts.clone();
         let jkt = self.key.thumbprint().to_owned();
-        self.book.lock().unwrap().refresh_token = Some(("refresh-0".to_owned(), jkt));
+        let mut book = self.book.lock().unwrap();
+        book.refresh_tokens.insert("refresh-0".to_owned(), jkt);
+        drop(book);
         let grant = RefreshTokenGrant::new(endpoint, "refresh-0");
         TokenSource::builder(grant)
             .clock(&self.clock)
@@ -152,6 +157,14 @@ impl Servers {
     /// waits for the clock.
     pub(crate) async fn until_attempts(&self, count: usize) {
         until(async || self.attempts.load(Ordering::SeqCst) == count).await;
+    }
+
+    /// A code for whoever has the key of this thumbprint.
+    pub(crate) fn code(&self, jkt: &str) -> String {
+        let mut book = self.book.lock().unwrap();
+        let code = format!("code-{}", book.codes.len());
+        book.codes.insert(code.clone(), jkt.to_owned());
+        code
     }
 
     pub(crate) fn client(&self, source: &TokenSource) -> NamedClient {
@@ -329,15 +342,22 @@ impl Book {
     fn issue(&mut self, seen: &Seen, proof: &Proof) -> Reply {
         let mut body =
             json!({ "token_type": self.token_type.unwrap_or("DPoP"), "expires_in": 600 });
-        if seen.field("grant_type").as_deref() == Some("refresh_token") {
-            let spent = (seen.field("refresh_token").unwrap(), proof.jkt.clone());
-            if self.refresh_token.as_ref() != Some(&spent) {
+        let spent = match seen.field("grant_type").as_deref() {
+            Some("refresh_token") => {
+                let spent = seen.field("refresh_token").unwrap();
+                Some(self.refresh_tokens.remove(&spent))
+            }
+            Some("authorization_code") => Some(self.codes.remove(&seen.field("code").unwrap())),
+            _ => None,
+        };
+        if let Some(jkt) = spent {
+            if jkt.as_ref() != Some(&proof.jkt) {
                 self.reuses += 1;
                 return Reply::new(400).json(&json!({ "error": "invalid_grant" }));
             }
             let next = format!("refresh-{}", self.issued + 1);
             body["refresh_token"] = json!(next);
-            self.refresh_token = Some((next, proof.jkt.clone()));
+            self.refresh_tokens.insert(next, proof.jkt.clone());
         }
         self.issued += 1;
         let token = format!("access-{}", self.issued);
