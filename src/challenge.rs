@@ -310,15 +310,22 @@ fn challenge_of(scheme: &str, headers: &HeaderMap) -> Option<BearerChallenge> {
 /// challenges the one of [`bearer_challenge`] decides, so that the caller can see in the response's
 /// extensions why. A 401 without any challenge that can be read refuses: many APIs send none. To a bound
 /// token the challenge of [`challenge_to`] speaks, and it is not to blame for a bad proof.
+#[inline]
 pub(crate) fn refuses(status: StatusCode, headers: &HeaderMap, token_type: TokenType) -> bool {
-    let is_other = |code: &str| {
+    status == StatusCode::UNAUTHORIZED && !has_another_reason(headers, token_type)
+}
+
+/// Whether a 401 says that another token would not mend it. Apart, so that no other answer has to carry it
+/// along.
+#[cold]
+fn has_another_reason(headers: &HeaderMap, token_type: TokenType) -> bool {
+    let challenge = challenge_to(token_type, headers);
+    let code = challenge.and_then(|challenge| challenge.error);
+    code.is_some_and(|code| {
+        let code = code.as_str();
         let is_of_proof = token_type == TokenType::Dpop && PROOF_REASONS.contains(&code);
         is_of_proof || OTHER_REASONS.contains(&code)
-    };
-    status == StatusCode::UNAUTHORIZED
-        && !challenge_to(token_type, headers)
-            .and_then(|challenge| challenge.error)
-            .is_some_and(|code| is_other(&code))
+    })
 }
 
 fn whole_seconds(text: &str) -> Option<Duration> {

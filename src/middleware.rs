@@ -16,7 +16,6 @@ use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
 
-use crate::access_token::Issued;
 use crate::api_answer::ApiAnswer;
 use crate::cache::entry::Entry;
 use crate::cache::rejection::Sending;
@@ -27,7 +26,7 @@ use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
-use crate::middleware::proven::{Answered, Proven};
+use crate::middleware::proven::{Bound, Proven};
 use crate::middleware::sending::{Kept, Stamp, is_without_url};
 use crate::options::TokenOptions;
 use crate::path::InvalidPath;
@@ -236,12 +235,13 @@ impl BearerTokenMiddleware {
         deadline.bound_from(half, &mut copy, &engine.setup.clock);
         let url = copy.url().clone();
         let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
-        let proven = self.proven(&newer, again.as_ref(), &deadline);
+        let proven = Proven::of(&newer, again.as_ref(), &deadline, &self.tokens);
         let mut response = match proven {
             Some(proven) => proven.send(copy, extensions, next).await?.response,
             None => next.run(copy, extensions).await?,
         };
-        match self.judge(entry, stamp, &url, &mut response) {
+        let token_type = TokenType::of(newer.binding.as_ref());
+        match self.judge(entry, stamp, token_type, &url, &mut response) {
             Judgement::Refused => {
                 call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
             }
@@ -249,22 +249,6 @@ impl BearerTokenMiddleware {
             Judgement::Undecided | Judgement::Elsewhere => {}
         }
         Ok(response)
-    }
-
-    /// The sending of a token that is bound to a key; `None` for a bearer token.
-    fn proven<'call>(
-        &'call self,
-        token: &'call Issued,
-        kept: Option<&'call Kept>,
-        deadline: &'call Deadline,
-    ) -> Option<Proven<'call>> {
-        Some(Proven {
-            binding: token.binding.as_ref()?,
-            token,
-            kept,
-            deadline,
-            clock: &self.tokens.engine().setup.clock,
-        })
     }
 
     /// Says why a 401 of another origin is passed on (K20).
@@ -286,7 +270,14 @@ impl BearerTokenMiddleware {
     /// origin, where a redirect led and the token did not go, says nothing (C10), unless the rule of the
     /// source says otherwise.
     #[inline]
-    fn judge(&self, entry: &Entry, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
+    fn judge(
+        &self,
+        entry: &Entry,
+        stamp: Stamp,
+        token_type: TokenType,
+        url: &Url,
+        response: &mut Response,
+    ) -> Judgement {
         let status = response.status();
         let answer = ApiAnswer {
             status,
@@ -297,11 +288,11 @@ impl BearerTokenMiddleware {
                 response.url()
             },
             requested: url,
-            token_type: stamp.token_type,
+            token_type,
         };
         let is_elsewhere = answer.is_from_elsewhere();
         if self.tokens.is_refused_by(&answer) {
-            attach_challenge(response, stamp.token_type);
+            attach_challenge(response, token_type);
             return Judgement::Refused;
         }
         if is_elsewhere {
@@ -312,7 +303,7 @@ impl BearerTokenMiddleware {
         }
         // RFC 6750 section 3.1 has a 400 with a challenge, too.
         if status.is_client_error() {
-            attach_challenge(response, stamp.token_type);
+            attach_challenge(response, token_type);
         }
         if status == 401 || status.is_server_error() {
             return Judgement::Undecided;
@@ -368,20 +359,14 @@ impl Middleware for BearerTokenMiddleware {
             let kept = Kept::of(&request);
             let ready = match options {
                 Some(options) if !options.takes_any_token() => None,
-                // A bound token is sent by the path that can wait, for a proof.
                 _ => call::ready(engine, entry, |token| {
-                    if token.binding.is_some() {
-                        return None;
-                    }
                     let sent = (!token.is_proven()).then(|| engine.setup.clock.now());
                     let put = self
                         .carrier
                         .put(token, request.headers_mut(), &engine.setup.clock);
-                    Some(put.map(|()| Stamp::of(token, sent)))
-                })
-                .flatten(),
+                    put.map(|()| Stamp::of(token, sent))
+                }),
             };
-            let mut bound = None;
             let stamp = match ready {
                 Some(stamp) => stamp.map_err(|error| self.failed(error))?,
                 None => {
@@ -395,9 +380,16 @@ impl Middleware for BearerTokenMiddleware {
                     self.carrier
                         .put(&token, request.headers_mut(), &engine.setup.clock)
                         .map_err(|error| self.failed(error))?;
-                    let stamp = Stamp::of(&token, Some(engine.setup.clock.now()));
-                    bound = token.binding.is_some().then_some(token);
-                    stamp
+                    if token.binding.is_some() {
+                        let bound = Bound {
+                            token,
+                            kept,
+                            deadline,
+                            next,
+                        };
+                        return Box::pin(self.send_bound(entry, bound, request, extensions)).await;
+                    }
+                    Stamp::of(&token, Some(engine.setup.clock.now()))
                 }
             };
 
@@ -406,21 +398,10 @@ impl Middleware for BearerTokenMiddleware {
                 .map_err(|error| self.failed(error))?;
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
-                let proven = bound.as_deref();
-                let proven = proven.and_then(|token| self.proven(token, Some(&kept), &deadline));
-                let (mut response, is_resent) = match proven {
-                    None => (next.clone().run(request, extensions).await?, false),
-                    // Boxed as well: there is a signature to pay for.
-                    Some(proven) => {
-                        let sent = Box::pin(proven.send(request, extensions, next.clone()));
-                        let Answered {
-                            response,
-                            is_resent,
-                        } = sent.await?;
-                        (response, is_resent)
-                    }
-                };
-                if self.judge(entry, stamp, kept.url(), &mut response) != Judgement::Refused {
+                let mut response = next.clone().run(request, extensions).await?;
+                if self.judge(entry, stamp, TokenType::Bearer, kept.url(), &mut response)
+                    != Judgement::Refused
+                {
                     return Ok(response);
                 }
                 Refused {
@@ -428,7 +409,7 @@ impl Middleware for BearerTokenMiddleware {
                     kept,
                     deadline,
                     response,
-                    is_resent,
+                    is_resent: false,
                     next,
                 }
             };

@@ -27,21 +27,24 @@ pub(crate) enum RefusalRule {
 impl RefusalRule {
     #[inline]
     pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
-        // Whatever a rule says: the token is good, and the proof is to have another nonce.
-        if answer.token_type == TokenType::Dpop && wants_nonce(answer.status, answer.headers) {
-            return false;
-        }
         match self {
             Self::Ours => {
                 refuses(answer.status, answer.headers, answer.token_type)
                     && !answer.is_from_elsewhere()
             }
             Self::AtHome(rule) => {
-                !answer.is_from_elsewhere() && rule(answer.status, answer.headers)
+                !answer.is_from_elsewhere()
+                    && rule(answer.status, answer.headers)
+                    && !is_about_nonce(answer)
             }
-            Self::Anywhere(rule) => rule(answer),
+            Self::Anywhere(rule) => rule(answer) && !is_about_nonce(answer),
         }
     }
+}
+
+/// Whether the token is good, whatever a rule says, and its proof is to have another nonce.
+fn is_about_nonce(answer: &ApiAnswer<'_>) -> bool {
+    answer.token_type == TokenType::Dpop && wants_nonce(answer.status, answer.headers)
 }
 
 impl fmt::Debug for RefusalRule {

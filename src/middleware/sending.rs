@@ -4,7 +4,6 @@ use reqwest::{Request, Response, Url};
 
 use crate::access_token::Issued;
 use crate::clock::Moment;
-use crate::token::TokenType;
 
 /// What is remembered of a sending: its token by number and not by text.
 #[derive(Clone, Copy)]
@@ -12,7 +11,6 @@ pub(crate) struct Stamp {
     pub(crate) generation: u64,
     /// How often the token's subject had passed to somebody else.
     pub(crate) handovers: u32,
-    pub(crate) token_type: TokenType,
     /// When it was sent; `None` for a token of which one more success says nothing new, so that no
     /// warm call needs the time.
     pub(crate) sent: Option<Moment>,
@@ -32,7 +30,6 @@ impl Stamp {
         Self {
             generation: token.generation,
             handovers: token.handovers,
-            token_type: TokenType::of(token.binding.as_ref()),
             sent,
         }
     }

@@ -10,6 +10,7 @@ use reqwest_bearer::{
 
 use crate::server::Servers;
 use crate::support::http_server::Reply;
+use crate::support::soon;
 use crate::support::store::FragileStore;
 
 fn subject(id: &str) -> Subject {
@@ -37,14 +38,15 @@ impl Servers {
 
     async fn call(&self, users: &UserSessions, user: &str) -> u16 {
         let client = self.user_client(users).for_subject(&subject(user));
-        let answer = client.get("x").send().await.unwrap();
+        let answer = soon(client.get("x").send()).await.unwrap();
         answer.status().as_u16()
     }
 }
 
 async fn refresh(users: &UserSessions, user: &str) -> Result<(), ErrorKind> {
     let anew = TokenOptions::new().force_refresh();
-    let token = users.for_subject(&subject(user)).token_with(&anew).await;
+    let handle = users.for_subject(&subject(user));
+    let token = soon(handle.token_with(&anew)).await;
     token.map(drop).map_err(|error| error.kind())
 }
 

@@ -156,7 +156,7 @@ async fn the_same_nonce_again_is_final_and_no_word_about_the_refresh_token() {
             .build()
             .unwrap()
     };
-    let error = source.token().await.unwrap_err();
+    let error = soon(source.token()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     assert_eq!(error.oauth_code(), Some("use_dpop_nonce"));
     assert_eq!(servers.issuer.nonces(), nonces(&["", "n-0"]));
@@ -182,7 +182,7 @@ async fn a_nonce_that_cannot_be_sent_is_an_error_and_no_loop() {
             .demand("n-1")
             .door(|door| door.gives_instead = Some(bad.clone()));
         let source = servers.refreshing();
-        let error = source.token().await.unwrap_err();
+        let error = soon(source.token()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
         assert_eq!(servers.issuer.requests(), 1);
         servers.issuer.door(|door| door.gives_instead = None);
