@@ -41,6 +41,7 @@ const settings = {
   refreshTokenTtl: 3600,
   rotateRefreshToken: true,
   pages: false,
+  dpopNonces: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
@@ -131,6 +132,8 @@ function configuration(mount) {
     features: {
       devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
+      // With nonces each proof needs one, at the token endpoint and at userinfo.
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => settings.dpopNonces },
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
