@@ -9,12 +9,15 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::clock::{Due, Moment, system_time};
+use crate::dpop::Binding;
 use crate::key::TokenKey;
 use crate::refuser::Refuser;
 use crate::schedule::{Age, Plan};
 use crate::secret::Secret;
+use crate::token::TokenType;
 
-const SCHEME: &str = "Bearer ";
+#[cfg(feature = "dpop")]
+mod proven;
 
 /// A usable access token, by hand: for a WebSocket, a gRPC call, a client that is not reqwest.
 ///
@@ -29,7 +32,8 @@ impl AccessToken {
         self.0.text()
     }
 
-    /// The value of an `Authorization` header, `Bearer` and the token, marked as sensitive.
+    /// The value of an `Authorization` header, marked as sensitive: `Bearer` and the token, or `DPoP` and a
+    /// token that is bound to a key (RFC 9449), which no request may carry without a proof.
     #[must_use]
     pub fn authorization(&self) -> &HeaderValue {
         &self.0.header
@@ -91,6 +95,8 @@ pub(crate) struct Issued {
     pub(crate) handovers: u32,
     /// Until when every call takes it as it is, ready for the question that every call asks.
     pub(crate) fresh_until: Due,
+    /// What it is bound to, if it is: then no sending goes out without a proof.
+    pub(crate) binding: Option<Binding>,
     /// Shared with the object that takes this one's place when the same token gets a later expiry.
     pub(crate) standing: Arc<Standing>,
     /// Whose refusal of the token before was the reason to ask for this one.
@@ -139,12 +145,17 @@ impl Issued {
     /// The token itself.
     pub(crate) fn text(&self) -> &str {
         let header = self.header.to_str().unwrap_or_default();
-        header.get(SCHEME.len()..).unwrap_or_default()
+        header.get(self.beginning()..).unwrap_or_default()
+    }
+
+    /// Where in the header it begins: after the scheme and a blank.
+    fn beginning(&self) -> usize {
+        TokenType::of(self.binding.as_ref()).scheme().len() + 1
     }
 
     /// Whether its text is this one.
     pub(crate) fn is_text(&self, access_token: &Secret) -> bool {
-        let text = self.header.as_bytes().get(SCHEME.len()..);
+        let text = self.header.as_bytes().get(self.beginning()..);
         text == Some(access_token.expose().as_bytes())
     }
 

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 
 use crate::origin::same_origin;
+use crate::token::TokenType;
 
 /// What an API answered, and where: what a rule of
 /// [`refused_when_answered`](crate::TokenSourceBuilder::refused_when_answered) is given.
@@ -17,6 +18,8 @@ pub struct ApiAnswer<'call> {
     pub(crate) headers: &'call HeaderMap,
     pub(crate) url: &'call Url,
     pub(crate) requested: &'call Url,
+    /// That of the token that was sent.
+    pub(crate) token_type: TokenType,
 }
 
 impl ApiAnswer<'_> {

@@ -46,7 +46,8 @@ enum Next {
 }
 
 /// Calls `with` on the present token if it is fresh and nothing speaks against it: the
-/// path of a warm call, without a lock, an allocation or a reference counted.
+/// path of a warm call, without a lock, an allocation or a reference counted. A token that is bound to a
+/// key is none for it, since its proof has to be waited for.
 pub(crate) fn ready<T>(
     engine: &Engine,
     entry: &Entry,
@@ -54,7 +55,9 @@ pub(crate) fn ready<T>(
 ) -> Option<T> {
     let present = entry.peek();
     let token = present.as_ref()?;
-    let is_ready = !token.standing.is_refused() && !engine.setup.clock.has_come(token.fresh_until);
+    let is_ready = token.binding.is_none()
+        && !token.standing.is_refused()
+        && !engine.setup.clock.has_come(token.fresh_until);
     is_ready.then(|| with(token))
 }
 

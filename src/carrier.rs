@@ -107,6 +107,21 @@ impl Carrier {
         self.header == AUTHORIZATION
     }
 
+    /// Whether tokens that are bound to a key can go in it.
+    ///
+    /// # Errors
+    /// If it is anything but the access token in `Authorization`: servers look for a bound one nowhere else
+    /// (RFC 9449 section 7.1).
+    pub(crate) fn check_dpop(&self) -> Result<(), Error> {
+        if self.is_usual {
+            return Ok(());
+        }
+        Err(Error::settings(
+            "a token that is bound to a DPoP key goes in `Authorization` behind `DPoP` (RFC 9449 section \
+             7.1); leave out `header`, `scheme`, `without_scheme` and `id_token`",
+        ))
+    }
+
     /// The same for the tokens of somebody else.
     pub(crate) fn anew(&self) -> Self {
         Self {

@@ -12,6 +12,8 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::challenge::grammar::Line;
+use crate::dpop::{DPOP, USE_DPOP_NONCE};
+use crate::token::TokenType;
 
 /// How many bytes of challenges are read (C6). Real ones are a few hundred; Microsoft's claims
 /// challenges reach 2 KiB.
@@ -40,6 +42,11 @@ const OTHER_REASONS: [&str; 4] = [
     INVALID_REQUEST,
 ];
 
+/// The reasons that a DPoP challenge has besides: what is wrong is the proof (RFC 9449 section 7.1).
+const PROOF_REASONS: [&str; 2] = [INVALID_DPOP_PROOF, USE_DPOP_NONCE];
+
+const INVALID_DPOP_PROOF: &str = "invalid_dpop_proof";
+
 /// The error codes that RFC 6750 3.1, RFC 9470 3 and RFC 9449 7.1 and 9 name. Any other text in
 /// their place may be anything, so it is never printed (D6).
 const NAMED_ERRORS: [&str; 6] = [
@@ -47,8 +54,8 @@ const NAMED_ERRORS: [&str; 6] = [
     INVALID_REQUEST,
     INSUFFICIENT_SCOPE,
     INSUFFICIENT_USER_AUTHENTICATION,
-    "invalid_dpop_proof",
-    "use_dpop_nonce",
+    INVALID_DPOP_PROOF,
+    USE_DPOP_NONCE,
 ];
 
 /// What an API asked for with a `Bearer` challenge (RFC 6750 section 3).
@@ -262,6 +269,27 @@ impl fmt::Debug for BearerChallenge {
 
 /// The Bearer challenge that says most; of equals the first. `None` if none can be read.
 pub(crate) fn bearer_challenge(headers: &HeaderMap) -> Option<BearerChallenge> {
+    challenge_of("Bearer", headers)
+}
+
+/// What an API says to a token of this type. To a bound one an API that takes both speaks in two challenges
+/// (RFC 9449 section 7.2); that of its own scheme counts, and where there is none the other.
+pub(crate) fn challenge_to(token_type: TokenType, headers: &HeaderMap) -> Option<BearerChallenge> {
+    match token_type {
+        TokenType::Bearer => bearer_challenge(headers),
+        TokenType::Dpop => challenge_of(DPOP, headers).or_else(|| bearer_challenge(headers)),
+    }
+}
+
+/// Whether an answer wants another nonce in the proof (RFC 9449 section 9).
+pub(crate) fn wants_nonce(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        && challenge_of(DPOP, headers)
+            .is_some_and(|challenge| challenge.error() == Some(USE_DPOP_NONCE))
+}
+
+/// The challenge of this scheme that says most; of equals the first. `None` if none can be read.
+fn challenge_of(scheme: &str, headers: &HeaderMap) -> Option<BearerChallenge> {
     let mut room = LONGEST;
     let mut best: Option<BearerChallenge> = None;
     for line in headers.get_all(WWW_AUTHENTICATE) {
@@ -271,7 +299,7 @@ pub(crate) fn bearer_challenge(headers: &HeaderMap) -> Option<BearerChallenge> {
             continue;
         };
         room = left;
-        for challenge in Line::read(line.as_bytes()) {
+        for challenge in Line::read(line.as_bytes(), scheme) {
             if best
                 .as_ref()
                 .is_none_or(|best| challenge.weight() > best.weight())
@@ -287,12 +315,24 @@ pub(crate) fn bearer_challenge(headers: &HeaderMap) -> Option<BearerChallenge> {
 ///
 /// Only a 401 can. It does unless its Bearer challenge names another reason; of several Bearer
 /// challenges the one of [`bearer_challenge`] decides, so that the caller can see in the response's
-/// extensions why. A 401 without any challenge that can be read refuses: many APIs send none.
-pub(crate) fn refuses(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::UNAUTHORIZED
-        && !bearer_challenge(headers)
-            .and_then(|challenge| challenge.error)
-            .is_some_and(|code| OTHER_REASONS.contains(&code.as_str()))
+/// extensions why. A 401 without any challenge that can be read refuses: many APIs send none. To a bound
+/// token the challenge of [`challenge_to`] speaks, and it is not to blame for a bad proof.
+#[inline]
+pub(crate) fn refuses(status: StatusCode, headers: &HeaderMap, token_type: TokenType) -> bool {
+    status == StatusCode::UNAUTHORIZED && !has_another_reason(headers, token_type)
+}
+
+/// Whether a 401 says that another token would not mend it. Apart, so that no other answer has to carry it
+/// along.
+#[cold]
+fn has_another_reason(headers: &HeaderMap, token_type: TokenType) -> bool {
+    let challenge = challenge_to(token_type, headers);
+    let code = challenge.and_then(|challenge| challenge.error);
+    code.is_some_and(|code| {
+        let code = code.as_str();
+        let is_of_proof = token_type == TokenType::Dpop && PROOF_REASONS.contains(&code);
+        is_of_proof || OTHER_REASONS.contains(&code)
+    })
 }
 
 fn whole_seconds(text: &str) -> Option<Duration> {
@@ -309,7 +349,8 @@ mod tests {
     use http::{HeaderMap, HeaderValue, StatusCode};
     use proptest::prelude::*;
 
-    use super::{BearerChallenge, bearer_challenge, refuses};
+    use super::{BearerChallenge, bearer_challenge, challenge_to, refuses, wants_nonce};
+    use crate::token::TokenType;
 
     fn headers<Line: AsRef<[u8]>>(lines: impl IntoIterator<Item = Line>) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -326,6 +367,100 @@ mod tests {
 
     fn error_in(line: &str) -> Option<String> {
         read(line).and_then(|challenge| challenge.error)
+    }
+
+    #[test]
+    fn to_a_bound_token_the_challenge_of_its_own_scheme_speaks() {
+        // H7, C5
+        for (lines, error, refused, wants) in [
+            (
+                &[r#"DPoP error="invalid_token""#][..],
+                Some("invalid_token"),
+                true,
+                false,
+            ),
+            (
+                &[r#"DPoP error="use_dpop_nonce""#],
+                Some("use_dpop_nonce"),
+                false,
+                true,
+            ),
+            (
+                &[r#"dpop error=use_dpop_nonce, algs="ES256""#],
+                Some("use_dpop_nonce"),
+                false,
+                true,
+            ),
+            (
+                &[r#"DPoP error="invalid_dpop_proof""#],
+                Some("invalid_dpop_proof"),
+                false,
+                false,
+            ),
+            (
+                &[r#"DPoP error="insufficient_scope""#],
+                Some("insufficient_scope"),
+                false,
+                false,
+            ),
+            (
+                &[
+                    r#"Bearer error="invalid_token""#,
+                    r#"DPoP error="use_dpop_nonce""#,
+                ],
+                Some("use_dpop_nonce"),
+                false,
+                true,
+            ),
+            (
+                &[r#"DPoP error="use_dpop_nonce", Bearer error="invalid_token""#],
+                Some("use_dpop_nonce"),
+                false,
+                true,
+            ),
+            (
+                &[r#"Bearer error="insufficient_scope", DPoP algs="ES256""#],
+                None,
+                true,
+                false,
+            ),
+            (
+                &[r#"Bearer error="insufficient_scope""#],
+                Some("insufficient_scope"),
+                false,
+                false,
+            ),
+            (
+                &[r#"Bearer error="use_dpop_nonce""#],
+                Some("use_dpop_nonce"),
+                false,
+                false,
+            ),
+            (&["DPoP"], None, true, false),
+            (&["Basic"], None, true, false),
+            (&[], None, true, false),
+        ] {
+            let headers = headers(lines);
+            let challenge = challenge_to(TokenType::Dpop, &headers);
+            let said = challenge.and_then(|challenge| challenge.error);
+            assert_eq!(said.as_deref(), error, "{lines:?}");
+            let unauthorized = StatusCode::UNAUTHORIZED;
+            let refuses = refuses(unauthorized, &headers, TokenType::Dpop);
+            assert_eq!(refuses, refused, "{lines:?}");
+            assert_eq!(wants_nonce(unauthorized, &headers), wants, "{lines:?}");
+            assert!(!wants_nonce(StatusCode::BAD_REQUEST, &headers), "{lines:?}");
+        }
+        // To a bearer token the codes of proofs are unknown ones, and another scheme says nothing.
+        for line in [
+            r#"Bearer error="use_dpop_nonce""#,
+            r#"DPoP error="use_dpop_nonce""#,
+        ] {
+            let headers = headers([line]);
+            assert!(
+                refuses(StatusCode::UNAUTHORIZED, &headers, TokenType::Bearer),
+                "{line}"
+            );
+        }
     }
 
     #[test]
@@ -409,7 +544,7 @@ mod tests {
         for (lines, refused) in table {
             let headers = headers(lines);
             assert_eq!(
-                refuses(StatusCode::UNAUTHORIZED, &headers),
+                refuses(StatusCode::UNAUTHORIZED, &headers, TokenType::Bearer),
                 refused,
                 "{lines:?}"
             );
@@ -422,8 +557,11 @@ mod tests {
         let headers = headers(["Bearer error=\"invalid_token\""]);
         for status in [200, 302, 400, 402, 403, 404, 407, 419, 440, 500, 503] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert!(!refuses(status, &headers), "{status}");
-            assert!(!refuses(status, &HeaderMap::new()), "{status}");
+            assert!(!refuses(status, &headers, TokenType::Bearer), "{status}");
+            assert!(
+                !refuses(status, &HeaderMap::new(), TokenType::Bearer),
+                "{status}"
+            );
         }
     }
 
@@ -717,7 +855,7 @@ mod tests {
             for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
                 headers.append(WWW_AUTHENTICATE, value);
             }
-            let refused = refuses(StatusCode::UNAUTHORIZED, &headers);
+            let refused = refuses(StatusCode::UNAUTHORIZED, &headers, TokenType::Bearer);
             prop_assert!(refused || bearer_challenge(&headers).is_some());
         }
 

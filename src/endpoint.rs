@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
+use http::HeaderValue;
 use reqwest::Url;
 
 use crate::clock::Clock;
+use crate::dpop::{Binding, DpopKey, Nonces};
 use crate::endpoint::assertion::Occasion;
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::discovery::Discovery;
@@ -22,7 +24,7 @@ use crate::endpoint::translation::Translation;
 use crate::endpoint::transport::Transport;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::secret::Secret;
-use crate::token::TokenResponse;
+use crate::token::{TokenResponse, TokenType};
 
 pub(crate) mod address;
 pub(crate) mod answer;
@@ -43,6 +45,7 @@ mod lifetime;
 mod lines;
 mod media_type;
 mod members;
+mod proven;
 pub(crate) mod queue;
 mod raw_answer;
 mod refresh_codes;
@@ -171,6 +174,7 @@ impl TokenEndpoint {
     /// `invalid_code`, ...) mean what `invalid_grant` means.
     pub async fn request_token(&self, request: TokenRequest) -> Result<TokenResponse, Error> {
         let (asked, asked_scope) = (request.asked(), request.scope());
+        let key = request.dpop_key().cloned();
         let form = request.into_form()?;
         // What a document lists counts where the document is what names the endpoint.
         let (url, document) = match &self.0.place {
@@ -187,15 +191,24 @@ impl TokenEndpoint {
                     status,
                     headers,
                     body,
-                } = self.0.post(url.clone(), form, supported).await?;
+                } = self
+                    .0
+                    .post(url.clone(), form, supported, key.as_ref())
+                    .await?;
                 return answer::parse_token_answer(asked, status, &headers, &body, self.now());
             };
             translation.admit(asked, self.0.clock.now())?;
-            let answer = self.0.post(url.clone(), form, supported).await?;
+            let answer = self
+                .0
+                .post(url.clone(), form, supported, key.as_ref())
+                .await?;
             translation.read(asked, answer, self.0.clock.now()).await
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
+        response.binding = key
+            .filter(|_| response.token_type == TokenType::Dpop)
+            .map(|key| Binding::new(key, self.nonces().clone(), self.0.clock.clone()));
         if let Some(left) = response
             .id_token_lifetime
             .filter(|_| self.0.expires_with_id_token)
@@ -233,7 +246,7 @@ impl TokenEndpoint {
         form.push("token", token);
         form.push("token_type_hint", kind.hint());
         let answered = async {
-            let answer = self.0.post(url.clone(), form, None).await?;
+            let answer = self.0.post(url.clone(), form, None, None).await?;
             answer::parse_revocation_answer(
                 answer.status,
                 &answer.headers,
@@ -280,6 +293,11 @@ impl TokenEndpoint {
     /// What is wrong with the file of the client's key, as long as the key before signs in its place.
     pub(crate) fn key_fault(&self) -> Option<Error> {
         self.0.authentication.key_fault()
+    }
+
+    /// The nonces that its servers, and the APIs of its bound tokens, want in proofs.
+    pub(crate) fn nonces(&self) -> &Nonces {
+        self.0.transport.nonces()
     }
 
     /// The queue of its requests.
@@ -399,12 +417,26 @@ impl TokenKind {
 }
 
 impl Setup {
-    /// Sends a form with our client authentication.
+    /// Sends a form with our client authentication, and with proofs of this key if there is one.
     async fn post(
+        &self,
+        url: Url,
+        form: Form,
+        supported: Option<&Supported>,
+        key: Option<&DpopKey>,
+    ) -> Result<transport::Answer, Error> {
+        match key {
+            Some(key) => self.post_proven(url, form, supported, key).await,
+            None => self.post_once(url, form, supported, None).await,
+        }
+    }
+
+    async fn post_once(
         &self,
         url: Url,
         mut form: Form,
         supported: Option<&Supported>,
+        proof: Option<HeaderValue>,
     ) -> Result<transport::Answer, Error> {
         let issuer = self.place.issuer_to_name();
         let occasion = Occasion {
@@ -414,7 +446,8 @@ impl Setup {
             now: self.clock.now().system_time(),
         };
         let basic = self.authenticate(&mut form, &occasion).await?;
-        self.transport.post(url, form, basic, &self.shape).await
+        let sent = self.transport.post(url, form, basic, &self.shape, proof);
+        sent.await
     }
 
     /// A KMS or a function may hang, or panic. Nothing is sent then, and it must be known that it was

@@ -13,6 +13,7 @@ use crate::ambient::SourceId;
 use crate::cache::entry::Entry;
 use crate::cache::map::EntryMap;
 use crate::clock::Clock;
+use crate::dpop::{DpopKey, DpopSetting, USE_DPOP_NONCE};
 use crate::endpoint::TokenEndpoint;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
@@ -52,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) telemetry: Telemetry,
     /// What of the authorization server's answers refuses a refresh token, besides what RFC 6749 says.
     pub(crate) refused_refresh: Option<RefusedRefresh>,
+    /// What the tokens are to be bound to, if they are.
+    pub(crate) dpop: Option<DpopSetting>,
     /// Where the tokens outlive the process, if they do.
     pub(crate) store: Option<Arc<RecordStore>>,
     /// Whether the sessions are found by what their id tokens say.
@@ -186,13 +189,17 @@ impl Setup {
             Some(_) => TokenParameters::new(),
             None => self.shared_parameters(key),
         };
+        // A text alone, behind pairs of texts: no parameter looks like it.
+        let bound = self.dpop.as_ref().and_then(DpopSetting::of_process);
+        let bound = bound.map(DpopKey::jkt);
         let fields: Vec<_> = parameters.form_fields().collect();
         let fields = fields
             .iter()
             .flat_map(|(name, value)| [*name, value.as_str()]);
         // Before the owner, which is another word: no list without a tenant is one with a tenant.
         let tenant = self.tenant.iter().flat_map(|tenant| ["tenant", tenant]);
-        StoreKey::of(who.into_iter().chain(tenant).chain(whose).chain(fields))
+        let narrowed = fields.chain(bound);
+        StoreKey::of(who.into_iter().chain(tenant).chain(whose).chain(narrowed))
     }
 
     /// Whether a rule of the user's takes this answer for the end of a refresh token. A rule that panics
@@ -201,7 +208,9 @@ impl Setup {
         let (Some(rule), Some(response)) = (&self.refused_refresh, error.error_response()) else {
             return false;
         };
-        let is_judged = error.how_far() == HowFar::Answered;
+        // Nor has one that wants another nonce.
+        let is_judged =
+            error.how_far() == HowFar::Answered && error.oauth_code() != Some(USE_DPOP_NONCE);
         is_judged && catch_unwind(AssertUnwindSafe(|| (rule.0)(response))).unwrap_or(false)
     }
 

@@ -21,7 +21,11 @@ pub fn challenge(data: &[u8]) {
             headers.append(WWW_AUTHENTICATE, value);
         }
     }
-    let refused = crate::challenge::refuses(StatusCode::UNAUTHORIZED, &headers);
+    let refused = crate::challenge::refuses(
+        StatusCode::UNAUTHORIZED,
+        &headers,
+        crate::token::TokenType::Bearer,
+    );
     let challenge = crate::challenge::bearer_challenge(&headers);
     assert!(refused || challenge.is_some_and(|challenge| challenge.error().is_some()));
 }
@@ -134,9 +138,9 @@ fn any_answer(data: &[u8]) -> Option<(Asked, Answer)> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(label));
     }
     let asked = if low % 2 == 0 {
-        Asked::Refresh
+        Asked::REFRESH
     } else {
-        Asked::Other
+        Asked::OTHER
     };
     let body = body.to_vec().into();
     Some((

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::dpop::DpopKey;
 use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
 use crate::parameters::TokenParameters;
@@ -129,6 +130,7 @@ pub struct GrantRequest {
     parameters: TokenParameters,
     refresh_token: Option<Secret>,
     subject: Option<Subject>,
+    dpop_key: Option<DpopKey>,
 }
 
 impl GrantRequest {
@@ -139,6 +141,7 @@ impl GrantRequest {
             parameters,
             refresh_token,
             subject: None,
+            dpop_key: None,
         }
     }
 
@@ -147,6 +150,24 @@ impl GrantRequest {
     pub fn for_subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
         self
+    }
+
+    /// The same request for a token that is bound to this key.
+    pub(crate) fn bound_to(mut self, key: Option<&DpopKey>) -> Self {
+        self.dpop_key = key.cloned();
+        self
+    }
+
+    pub(crate) fn bound_by(&self) -> Option<&DpopKey> {
+        self.dpop_key.as_ref()
+    }
+
+    /// The key that the token is to be bound to, if the source wants that:
+    /// [`TokenRequest::dpop`](crate::TokenRequest::dpop) takes it.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.bound_by()
     }
 
     /// What the token is to be narrowed to.

@@ -66,6 +66,7 @@
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
+//! | `dpop` | `DpopKey`: tokens that are bound to a key (RFC 9449), and `signing` | nothing beside `signing` |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -98,6 +99,14 @@ mod claims;
 mod clock;
 mod cooldown;
 mod destinations;
+#[cfg_attr(
+    not(feature = "dpop"),
+    expect(
+        unreachable_pub,
+        reason = "without the feature there is no key, and no bound token"
+    )
+)]
+mod dpop;
 mod endpoint;
 mod engine;
 mod error;
@@ -153,6 +162,8 @@ pub use api_answer::ApiAnswer;
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
+#[cfg(feature = "dpop")]
+pub use dpop::DpopKey;
 pub use endpoint::{
     AssertionContext, ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint,
     TokenEndpointBuilder, TokenKind, TokenRequest,

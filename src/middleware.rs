@@ -3,6 +3,7 @@
 mod builder;
 mod deadline;
 mod drain;
+mod proven;
 mod sending;
 
 use std::pin::Pin;
@@ -20,19 +21,21 @@ use crate::cache::entry::Entry;
 use crate::cache::rejection::Sending;
 use crate::call;
 use crate::carrier::Carrier;
-use crate::challenge::{BearerChallenge, bearer_challenge};
+use crate::challenge::{BearerChallenge, challenge_to};
 use crate::claims::{self, Lacking};
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
-use crate::middleware::sending::{Kept, Stamp};
+use crate::middleware::proven::{Bound, Proven};
+use crate::middleware::sending::{Kept, Stamp, is_without_url};
 use crate::options::TokenOptions;
 use crate::path::InvalidPath;
 use crate::refuser::Refuser;
 use crate::source::TokenSource;
 use crate::source::handle::Handle;
 use crate::subject::Subject;
+use crate::token::TokenType;
 use crate::users::UserSessions;
 
 /// Gives each request an access token, and heals a 401 by one refresh and
@@ -82,6 +85,8 @@ struct Refused<'chain> {
     kept: Kept,
     deadline: Deadline,
     response: Response,
+    /// Whether it was sent twice for a nonce already (C3).
+    is_resent: bool,
     next: Next<'chain>,
 }
 
@@ -107,10 +112,15 @@ impl BearerTokenMiddleware {
     }
 
     /// Sends the tokens of `source` to any https or loopback origin that a request names. For
-    /// clients whose URLs are all your own; a URL from elsewhere takes the token with it.
+    /// clients whose URLs are all your own; a URL from elsewhere takes the token with it. With a source whose
+    /// tokens are bound to a key (DPoP) each call is an error: take [`builder`](Self::builder), and say
+    /// which client is below.
     #[must_use]
     pub fn for_any_origin(source: impl Into<TokenSource>) -> Self {
-        let handle = source.into().handle().clone();
+        let mut handle = source.into().handle().clone();
+        if handle.fault.is_none() && handle.offers_dpop() {
+            handle.fault = Some(builder::follows_with_a_proof());
+        }
         Self::new(handle, Destinations::any(), Carrier::default(), false)
     }
 
@@ -193,6 +203,7 @@ impl BearerTokenMiddleware {
             kept,
             deadline,
             mut response,
+            is_resent,
             next,
         } = refused;
         let refuser = Refuser::at(kept.url());
@@ -225,6 +236,7 @@ impl BearerTokenMiddleware {
             }
         };
         let clock = &engine.setup.clock;
+        let again = (newer.binding.is_some() && !is_resent).then(|| Kept::of(&copy));
         let put = self.carrier.put(&newer, copy.headers_mut(), clock);
         if let Err(reason) = put.and_then(|()| deadline.bound(&mut copy, clock)) {
             response.extensions_mut().insert(self.tokens.named(reason));
@@ -238,8 +250,13 @@ impl BearerTokenMiddleware {
         deadline.bound_from(half, &mut copy, &engine.setup.clock);
         let url = copy.url().clone();
         let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
-        let mut response = next.run(copy, extensions).await?;
-        match self.judge(entry, stamp, &url, &mut response) {
+        let proven = Proven::of(&newer, again.as_ref(), &deadline, &self.tokens);
+        let mut response = match proven {
+            Some(proven) => proven.send(copy, extensions, next).await?.response,
+            None => next.run(copy, extensions).await?,
+        };
+        let token_type = TokenType::of(newer.binding.as_ref());
+        match self.judge(entry, stamp, token_type, &url, &mut response) {
             Judgement::Refused if self.demanded_claims(&response).is_none() => {
                 call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
             }
@@ -268,7 +285,14 @@ impl BearerTokenMiddleware {
     /// origin, where a redirect led and the token did not go, says nothing (C10), unless the rule of the
     /// source says otherwise.
     #[inline]
-    fn judge(&self, entry: &Entry, stamp: Stamp, url: &Url, response: &mut Response) -> Judgement {
+    fn judge(
+        &self,
+        entry: &Entry,
+        stamp: Stamp,
+        token_type: TokenType,
+        url: &Url,
+        response: &mut Response,
+    ) -> Judgement {
         let status = response.status();
         let answer = ApiAnswer {
             status,
@@ -279,15 +303,16 @@ impl BearerTokenMiddleware {
                 response.url()
             },
             requested: url,
+            token_type,
         };
         let is_elsewhere = answer.is_from_elsewhere();
         let is_refused = self.tokens.is_refused_by(&answer);
         if is_refused || is_elsewhere || status == 401 {
-            return self.judge_closely(is_refused, is_elsewhere, response);
+            return self.judge_closely(is_refused, is_elsewhere, token_type, response);
         }
         // RFC 6750 section 3.1 has a 400 with a challenge, too.
         if status.is_client_error() {
-            attach_challenge(response);
+            attach_challenge(response, token_type);
         }
         if status.is_server_error() {
             return Judgement::Undecided;
@@ -313,6 +338,7 @@ impl BearerTokenMiddleware {
         &self,
         is_refused: bool,
         is_elsewhere: bool,
+        token_type: TokenType,
         response: &mut Response,
     ) -> Judgement {
         let is_401 = response.status() == 401;
@@ -322,7 +348,7 @@ impl BearerTokenMiddleware {
             }
             return Judgement::Elsewhere;
         }
-        attach_challenge(response);
+        attach_challenge(response, token_type);
         if is_refused || self.demanded_claims(response).is_some() {
             Judgement::Refused
         } else {
@@ -399,6 +425,15 @@ impl Middleware for BearerTokenMiddleware {
                     self.carrier
                         .put(&token, request.headers_mut(), &engine.setup.clock)
                         .map_err(|error| self.failed(error))?;
+                    if token.binding.is_some() {
+                        let bound = Bound {
+                            token,
+                            kept,
+                            deadline,
+                            next,
+                        };
+                        return Box::pin(self.send_bound(entry, bound, request, extensions)).await;
+                    }
                     Stamp::of(&token, Some(engine.setup.clock.now()))
                 }
             };
@@ -409,7 +444,8 @@ impl Middleware for BearerTokenMiddleware {
             // A block, so that the future has no room for the answer beside that of `heal`.
             let refused = {
                 let mut response = next.clone().run(request, extensions).await?;
-                let judgement = self.judge(entry, stamp, kept.url(), &mut response);
+                let judgement =
+                    self.judge(entry, stamp, TokenType::Bearer, kept.url(), &mut response);
                 if judgement != Judgement::Refused {
                     return Ok(response);
                 }
@@ -418,6 +454,7 @@ impl Middleware for BearerTokenMiddleware {
                     kept,
                     deadline,
                     response,
+                    is_resent: false,
                     next,
                 }
             };
@@ -426,14 +463,8 @@ impl Middleware for BearerTokenMiddleware {
     }
 }
 
-/// Whether somebody between us and the socket has made the answer anew, as middleware does that
-/// reads bodies: reqwest has this placeholder for the URL of an answer that was not told its own.
-fn is_without_url(response: &Response) -> bool {
-    response.url().host_str() == Some("no.url.provided.local")
-}
-
-fn attach_challenge(response: &mut Response) {
-    if let Some(challenge) = bearer_challenge(response.headers()) {
+fn attach_challenge(response: &mut Response, token_type: TokenType) {
+    if let Some(challenge) = challenge_to(token_type, response.headers()) {
         response.extensions_mut().insert(challenge);
     }
 }

@@ -88,12 +88,17 @@ pub fn http_client(builder: ClientBuilder) -> Result<HttpClient, Error> {
     build(with_policy(builder, redirect_policy())).map(HttpClient)
 }
 
-/// Builds a client that follows no redirect: the caller gets the 3xx answer itself.
+/// Builds a client that follows no redirect: the caller gets the 3xx answer itself. Tokens that are bound to
+/// a key (DPoP, RFC 9449) want one, since their proofs are for one URL each.
 ///
 /// # Errors
 /// As [`http_client`].
 pub fn http_client_without_redirects(builder: ClientBuilder) -> Result<SameOriginClient, Error> {
-    build(builder.redirect(Policy::none())).map(SameOriginClient)
+    let client = build(builder.redirect(Policy::none()))?;
+    Ok(SameOriginClient {
+        client,
+        follows: Follows::Nothing,
+    })
 }
 
 /// The redirect policy for a token in any other header than `Authorization`.
@@ -139,7 +144,11 @@ pub fn same_origin_redirect_policy() -> Policy {
 /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if reqwest cannot build it, with reqwest's
 /// error as the source.
 pub fn same_origin_http_client(builder: ClientBuilder) -> Result<SameOriginClient, Error> {
-    build(with_policy(builder, same_origin_redirect_policy())).map(SameOriginClient)
+    let client = build(with_policy(builder, same_origin_redirect_policy()))?;
+    Ok(SameOriginClient {
+        client,
+        follows: Follows::SameOrigin,
+    })
 }
 
 /// A client that follows redirects within one origin alone, so that it carries a token safely in any
@@ -147,11 +156,28 @@ pub fn same_origin_http_client(builder: ClientBuilder) -> Result<SameOriginClien
 ///
 /// Cheap to clone; clones share their connections.
 #[derive(Clone)]
-pub struct SameOriginClient(Client);
+pub struct SameOriginClient {
+    client: Client,
+    follows: Follows,
+}
+
+/// Which redirects a client follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    Nothing,
+    SameOrigin,
+}
+
+impl SameOriginClient {
+    /// Whether it follows no redirect at all, as proofs want it that are for one URL each.
+    pub(crate) fn follows_none(&self) -> bool {
+        self.follows == Follows::Nothing
+    }
+}
 
 impl From<SameOriginClient> for Client {
     fn from(client: SameOriginClient) -> Self {
-        client.0
+        client.client
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 
 use crate::api_answer::ApiAnswer;
-use crate::challenge::refuses;
+use crate::challenge::{refuses, wants_nonce};
+use crate::token::TokenType;
 
 type AtHome = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
 type Anywhere = dyn Fn(&ApiAnswer<'_>) -> bool + Send + Sync;
@@ -27,13 +28,23 @@ impl RefusalRule {
     #[inline]
     pub(crate) fn is_refused_by(&self, answer: &ApiAnswer<'_>) -> bool {
         match self {
-            Self::Ours => refuses(answer.status, answer.headers) && !answer.is_from_elsewhere(),
-            Self::AtHome(rule) => {
-                !answer.is_from_elsewhere() && rule(answer.status, answer.headers)
+            Self::Ours => {
+                refuses(answer.status, answer.headers, answer.token_type)
+                    && !answer.is_from_elsewhere()
             }
-            Self::Anywhere(rule) => rule(answer),
+            Self::AtHome(rule) => {
+                !answer.is_from_elsewhere()
+                    && rule(answer.status, answer.headers)
+                    && !is_about_nonce(answer)
+            }
+            Self::Anywhere(rule) => rule(answer) && !is_about_nonce(answer),
         }
     }
+}
+
+/// Whether the token is good, whatever a rule says, and its proof is to have another nonce.
+fn is_about_nonce(answer: &ApiAnswer<'_>) -> bool {
+    answer.token_type == TokenType::Dpop && wants_nonce(answer.status, answer.headers)
 }
 
 impl fmt::Debug for RefusalRule {

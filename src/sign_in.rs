@@ -11,6 +11,7 @@ pub(crate) use crate::sign_in::index::Claim;
 pub(crate) use crate::sign_in::rename::rename;
 pub(crate) use crate::sign_in::sign_out::{end_all, sign_out};
 
+use crate::dpop::SessionKey;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::refresh::adopt;
@@ -60,6 +61,7 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
             "the token set of a sign-in has neither an access token nor a refresh token",
         ));
     }
+    let dpop_key = session_key(engine, set)?;
     let parameters = engine.setup.grant.parameters();
     let token = RecordToken::brought_along(set, parameters, store.now());
     let version = Version::random()?;
@@ -67,6 +69,7 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
         origin: Origin::SignIn(version),
         refresh_token: set.refresh_token().cloned(),
         id_token: set.id_token().cloned(),
+        dpop_key,
         tokens: token.into_iter().collect(),
         ends_at: set.refresh_token_expires_at().map(since_epoch),
         ..Record::default()
@@ -97,6 +100,8 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
                 version: Some(version),
             });
             owner.succession.confirm(look);
+            // Its nonces are those of the token that was brought along.
+            owner.asks_at(place.endpoint.as_ref());
             // Another sign-in or sign-out may have been at the store after this one, and here before it.
             // Nothing is published before it is known that none was, and if the store does not say, the
             // first call looks.
@@ -113,4 +118,24 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
     Err(Error::store(
         "other processes keep changing the record of this user",
     ))
+}
+
+/// The key that the session is bound to, as its record keeps it.
+///
+/// # Errors
+/// If there is one and the sessions are bearer ones, or none where there has to be one; or if it cannot be
+/// kept.
+fn session_key(engine: &Engine, set: &TokenSet) -> Result<Option<SessionKey>, Error> {
+    match (&engine.setup.dpop, &set.dpop_key) {
+        (None, Some(_)) => Err(Error::settings(
+            "the token set is bound to a DPoP key, and the sessions are not; say `dpop` or `offer_dpop` \
+             when building them",
+        )),
+        (Some(dpop), None) if dpop.is_required => Err(Error::settings(
+            "the token set of the sign-in is bound to no DPoP key, and bound tokens are required; ask for \
+             it with `AuthorizationCode::dpop`, or say which key it is with `TokenSet::with_dpop_key`",
+        )),
+        (_, None) => Ok(None),
+        (Some(_), Some(key)) => SessionKey::of(key).map(Some),
+    }
 }

@@ -1,6 +1,8 @@
 //! The tokens of one owner: the application, or one user.
 
 pub(crate) mod builder;
+#[cfg(feature = "dpop")]
+mod dpop;
 pub(crate) mod handle;
 mod keeper;
 mod refusal;

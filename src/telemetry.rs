@@ -84,6 +84,17 @@ impl Telemetry {
         });
     }
 
+    pub(crate) fn bearer_instead_of_dpop(&self) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            "a bearer token came although a DPoP proof went along"
+        );
+        self.tell(|| Event::BearerInsteadOfDpop {
+            source: self.source.clone(),
+        });
+    }
+
     /// `error` is the hook's; a store's has been told already.
     pub(crate) fn refresh_token_unsaved(&self, error: Option<&Error>) {
         // Without the hook's own text, which is in the event: it may be a database's, with values in it.

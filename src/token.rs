@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
+use crate::dpop::{Binding, DPOP};
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -40,6 +41,9 @@ pub(crate) const UNSENDABLE: &str = "is empty, or has a character that no header
 #[derive(Clone)]
 pub struct TokenResponse {
     pub(crate) access_token: Secret,
+    pub(crate) token_type: TokenType,
+    /// What the token is bound to, if it is.
+    pub(crate) binding: Option<Binding>,
     pub(crate) lifetime: Lifetime,
     pub(crate) refresh_in: Option<Duration>,
     pub(crate) refresh_token: Option<Secret>,
@@ -53,6 +57,14 @@ pub struct TokenResponse {
     pub(crate) members: Map<String, Value>,
 }
 
+/// What the server says of how the access token is to be used (RFC 6749 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    Bearer,
+    /// With a proof of the key that it is bound to.
+    Dpop,
+}
+
 /// What the server said of how long the access token lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifetime {
@@ -62,6 +74,24 @@ pub(crate) enum Lifetime {
     Unstated,
     /// Zero or less: good for the callers that wait for it, and for one more second.
     Spent,
+}
+
+impl TokenType {
+    /// That of a token with this binding.
+    pub(crate) fn of(binding: Option<&Binding>) -> Self {
+        match binding {
+            Some(_) => Self::Dpop,
+            None => Self::Bearer,
+        }
+    }
+
+    /// The word before the token in `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1).
+    pub(crate) fn scheme(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => DPOP,
+        }
+    }
 }
 
 impl Lifetime {
@@ -84,6 +114,8 @@ impl TokenResponse {
     pub fn bearer(access_token: impl Into<Secret>) -> Self {
         Self {
             access_token: access_token.into(),
+            token_type: TokenType::Bearer,
+            binding: None,
             lifetime: Lifetime::Unstated,
             refresh_in: None,
             refresh_token: None,
@@ -231,7 +263,15 @@ impl fmt::Debug for TokenResponse {
 /// If the token is empty, or has a character that a header cannot carry, or that could end the header
 /// and begin another one: a control character, a blank, or one outside of ASCII (D7).
 pub(crate) fn bearer_header(access_token: &Secret) -> Result<HeaderValue, Error> {
-    token_header(Some("Bearer"), access_token.expose())
+    authorization(access_token, TokenType::Bearer)
+}
+
+/// The same of a token of this type.
+pub(crate) fn authorization(
+    access_token: &Secret,
+    token_type: TokenType,
+) -> Result<HeaderValue, Error> {
+    token_header(Some(token_type.scheme()), access_token.expose())
         .ok_or_else(|| Error::protocol(format!("the access token {UNSENDABLE}")))
 }
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use crate::dpop::DpopKey;
 use crate::secret::Secret;
 use crate::token::{Lifetime, TokenResponse};
 
@@ -36,6 +37,8 @@ pub struct TokenSet {
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
     pub(crate) members: Map<String, Value>,
+    /// What its tokens are bound to, if they are.
+    pub(crate) dpop_key: Option<DpopKey>,
 }
 
 impl TokenSet {
@@ -79,6 +82,7 @@ impl TokenSet {
             id_token: response.id_token,
             scope: response.scope,
             members: response.members,
+            dpop_key: response.binding.map(|binding| binding.key().clone()),
         }
     }
 
@@ -132,6 +136,24 @@ impl TokenSet {
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
         self
+    }
+
+    /// Says that the tokens are bound to this key (DPoP, RFC 9449): the one whose proof went along when they
+    /// were asked for. What [`AuthorizationCode::exchange`](crate::AuthorizationCode::exchange) brought
+    /// with a key has it already.
+    /// Default: none; they are bearer tokens.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_dpop_key(mut self, key: &DpopKey) -> Self {
+        self.dpop_key = Some(key.clone());
+        self
+    }
+
+    /// The key that the tokens are bound to.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.dpop_key.as_ref()
     }
 
     /// The access token.
@@ -193,6 +215,7 @@ impl TokenSet {
             id_token: None,
             scope: None,
             members: Map::new(),
+            dpop_key: None,
         }
     }
 }

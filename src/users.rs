@@ -1,6 +1,8 @@
 //! The sessions of all the users of a program: signed in, looked at, signed out.
 
 mod builder;
+#[cfg(feature = "dpop")]
+mod dpop;
 mod status;
 
 pub use crate::refresh::revocation::{Revocation, SignOut};

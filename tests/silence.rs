@@ -917,6 +917,8 @@ impl Program {
             self.outputs.show_failure(SigningKey::from_jwk(bad));
         }
         self.outputs.show_failure(PublicJwk::from_jwk("canary"));
+        #[cfg(feature = "dpop")]
+        self.outputs.show(&reqwest_bearer::DpopKey::from_key(key));
     }
 }
 
@@ -926,6 +928,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("encryption", cfg!(feature = "encryption")),
         ("file", cfg!(feature = "file")),
         ("redis", cfg!(feature = "redis")),
+        ("dpop", cfg!(feature = "dpop")),
         ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
     ];

@@ -2,7 +2,7 @@
 
 use crate::challenge::BearerChallenge;
 
-/// The reading of one header line.
+/// The reading of one header line, for the challenges of one scheme.
 ///
 /// ```text
 /// line      = #challenge
@@ -19,6 +19,8 @@ use crate::challenge::BearerChallenge;
 /// `scope=read write` the scope is not `read`.
 pub(crate) struct Line<'line> {
     rest: &'line [u8],
+    /// Which one's challenges are wanted, in any case.
+    scheme: &'line str,
     open: Option<Open>,
     found: Vec<BearerChallenge>,
 }
@@ -26,7 +28,7 @@ pub(crate) struct Line<'line> {
 /// The challenge whose parameters are being read.
 struct Open {
     /// `None` for another scheme, whose parameters are read only to find their end.
-    bearer: Option<BearerChallenge>,
+    wanted: Option<BearerChallenge>,
     parameters: usize,
     has_token68: bool,
 }
@@ -35,9 +37,10 @@ struct Open {
 struct Fault;
 
 impl<'line> Line<'line> {
-    pub(crate) fn read(line: &'line [u8]) -> Vec<BearerChallenge> {
+    pub(crate) fn read(line: &'line [u8], scheme: &'line str) -> Vec<BearerChallenge> {
         let mut reading = Self {
             rest: line,
+            scheme,
             open: None,
             found: Vec::new(),
         };
@@ -75,13 +78,13 @@ impl<'line> Line<'line> {
 
     fn scheme(&mut self, name: &[u8]) -> Result<(), Fault> {
         self.close();
-        let bearer = name
-            .eq_ignore_ascii_case(b"bearer")
+        let wanted = name
+            .eq_ignore_ascii_case(self.scheme.as_bytes())
             .then(BearerChallenge::default);
         // `skip_equals_sign` leaves the blanks where they are if it finds none, so this sees them.
         let parted = self.skip_blanks() || self.at_end_of_element();
         self.open = Some(Open {
-            bearer,
+            wanted,
             parameters: 0,
             has_token68: self.skip_token68(),
         });
@@ -102,15 +105,15 @@ impl<'line> Line<'line> {
         let open = self.open.as_mut().filter(|open| !open.has_token68);
         let open = open.ok_or(Fault)?;
         open.parameters += 1;
-        if let Some(bearer) = &mut open.bearer {
-            bearer.set(name, &value);
+        if let Some(wanted) = &mut open.wanted {
+            wanted.set(name, &value);
         }
         Ok(())
     }
 
     fn close(&mut self) {
         self.found
-            .extend(self.open.take().and_then(|open| open.bearer));
+            .extend(self.open.take().and_then(|open| open.wanted));
     }
 
     fn token(&mut self) -> Result<&'line [u8], Fault> {

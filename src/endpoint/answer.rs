@@ -47,7 +47,7 @@ pub(crate) fn judge(
                 && verdict::error_member(&members, asked) == ErrorMember::Absent =>
         {
             let date = lifetime::answered_at(headers, now);
-            read_token(&mut members, date).map_err(|problem| {
+            read_token(&mut members, date, asked.is_proven()).map_err(|problem| {
                 unusable(&problem, status, headers)
                     .got(HowFar::Unusable)
                     .answered_with(ErrorResponse::new(status, &members, body.len()))
@@ -68,7 +68,7 @@ pub(crate) fn parse_revocation_answer(
         return Ok(());
     }
     let members = members::read(headers, body);
-    let asked = Asked::Other;
+    let asked = Asked::OTHER;
     Err(parse_refusal(asked, status, headers, members, body, now))
 }
 
@@ -95,7 +95,7 @@ fn parse_refusal(
         // Google and Cloudflare limit the rate like this.
         _ if status == StatusCode::FORBIDDEN && pause.is_some() => failure(status),
         // Wrong client credentials, or a dead refresh token: it says something, but not what.
-        ErrorMember::NoText if status == StatusCode::UNAUTHORIZED && asked == Asked::Refresh => {
+        ErrorMember::NoText if status == StatusCode::UNAUTHORIZED && asked.is_refresh() => {
             refused(status, headers).unspecific()
         }
         _ => without_code(status, headers, body, is_object),

@@ -5,6 +5,7 @@ use std::fmt;
 use form_urlencoded::Serializer;
 use serde::{Serialize, Serializer as _};
 
+use crate::dpop::DpopKey;
 use crate::endpoint::verdict::Asked;
 use crate::error::{Error, HowFar};
 use crate::parameters::TokenParameters;
@@ -27,6 +28,8 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub struct TokenRequest {
     form: Form,
+    /// What the token is to be bound to.
+    dpop_key: Option<DpopKey>,
     /// What is wrong with the parameters that were added, told when the request is to be sent.
     fault: Option<Error>,
 }
@@ -37,6 +40,7 @@ impl TokenRequest {
     pub fn new(grant_type: impl Into<String>) -> Self {
         let empty = Self {
             form: Form::default(),
+            dpop_key: None,
             fault: None,
         };
         empty.field("grant_type", grant_type)
@@ -66,6 +70,25 @@ impl TokenRequest {
             .fold(self, |request, (name, value)| request.field(name, value))
     }
 
+    /// Asks for a token that is bound to this key: a proof of having it goes along (RFC 9449 section 5). A
+    /// grant of your own hands on [`GrantRequest::dpop_key`](crate::GrantRequest::dpop_key) by it.
+    /// Default: no proof, for a bearer token.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn dpop(self, key: Option<&DpopKey>) -> Self {
+        self.bound_to(key)
+    }
+
+    pub(crate) fn bound_to(mut self, key: Option<&DpopKey>) -> Self {
+        self.dpop_key = key.cloned();
+        self
+    }
+
+    /// What the token is to be bound to.
+    pub(crate) fn dpop_key(&self) -> Option<&DpopKey> {
+        self.dpop_key.as_ref()
+    }
+
     /// The scopes that are asked for, if any.
     pub(crate) fn scope(&self) -> Option<String> {
         self.form.value("scope").map(ToOwned::to_owned)
@@ -73,7 +96,11 @@ impl TokenRequest {
 
     /// What the answer will be about.
     pub(crate) fn asked(&self) -> Asked {
-        Asked::by(self.form.value("grant_type"))
+        let asked = Asked::by(self.form.value("grant_type"));
+        match self.dpop_key {
+            Some(_) => asked.proven(),
+            None => asked,
+        }
     }
 
     /// The form, if there is nothing wrong with it.

@@ -49,7 +49,7 @@ impl TokenSet {
         };
         put_what_has_a_name(response, &mut members);
         // Those crates keep no header, so an end that stands in place of a lifetime is one by our clock.
-        let response = read_token(&mut members, asked_at)
+        let response = read_token(&mut members, asked_at, false)
             .map_err(|fault| Error::protocol(format!("the token response {fault}")))?;
         Ok(Self::from_response(response, asked_at))
     }

@@ -4,12 +4,13 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use crate::dpop::DPOP;
 use crate::endpoint::lifetime;
 use crate::secret::Secret;
-use crate::token::{TokenResponse, UNSENDABLE, bearer_header};
+use crate::token::{TokenResponse, TokenType, UNSENDABLE, bearer_header};
 
 /// Takes the token and what came with it out of the members of an answer, whose server's clock said
-/// `date`.
+/// `date`. With a proof in the request it may be a bound one.
 ///
 /// # Errors
 /// What is wrong with the answer, as a clause for a message and without any text of the answer (D6).
@@ -17,8 +18,9 @@ use crate::token::{TokenResponse, UNSENDABLE, bearer_header};
 pub(crate) fn read_token(
     members: &mut Map<String, Value>,
     date: SystemTime,
+    is_proven: bool,
 ) -> Result<TokenResponse, String> {
-    check_token_type(members.remove("token_type").as_ref())?;
+    let token_type = read_token_type(members.remove("token_type").as_ref(), is_proven)?;
     let access_token = match members.remove("access_token") {
         Some(Value::String(text)) if !text.is_empty() => Secret::new(text),
         Some(Value::String(_)) => return Err("has an empty `access_token`".to_owned()),
@@ -36,6 +38,8 @@ pub(crate) fn read_token(
     let id_token = take_secret(members, "id_token");
     Ok(TokenResponse {
         access_token,
+        token_type,
+        binding: None,
         lifetime,
         refresh_in,
         refresh_token: take_secret(members, "refresh_token"),
@@ -53,17 +57,18 @@ pub(crate) fn read_token(
 /// RFC 6749 section 7.1: a client must not use a token whose type it does not understand. Servers
 /// write there whatever they like ("User Access Token", "jwt-bearer", "bot"), and mean a bearer
 /// token; so refused are those types alone that need a proof, or are none.
-fn check_token_type(value: Option<&Value>) -> Result<(), String> {
-    const NO_BEARER: [&str; 5] = ["DPoP", "N_A", "PoP", "mac", "hmac"];
+fn read_token_type(value: Option<&Value>, is_proven: bool) -> Result<TokenType, String> {
+    const NO_BEARER: [&str; 5] = [DPOP, "N_A", "PoP", "mac", "hmac"];
     let text = value.and_then(Value::as_str).unwrap_or_default().trim();
     let refused = NO_BEARER
         .into_iter()
         .find(|name| text.eq_ignore_ascii_case(name));
     match refused {
+        Some(DPOP) if is_proven => Ok(TokenType::Dpop),
         Some(name) => Err(format!(
             "brings a token of the type {name}, which is no bearer token"
         )),
-        None => Ok(()),
+        None => Ok(TokenType::Bearer),
     }
 }
 

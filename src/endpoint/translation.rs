@@ -62,7 +62,7 @@ impl Translation {
     /// # Errors
     /// The hook's last fault, with the time to wait; nothing is to be sent.
     pub(crate) fn admit(&self, asked: Asked, now: Moment) -> Result<(), Error> {
-        if asked != Asked::Refresh {
+        if !asked.is_refresh() {
             return Ok(());
         }
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
@@ -288,7 +288,7 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        runtime.block_on(translation.read(Asked::Refresh, answer, now()))
+        runtime.block_on(translation.read(Asked::REFRESH, answer, now()))
     }
 
     fn now() -> Moment {

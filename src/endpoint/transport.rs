@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
+use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
 use crate::endpoint::request_shape::RequestShape;
@@ -25,6 +26,8 @@ const JSON: &str = "application/json";
 pub(crate) struct Transport {
     http: HttpClients,
     timeout: Duration,
+    /// What the server wants in proofs: each of its answers may say.
+    nonces: Nonces,
 }
 
 /// Our own HTTP clients (E1), which follow no redirect (D5).
@@ -56,7 +59,11 @@ impl HttpClients {
 
 impl Transport {
     pub(crate) fn new(http: HttpClients, timeout: Duration) -> Self {
-        Self { http, timeout }
+        Self {
+            http,
+            timeout,
+            nonces: Nonces::default(),
+        }
     }
 
     /// The HTTP clients, for another server's endpoint.
@@ -69,13 +76,19 @@ impl Transport {
         self.timeout
     }
 
-    /// Sends a form, with what client authentication puts into the header.
+    /// The nonces that the answers have given.
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.nonces
+    }
+
+    /// Sends a form, with what client authentication puts into the header, and with a proof if there is one.
     pub(crate) async fn post(
         &self,
         url: Url,
         form: Form,
         basic: Option<BasicCredentials>,
         shape: &RequestShape,
+        proof: Option<HeaderValue>,
     ) -> Result<Answer, Error> {
         let http = if form.spends_nothing() {
             &self.http.kept
@@ -91,6 +104,9 @@ impl Transport {
         if let Some(basic) = basic {
             // reqwest marks this header as sensitive.
             request = request.basic_auth(basic.user.expose(), Some(basic.password.expose()));
+        }
+        if let Some(proof) = proof {
+            request = request.header(DPOP_HEADER, proof);
         }
         self.exchange(request, &url).await
     }
@@ -109,6 +125,7 @@ impl Transport {
         };
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
+        self.nonces.learn(url, &headers);
         let body = match read_body(response).await {
             Ok(body) => body.into_inner(),
             // The status alone says what these mean, so what is missing of the body is no loss.

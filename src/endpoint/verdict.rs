@@ -47,20 +47,45 @@ const NAMED: [&str; 29] = [
 
 /// What was asked for, as far as the answer can mean something else for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// A token for a refresh token (RFC 6749 section 6).
-    Refresh,
-    /// Anything else.
-    Other,
+pub(crate) struct Asked {
+    is_refresh: bool,
+    is_proven: bool,
 }
 
 impl Asked {
+    /// A token for a refresh token (RFC 6749 section 6).
+    pub(crate) const REFRESH: Self = Self {
+        is_refresh: true,
+        is_proven: false,
+    };
+    /// Anything else.
+    pub(crate) const OTHER: Self = Self {
+        is_refresh: false,
+        is_proven: false,
+    };
+
     /// What a token request with this `grant_type` asks for.
     pub(crate) fn by(grant_type: Option<&str>) -> Self {
         match grant_type {
-            Some("refresh_token") => Self::Refresh,
-            _ => Self::Other,
+            Some("refresh_token") => Self::REFRESH,
+            _ => Self::OTHER,
         }
+    }
+
+    /// The same with a proof of the key that the token is to be bound to (RFC 9449 section 5).
+    pub(crate) fn proven(self) -> Self {
+        Self {
+            is_proven: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_refresh(self) -> bool {
+        self.is_refresh
+    }
+
+    pub(crate) fn is_proven(self) -> bool {
+        self.is_proven
     }
 }
 
@@ -82,7 +107,7 @@ pub(crate) fn error_member(members: &Map<String, Value>, asked: Asked) -> ErrorM
         Some(Value::String(code)) => ErrorMember::Code(code.clone()),
         Some(Value::Object(error)) => {
             let known = known_code(error, &["code", "type"], |code| {
-                named(code).is_some() || (asked == Asked::Refresh && is_dead(code))
+                named(code).is_some() || (asked.is_refresh() && is_dead(code))
             });
             known.map_or(ErrorMember::NoText, ErrorMember::Code)
         }
@@ -94,7 +119,7 @@ pub(crate) fn error_member(members: &Map<String, Value>, asked: Asked) -> ErrorM
 /// token, as HubSpot's `status` and Supabase's `error_code`.
 pub(crate) fn refusal_member(members: &Map<String, Value>, asked: Asked) -> ErrorMember {
     let member = error_member(members, asked);
-    if matches!(member, ErrorMember::Code(_)) || asked == Asked::Other {
+    if matches!(member, ErrorMember::Code(_)) || !asked.is_refresh() {
         return member;
     }
     known_code(members, &["error_code", "code", "status"], is_dead)
@@ -120,7 +145,7 @@ pub(crate) fn of_code(
     status: StatusCode,
     asked: Asked,
 ) -> Error {
-    if asked == Asked::Refresh && is_dead(code) {
+    if asked.is_refresh() && is_dead(code) {
         return Error::new(
             ErrorKind::SignInRequired,
             format!(
@@ -148,10 +173,8 @@ pub(crate) fn of_code(
         // Some servers say this of a dead refresh token (F5).
         Some("invalid_request") if status == StatusCode::BAD_REQUEST => error.unspecific(),
         // Atlassian and Spring say these of a dead refresh token; others mean what the RFCs mean.
-        Some("unauthorized_client" | "invalid_token") if asked == Asked::Refresh => {
-            error.unspecific()
-        }
-        None if asked == Asked::Refresh && is_doubtful(code) => error.unspecific(),
+        Some("unauthorized_client" | "invalid_token") if asked.is_refresh() => error.unspecific(),
+        None if asked.is_refresh() && is_doubtful(code) => error.unspecific(),
         _ => error,
     };
     match named {
@@ -264,7 +287,7 @@ mod tests {
         // K9, F5
         for code in ["bad_refresh_token", "invalid_code", "expired_token"] {
             let status = StatusCode::BAD_REQUEST;
-            let error = verdict(Asked::Refresh, status, json!({ "error": code }));
+            let error = verdict(Asked::REFRESH, status, json!({ "error": code }));
             // As `Record::failed` wants it of a verdict that ends a refresh token.
             assert_eq!(error.kind(), ErrorKind::SignInRequired, "{code}");
             assert_eq!(
@@ -288,9 +311,9 @@ mod tests {
             json!({ "error": true, "code": "invalid_refresh_token" }),
         ] {
             let status = StatusCode::UNAUTHORIZED;
-            let error = verdict(Asked::Refresh, status, object.clone());
+            let error = verdict(Asked::REFRESH, status, object.clone());
             assert_eq!(error.kind(), ErrorKind::SignInRequired, "{object}");
-            let other = refusal_member(&members(object), Asked::Other);
+            let other = refusal_member(&members(object), Asked::OTHER);
             assert!(!matches!(other, ErrorMember::Code(_)), "{other:?}");
         }
     }
@@ -298,7 +321,7 @@ mod tests {
     #[test]
     fn the_name_of_a_code_ends_at_a_colon_or_a_blank() {
         // K9
-        for asked in [Asked::Refresh, Asked::Other] {
+        for asked in [Asked::REFRESH, Asked::OTHER] {
             for (code, name) in [
                 ("invalid_grant", Some("invalid_grant")),
                 (
@@ -337,10 +360,10 @@ mod tests {
                 StatusCode::UNAUTHORIZED,
                 StatusCode::FORBIDDEN,
             ] {
-                let error = verdict(Asked::Refresh, status, json!({ "error": code }));
+                let error = verdict(Asked::REFRESH, status, json!({ "error": code }));
                 assert_eq!(error.kind(), ErrorKind::Rejected, "{code}");
                 assert_eq!(error.is_unspecific_refusal(), unspecific, "{code}");
-                let other = verdict(Asked::Other, status, json!({ "error": code }));
+                let other = verdict(Asked::OTHER, status, json!({ "error": code }));
                 assert!(!other.is_unspecific_refusal(), "{code}");
             }
         }
@@ -370,7 +393,7 @@ mod tests {
             (suberror(""), false),
             (json!({ "error": "invalid_grant", "claims": "{}" }), false),
         ] {
-            let error = verdict(Asked::Refresh, StatusCode::BAD_REQUEST, object.clone());
+            let error = verdict(Asked::REFRESH, StatusCode::BAD_REQUEST, object.clone());
             assert_eq!(error.kind(), ErrorKind::SignInRequired, "{object}");
             assert_eq!(error.is_about_one_api(), about_one_api, "{object}");
             assert_eq!(error.claims(), about_one_api.then_some("{}"), "{object}");
@@ -382,13 +405,13 @@ mod tests {
         // K12, D6
         for (length, kept) in [(8 * 1024, true), (8 * 1024 + 1, false)] {
             let object = json!({ "error": "interaction_required", "claims": "c".repeat(length) });
-            let error = verdict(Asked::Refresh, StatusCode::BAD_REQUEST, object);
+            let error = verdict(Asked::REFRESH, StatusCode::BAD_REQUEST, object);
             assert_eq!(error.claims().is_some(), kept, "{length}");
             assert!(error.is_about_one_api());
             assert!(!format!("{error} {error:?}").contains("ccc"));
         }
         let object = json!({ "error": "interaction_required", "claims": { "x": 1 } });
-        let error = verdict(Asked::Refresh, StatusCode::BAD_REQUEST, object);
+        let error = verdict(Asked::REFRESH, StatusCode::BAD_REQUEST, object);
         assert_eq!(error.claims(), None);
     }
 }

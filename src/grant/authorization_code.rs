@@ -1,5 +1,6 @@
 //! The last step of a sign-in: a code is exchanged for tokens (RFC 6749 section 4.1.3).
 
+use crate::dpop::{DpopKey, bearer_came};
 use crate::endpoint::{TokenEndpoint, TokenRequest};
 use crate::error::Error;
 use crate::parameters::TokenParameters;
@@ -31,6 +32,7 @@ pub struct AuthorizationCode {
     redirect_uri: Option<String>,
     code_verifier: Option<Secret>,
     parameters: TokenParameters,
+    dpop_key: Option<DpopKey>,
 }
 
 impl AuthorizationCode {
@@ -42,6 +44,7 @@ impl AuthorizationCode {
             redirect_uri: None,
             code_verifier: None,
             parameters: TokenParameters::new(),
+            dpop_key: None,
         }
     }
 
@@ -50,6 +53,18 @@ impl AuthorizationCode {
     #[must_use]
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uri = Some(uri.into());
+        self
+    }
+
+    /// Binds the tokens to this key (DPoP, RFC 9449); a bearer token in the answer is an error. The
+    /// authorization request may have named the key by its
+    /// [thumbprint](DpopKey::thumbprint) (`dpop_jkt`, section 10), so that the code is worth nothing without
+    /// it.
+    /// Default: bearer tokens.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn dpop(mut self, key: &DpopKey) -> Self {
+        self.dpop_key = Some(key.clone());
         self
     }
 
@@ -88,9 +103,14 @@ impl AuthorizationCode {
         if let Some(verifier) = self.code_verifier {
             request = request.secret_field("code_verifier", verifier);
         }
-        let request = request.parameters(&self.parameters);
+        let request = request
+            .parameters(&self.parameters)
+            .bound_to(self.dpop_key.as_ref());
         let asked_at = endpoint.now();
         let response = endpoint.request_token(request).await?;
+        if self.dpop_key.is_some() && response.binding.is_none() {
+            return Err(bearer_came());
+        }
         Ok(TokenSet::from_response(response, asked_at))
     }
 }

@@ -85,7 +85,9 @@ impl Grant for ClientCredentials {
 
     async fn obtain(&self, request: GrantRequest) -> Result<TokenResponse, Error> {
         let parameters = request.parameters().or(&self.parameters);
-        let request = TokenRequest::new("client_credentials").parameters(&parameters);
+        let request = TokenRequest::new("client_credentials")
+            .parameters(&parameters)
+            .bound_to(request.bound_by());
         let answer = self.endpoint.request_token(request).await;
         let mut response = answer.map_err(Error::without_a_user)?;
         // RFC 6749 section 4.4.3 says that there should be none. Where there is one, keeping it

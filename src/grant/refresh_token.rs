@@ -97,7 +97,8 @@ impl Grant for RefreshTokenGrant {
         let parameters = request.parameters().or(&self.parameters);
         let request = TokenRequest::new("refresh_token")
             .secret_field("refresh_token", refresh_token.clone())
-            .parameters(&parameters);
+            .parameters(&parameters)
+            .bound_to(request.bound_by());
         self.endpoint.request_token(request).await
     }
 }

@@ -28,7 +28,10 @@ pub struct BearerTokenMiddlewareBuilder {
 enum Redirects {
     /// Nothing: good enough for `Authorization`, which reqwest itself takes care of.
     Unknown,
-    /// It leaves no origin, or somebody has said that this is their care.
+    /// It leaves no origin: good enough for a token in another header.
+    AtHome,
+    /// It follows none, or somebody has said that this is their care: good enough for proofs, each of
+    /// which is for one URL.
     CaredFor,
 }
 
@@ -123,10 +126,15 @@ impl BearerTokenMiddlewareBuilder {
 
     /// Says that the requests go out by this client, whose redirects carry no header to another origin.
     /// Default: nothing is known of the client, and a [`header`](Self::header) other than
-    /// `Authorization` is an error of [`build`](Self::build).
+    /// `Authorization` is an error of [`build`](Self::build). So it is with tokens that are bound to a key
+    /// (DPoP), for which the client has to be one that follows no redirect
+    /// ([`http_client_without_redirects`](crate::http_client_without_redirects)).
     pub fn over(mut self, client: &SameOriginClient) -> Self {
-        let _ = client;
-        self.redirects = Redirects::CaredFor;
+        self.redirects = if client.follows_none() {
+            Redirects::CaredFor
+        } else {
+            Redirects::AtHome
+        };
         self
     }
 
@@ -148,8 +156,8 @@ impl BearerTokenMiddlewareBuilder {
     ///
     /// # Errors
     /// If no origin was named, or a text is no origin, or one that a token cannot travel to
-    /// safely; if a header or a scheme cannot carry a token, or the header would travel along redirects
-    /// to other origins; and what is wrong with the grant, where its source was made by `into()`.
+    /// safely; if a header or a scheme cannot carry a token, or the header, or a proof, would travel along
+    /// redirects; and what is wrong with the grant, where its source was made by `into()`.
     pub fn build(self) -> Result<BearerTokenMiddleware, Error> {
         if let Some(fault) = &self.tokens.fault {
             return Err(self.tokens.named(fault.clone()));
@@ -157,6 +165,12 @@ impl BearerTokenMiddlewareBuilder {
         let origins = (!self.any_origin).then_some(self.origins);
         let destinations = Destinations::new(origins, self.elsewhere, self.insecure_http)?;
         let carrier = self.carrier.check()?;
+        if self.tokens.offers_dpop() {
+            carrier.check_dpop()?;
+            if self.redirects != Redirects::CaredFor {
+                return Err(follows_with_a_proof());
+            }
+        }
         if !carrier.is_dropped_on_redirect() && self.redirects == Redirects::Unknown {
             let header = carrier.header();
             return Err(Error::settings(format!(
@@ -172,6 +186,15 @@ impl BearerTokenMiddlewareBuilder {
             self.ended_session_is_error,
         ))
     }
+}
+
+/// reqwest takes the header of a proof along with every redirect, wherever that leads.
+pub(super) fn follows_with_a_proof() -> Error {
+    Error::settings(
+        "the tokens are bound to a DPoP key, and the proof of each request is for its URL alone: with a \
+         redirect it would go along to another one; send by a client from \
+         `http_client_without_redirects`, and name it with `over`",
+    )
 }
 
 impl fmt::Debug for BearerTokenMiddlewareBuilder {

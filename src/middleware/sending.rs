@@ -1,6 +1,6 @@
 //! What is remembered of a request while it is away.
 
-use reqwest::{Request, Url};
+use reqwest::{Request, Response, Url};
 
 use crate::access_token::Issued;
 use crate::clock::Moment;
@@ -49,4 +49,10 @@ impl Kept {
             Self::Address(url) => url,
         }
     }
+}
+
+/// Whether somebody between us and the socket has made the answer anew, as middleware does that
+/// reads bodies: reqwest has this placeholder for the URL of an answer that was not told its own.
+pub(crate) fn is_without_url(response: &Response) -> bool {
+    response.url().host_str() == Some("no.url.provided.local")
 }

@@ -13,7 +13,10 @@ use crate::named::NamedClient;
 use crate::named::parts::{Chain, Parts};
 use crate::origin::{Origin, all_stay_here};
 use crate::path::base_url;
-use crate::redirect::{HttpClient, SameOriginClient, http_client, same_origin_http_client};
+use crate::redirect::{
+    HttpClient, SameOriginClient, http_client, http_client_without_redirects,
+    same_origin_http_client,
+};
 use crate::source::handle::Handle;
 
 /// Makes a [`NamedClient`].
@@ -36,6 +39,7 @@ enum Http {
     Default,
     ToBuild(Box<ClientBuilder>),
     Shared(HttpClient),
+    AtHome(SameOriginClient),
     Built(Client),
 }
 
@@ -63,9 +67,9 @@ impl NamedClientBuilder {
     }
 
     /// The reqwest client to build: time-outs, proxy and TLS are yours, the redirect policy is
-    /// [`redirect_policy`](crate::redirect_policy), or yours if it follows no redirect. Default:
-    /// `reqwest::Client::builder()`, past the proxy of the environment where all origins are plain http to
-    /// this machine.
+    /// [`redirect_policy`](crate::redirect_policy), or yours if it follows no redirect, and to follow none
+    /// where tokens are bound to a key (DPoP). Default: `reqwest::Client::builder()`, past the proxy of the
+    /// environment where all origins are plain http to this machine.
     pub fn http(mut self, builder: ClientBuilder) -> Self {
         self.http = Http::ToBuild(Box::new(builder));
         self
@@ -93,9 +97,10 @@ impl NamedClientBuilder {
     }
 
     /// The same with a client that leaves no origin, as a token in a header other than `Authorization`
-    /// needs one.
+    /// needs one; one that is bound to a key (DPoP) needs one that follows no redirect
+    /// ([`http_client_without_redirects`](crate::http_client_without_redirects)).
     pub fn same_origin_client(mut self, client: &SameOriginClient) -> Self {
-        self.http = Http::Built(client.clone().into());
+        self.http = Http::AtHome(client.clone());
         self
     }
 
@@ -178,8 +183,11 @@ impl NamedClientBuilder {
             bearer = bearer.error_on_ended_session();
         }
         let is_dropped = self.carrier.check()?.is_dropped_on_redirect();
+        let offers_dpop = self.tokens.offers_dpop();
         let built = |builder| -> Result<Client, Error> {
-            if is_dropped {
+            if offers_dpop {
+                http_client_without_redirects(builder).map(Client::from)
+            } else if is_dropped {
                 http_client(builder).map(Client::from)
             } else {
                 same_origin_http_client(builder).map(Client::from)
@@ -189,6 +197,11 @@ impl NamedClientBuilder {
             Http::Default if stays_here => built(Client::builder().no_proxy())?,
             Http::Default => built(Client::builder())?,
             Http::ToBuild(builder) => built(*builder)?,
+            Http::Shared(_) if offers_dpop => return Err(follows_redirects()),
+            Http::AtHome(client) if offers_dpop && !client.follows_none() => {
+                return Err(follows_redirects());
+            }
+            Http::AtHome(client) => client.into(),
             Http::Shared(client) if is_dropped => client.into(),
             Http::Shared(_) => {
                 return Err(Error::settings(
@@ -212,6 +225,14 @@ impl NamedClientBuilder {
         };
         Ok(Parts::new(self.name, base_url, self.tokens, chain, bearer))
     }
+}
+
+fn follows_redirects() -> Error {
+    Error::settings(
+        "the tokens are bound to a DPoP key, and the client follows redirects, to which the proof of a \
+         request would go along; share one from `http_client_without_redirects` by \
+         `same_origin_client`",
+    )
 }
 
 impl fmt::Debug for NamedClientBuilder {

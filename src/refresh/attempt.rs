@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use crate::cache::entry::Entry;
 use crate::clock::Moment;
+use crate::dpop::DpopKey;
 use crate::endpoint::TokenEndpoint;
 use crate::endpoint::queue::Place;
 use crate::engine::{Setup, at_server};
@@ -25,6 +26,8 @@ pub(crate) struct Attempt<'flight> {
     pub(crate) reason: RefreshReason,
     pub(crate) claims: Option<&'flight str>,
     pub(crate) refresh_token: Option<Secret>,
+    /// What the token is to be bound to.
+    pub(crate) dpop_key: Option<&'flight DpopKey>,
 }
 
 impl Attempt<'_> {
@@ -44,6 +47,7 @@ impl Attempt<'_> {
             reason,
             claims,
             refresh_token,
+            dpop_key,
         } = self;
         let spends = refresh_token.is_some();
         let limit = setup.settings.timeouts.attempt.min(budget.left());
@@ -55,6 +59,7 @@ impl Attempt<'_> {
         if let Some(subject) = &entry.key.subject {
             request = request.for_subject(subject.clone());
         }
+        request = request.bound_to(dpop_key);
         let asked = setup.clock.now();
         // Caught here, so that the flight ends as after any lost answer: the store hears of it, and
         // the lease is given back.
@@ -69,7 +74,18 @@ impl Attempt<'_> {
             .got(HowFar::Lost)
             .unanswered()),
         };
+        let answer = answer.and_then(|response| match &setup.dpop {
+            Some(dpop) => {
+                let checked = dpop.check(dpop_key, response.binding.as_ref());
+                checked.map(|()| response)
+            }
+            None => Ok(response),
+        });
         let answer = answer.map_err(|error| setup.named(error));
+        let came_without = |response: &TokenResponse| response.binding.is_none();
+        if dpop_key.is_some() && answer.as_ref().is_ok_and(came_without) {
+            setup.telemetry.bearer_instead_of_dpop();
+        }
         match (&answer, out) {
             (_, None) => {}
             (Ok(_), Some(out)) => out.answered(),

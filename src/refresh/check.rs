@@ -26,6 +26,7 @@ pub(crate) async fn check(
     let endpoint = engine.setup.endpoint_of(&entry.key.owner()).await;
     let endpoint = endpoint.map_err(Ending::Failed)?;
     let key = engine.setup.store_key(endpoint.as_ref(), &entry.key);
+    owner.asks_at(endpoint.as_ref());
     let turn = owner.turn_if_free();
     let beginning = Beginning {
         epoch,

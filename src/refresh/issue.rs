@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::HeaderValue;
-
 use crate::access_token::{Brought, Issued, Recheck, Standing};
 use crate::cache::entry::Entry;
 use crate::clock::{Due, Moment};
+use crate::dpop::{Binding, DpopSetting};
 use crate::engine::{Engine, Setup};
 use crate::error::Error;
 use crate::refresh::ending::Answer;
 use crate::schedule::{Age, Plan};
 use crate::scope;
+use crate::secret::Secret;
 use crate::session::record::RecordToken;
 use crate::session::store::Found;
 use crate::telemetry::RefreshReason;
-use crate::token::{Lifetime, bearer_header};
+use crate::token::{Lifetime, TokenType, authorization, bearer_header};
 
 /// The store's token, if it is another and a later one than the present one, and does what the
 /// flight is for. The flight's first caller `began` to wait then.
@@ -33,6 +33,13 @@ pub(crate) fn newer_token(
     let token = record.token(&setup.shared_parameters(&entry.key))?;
     // One that cannot be sent is no newer token (D7).
     bearer_header(&token.access_token).ok()?;
+    let is_wanted = match &setup.dpop {
+        Some(dpop) => token.is_bound || !dpop.is_required,
+        None => !token.is_bound,
+    };
+    if !is_wanted {
+        return None;
+    }
     if let Some(present) = entry.present() {
         let is_same = present.is_text(&token.access_token);
         if is_same || token.issued_at < present.plan.asked.wall {
@@ -81,20 +88,20 @@ pub(crate) fn issue_found(
     entry: &Entry,
     token: &RecordToken,
 ) -> Result<Issued, Error> {
-    let header = bearer_header(&token.access_token)?;
+    let binding = binding_of(setup, entry, token)?;
     let brought = Brought {
         scope: token.scope.clone(),
         id_token: token.id_token.clone(),
         members: token.members.clone(),
     };
-    Ok(issued(setup, entry, header, plan_of(setup, token), brought))
+    let plan = plan_of(setup, token);
+    issued(setup, entry, &token.access_token, binding, plan, brought)
 }
 
 pub(crate) fn issue(setup: &Setup, entry: &Entry, answer: Answer) -> Result<Issued, Error> {
     let Answer {
         response, asked, ..
     } = answer;
-    let header = bearer_header(&response.access_token)?;
     let asked_scope = response.asked_scope.or(entry.key.parameters.scope_text());
     note_scope(setup, asked_scope.as_deref(), response.scope.as_deref());
     let plan = plan(setup, response.lifetime, response.refresh_in, asked);
@@ -103,22 +110,50 @@ pub(crate) fn issue(setup: &Setup, entry: &Entry, answer: Answer) -> Result<Issu
         id_token: response.id_token,
         members: response.members,
     };
-    Ok(issued(setup, entry, header, plan, brought))
+    let (access_token, binding) = (&response.access_token, response.binding);
+    issued(setup, entry, access_token, binding, plan, brought)
+}
+
+/// What a token of a record is bound to, if it is.
+///
+/// # Errors
+/// If this process has no key for it: it could not be sent, and as a bearer token it is worth nothing.
+fn binding_of(setup: &Setup, entry: &Entry, token: &RecordToken) -> Result<Option<Binding>, Error> {
+    if !token.is_bound {
+        return Ok(None);
+    }
+    let of_process = setup.dpop.as_ref().and_then(DpopSetting::of_process);
+    let Some(key) = of_process.or(token.dpop_key.as_ref()) else {
+        return Err(Error::settings(
+            "the token is bound to a DPoP key, and the token source has none; say `dpop` when building it",
+        ));
+    };
+    let endpoint = entry.owner.endpoint();
+    let nonces = endpoint.map(|endpoint| endpoint.nonces().clone());
+    let clock = setup.clock.clone();
+    let nonces = nonces.unwrap_or_default();
+    Ok(Some(Binding::new(key.clone(), nonces, clock)))
 }
 
 /// A token that no call has seen yet.
+///
+/// # Errors
+/// If no header can carry it (D7).
 fn issued(
     setup: &Setup,
     entry: &Entry,
-    header: HeaderValue,
+    access_token: &Secret,
+    binding: Option<Binding>,
     plan: Plan,
     brought: Brought,
-) -> Issued {
+) -> Result<Issued, Error> {
+    let token_type = TokenType::of(binding.as_ref());
     let mut token = Issued {
-        header,
+        header: authorization(access_token, token_type)?,
         generation: next_generation(),
         handovers: entry.owner.succession.handovers(),
         fresh_until: Due::Never,
+        binding,
         recheck: None,
         plan,
         key: entry.key.clone(),
@@ -127,7 +162,7 @@ fn issued(
         standing: Arc::new(Standing::default()),
     };
     recheck_in_time(setup, &mut token);
-    token
+    Ok(token)
 }
 
 /// The store has been asked about the token just now, and is asked again soon enough.

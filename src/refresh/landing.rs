@@ -8,6 +8,7 @@ use crate::cache::entry::Entry;
 use crate::cache::history::History;
 use crate::cache::outcome::{NoToken, Outcome};
 use crate::clock::Moment;
+use crate::dpop::DpopSetting;
 use crate::engine::Setup;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::parameters::TokenParameters;
@@ -141,6 +142,17 @@ pub(crate) fn land_check(
 pub(crate) fn adopt(setup: &Setup, entry: &Entry, set: &TokenSet) -> Result<(), Error> {
     let now = setup.clock.now().wall;
     let brought = RecordToken::brought_along(set, TokenParameters::new(), now);
+    // A bearer token is no loss where bound ones are wanted: it would be the weakest of them.
+    let is_required = setup.dpop.as_ref().is_some_and(|dpop| dpop.is_required);
+    let brought = brought.filter(|token| token.is_bound || !is_required);
+    let of_process = setup.dpop.as_ref().and_then(DpopSetting::of_process);
+    if let (Some(key), Some(known)) = (&set.dpop_key, of_process)
+        && key != known
+    {
+        return Err(Error::settings(
+            "the token set is bound to another DPoP key than that of the token source",
+        ));
+    }
     if let Some(token) = brought {
         entry.publish(Arc::new(issue_found(setup, entry, &token)?));
     }

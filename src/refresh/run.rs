@@ -227,6 +227,16 @@ impl Run<'_> {
         if !self.backend.is_ours() || !is_same_user {
             return Event::NotOurs;
         }
+        let of_session = self.backend.record().dpop_key.as_ref();
+        let of_session = of_session.map(|session| session.key().clone());
+        let dpop_key = match &setup.dpop {
+            Some(dpop) => dpop.key(of_session.as_ref()),
+            None => Ok(None),
+        };
+        let dpop_key = match dpop_key {
+            Ok(key) => key,
+            Err(error) => return self.failed(error, refresh_token.as_ref()),
+        };
         self.has_sent = true;
         let out = refresh_token
             .is_some()
@@ -239,6 +249,7 @@ impl Run<'_> {
             reason,
             claims,
             refresh_token,
+            dpop_key,
         };
         let sent = attempt.send(out, &mut self.place, &mut self.budget);
         let (asked, answer) = sent.await;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use crate::dpop::{DpopKey, SessionKey};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::session::state::RefreshTokenState;
@@ -23,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) origin: Origin,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<Secret>,
+    /// What a user's tokens are bound to, the refresh token with them: each process signs with it.
+    pub(crate) dpop_key: Option<SessionKey>,
     pub(crate) tokens: Vec<RecordToken>,
     /// When the server ends the refresh token, where it tells (`refresh_token_expires_in`).
     pub(crate) ends_at: Option<Duration>,
@@ -49,6 +52,8 @@ pub(crate) struct RecordToken {
     /// have different ones.
     pub(crate) parameters: TokenParameters,
     pub(crate) access_token: Secret,
+    /// Whether it is bound to a DPoP key.
+    pub(crate) is_bound: bool,
     pub(crate) issued_at: Duration,
     pub(crate) expires_at: Option<Duration>,
     pub(crate) refresh_at: Option<Duration>,
@@ -56,6 +61,8 @@ pub(crate) struct RecordToken {
     pub(crate) members: Map<String, Value>,
     /// The newest one of the record, on the way out of it; the record has it once.
     pub(crate) id_token: Option<Secret>,
+    /// That of the record, likewise.
+    pub(crate) dpop_key: Option<DpopKey>,
 }
 
 impl Record {
@@ -65,6 +72,7 @@ impl Record {
         let token = tokens.find(|token| token.parameters == *parameters)?;
         Some(RecordToken {
             id_token: self.id_token.clone(),
+            dpop_key: self.dpop_key.as_ref().map(|kept| kept.key().clone()),
             ..token.clone()
         })
     }
@@ -120,6 +128,7 @@ impl RecordToken {
         Self {
             parameters,
             access_token: response.access_token.clone(),
+            is_bound: response.binding.is_some(),
             issued_at: asked,
             expires_at,
             refresh_at: response
@@ -128,6 +137,7 @@ impl RecordToken {
             scope: response.scope.clone(),
             members: response.members.clone(),
             id_token: None,
+            dpop_key: None,
         }
     }
 
@@ -140,12 +150,14 @@ impl RecordToken {
         Some(Self {
             parameters,
             access_token: set.access_token()?.clone(),
+            is_bound: set.dpop_key.is_some(),
             issued_at: set.issued_at().map_or(now, since_epoch),
             expires_at: set.expires_at().map(since_epoch),
             refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
             id_token: set.id_token().cloned(),
+            dpop_key: set.dpop_key.clone(),
         })
     }
 
@@ -193,12 +205,14 @@ mod tests {
         RecordToken {
             parameters: TokenParameters::new().scope(scope),
             access_token: Secret::new(format!("token-{scope}")),
+            is_bound: false,
             issued_at: Duration::ZERO,
             expires_at: expires_at.map(Duration::from_secs),
             refresh_at: None,
             scope: None,
             members: Map::new(),
             id_token: None,
+            dpop_key: None,
         }
     }
 

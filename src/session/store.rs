@@ -51,7 +51,7 @@ pub(crate) enum Saved {
     /// whose answer did not come.
     Yes,
     /// Another version was there, or none.
-    Conflict(Found),
+    Conflict(Box<Found>),
 }
 
 impl Found {
@@ -276,7 +276,7 @@ impl RecordStore {
         Ok(if found.version == Some(version) {
             Saved::Yes
         } else {
-            Saved::Conflict(found)
+            Saved::Conflict(Box::new(found))
         })
     }
 

@@ -1,4 +1,4 @@
-//! A record as a store keeps it: JSON, in the format of this version, and read in that of the one before.
+//! A record as a store keeps it: JSON, in the format of this version, and read in those of the ones before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::dpop::SessionKey;
+use crate::error::Error;
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::session::record::{Origin, Record, RecordToken};
@@ -16,6 +18,9 @@ use crate::wiping::WipingBuffer;
 
 /// Stands in each record, so that another version of this crate knows whether it can read it.
 const FORMAT: u32 = 2;
+/// That of sessions that are bound to a key. A version that does not know the key is not to know the record:
+/// it would spend the refresh token without a proof, and send the access token without one.
+const FORMAT_WITH_KEY: u32 = 3;
 /// What this version still reads: it had flags in place of the state.
 const FORMAT_WITH_FLAGS: u32 = 1;
 
@@ -43,6 +48,7 @@ pub(crate) fn from_bytes(bytes: &[u8], version: Version) -> Result<Record, &'sta
     let damaged = |_| "it is damaged";
     let state = match header.format {
         FORMAT => None,
+        FORMAT_WITH_KEY if cfg!(feature = "dpop") => None,
         FORMAT_WITH_FLAGS => {
             let flags: Flags = serde_json::from_slice(bytes).map_err(damaged)?;
             Some(flags.as_state(version))
@@ -55,7 +61,10 @@ pub(crate) fn from_bytes(bytes: &[u8], version: Version) -> Result<Record, &'sta
         (None, Some(wire)) => wire.as_state().ok_or("it is damaged")?,
         (None, None) => return Err("it is damaged"),
     };
-    Ok(wire.into_record(state))
+    if (header.format == FORMAT_WITH_KEY) != wire.dpop_key.is_some() {
+        return Err("it is damaged");
+    }
+    wire.into_record(state).map_err(|_| "it is damaged")
 }
 
 /// The JSON of a record. Times are milliseconds.
@@ -66,9 +75,18 @@ struct Wire {
     refresh_token: Option<WireSecret>,
     refresh_token_state: Option<WireState>,
     id_token: Option<WireSecret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dpop_key: Option<WireKey>,
     tokens: Vec<WireToken>,
     ends_at: Option<u64>,
     saved_at: u64,
+}
+
+/// The key that a session is bound to.
+#[derive(Serialize, Deserialize)]
+struct WireKey {
+    pem: WireSecret,
+    algorithm: String,
 }
 
 /// The state of the refresh token.
@@ -99,6 +117,9 @@ struct Flags {
 struct WireToken {
     parameters: WireParameters,
     access_token: WireSecret,
+    /// Left out of those that versions without DPoP would have written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_bound: bool,
     issued_at: u64,
     expires_at: Option<u64>,
     refresh_at: Option<u64>,
@@ -133,7 +154,10 @@ impl Wire {
     fn of(record: &Record) -> Self {
         let text = |secret: &Option<Secret>| secret.as_ref().map(WireSecret::of);
         Self {
-            format: FORMAT,
+            format: match record.dpop_key {
+                Some(_) => FORMAT_WITH_KEY,
+                None => FORMAT,
+            },
             sign_in: match record.origin {
                 Origin::Grant => None,
                 Origin::SignIn(version) => Some(version.to_string()),
@@ -141,23 +165,31 @@ impl Wire {
             refresh_token: text(&record.refresh_token),
             refresh_token_state: Some(WireState::of(record.state)),
             id_token: text(&record.id_token),
+            dpop_key: record.dpop_key.as_ref().map(|key| WireKey {
+                pem: WireSecret::of(key.pem()),
+                algorithm: key.algorithm().to_owned(),
+            }),
             tokens: record.tokens.iter().map(WireToken::of).collect(),
             ends_at: record.ends_at.map(millis),
             saved_at: millis(record.saved_at),
         }
     }
 
-    fn into_record(self, state: RefreshTokenState) -> Record {
+    fn into_record(self, state: RefreshTokenState) -> Result<Record, Error> {
+        let dpop_key = self
+            .dpop_key
+            .map(|key| SessionKey::read(key.pem.into_secret(), key.algorithm));
         let sign_in = self.sign_in.and_then(|version| version.parse().ok());
-        Record {
+        Ok(Record {
             origin: sign_in.map_or(Origin::Grant, Origin::SignIn),
             refresh_token: self.refresh_token.map(WireSecret::into_secret),
             id_token: self.id_token.map(WireSecret::into_secret),
+            dpop_key: dpop_key.transpose()?,
             tokens: self.tokens.into_iter().map(WireToken::into_token).collect(),
             ends_at: self.ends_at.map(Duration::from_millis),
             saved_at: Duration::from_millis(self.saved_at),
             state,
-        }
+        })
     }
 }
 
@@ -230,6 +262,7 @@ impl WireToken {
                 extra,
             },
             access_token: WireSecret::of(&token.access_token),
+            is_bound: token.is_bound,
             issued_at: millis(token.issued_at),
             expires_at: token.expires_at.map(millis),
             refresh_at: token.refresh_at.map(millis),
@@ -248,12 +281,14 @@ impl WireToken {
         RecordToken {
             parameters: TokenParameters::from_parts(scope, resource, audience, extra),
             access_token: self.access_token.into_secret(),
+            is_bound: self.is_bound,
             issued_at: Duration::from_millis(self.issued_at),
             expires_at: self.expires_at.map(Duration::from_millis),
             refresh_at: self.refresh_at.map(Duration::from_millis),
             scope: self.scope,
             members: self.members,
             id_token: None,
+            dpop_key: None,
         }
     }
 }
@@ -265,6 +300,7 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{from_bytes, to_bytes};
+    use crate::dpop::{DpopKey, SessionKey};
     use crate::parameters::TokenParameters;
     use crate::secret::Secret;
     use crate::session::record::{Origin, Record, RecordToken};
@@ -277,12 +313,14 @@ mod tests {
         RecordToken {
             parameters: TokenParameters::new().scope(scope).extra("b", "a"),
             access_token: Secret::new(format!("token-{scope}")),
+            is_bound: expires_at.is_none(),
             issued_at: Duration::from_millis(1_500),
             expires_at: expires_at.map(Duration::from_secs),
             refresh_at: Some(Duration::from_secs(3)),
             scope: Some("granted".to_owned()),
             members: Map::from_iter([("member".to_owned(), json!({"a": [1]}))]),
             id_token: None,
+            dpop_key: None,
         }
     }
 
@@ -319,6 +357,7 @@ mod tests {
                 origin: Origin::SignIn(Version::random().unwrap()),
                 refresh_token: Some(Secret::new("r")),
                 id_token: Some(Secret::new("i")),
+                dpop_key: None,
                 tokens: vec![token("b a", Some(4)), token("", None)],
                 ends_at: Some(Duration::from_secs(9)),
                 saved_at: Duration::from_secs(1),
@@ -334,6 +373,47 @@ mod tests {
             let other = TokenParameters::new().scope("a b").extra("b", "a");
             assert!(read.token(&other).is_none());
             assert!(read.token(&TokenParameters::new().scope("b a")).is_none());
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_key_is_one_of_the_format_that_older_versions_cannot_read() {
+        // H5, F7
+        let key = DpopKey::generate().unwrap();
+        let record = Record {
+            refresh_token: Some(Secret::new("r")),
+            dpop_key: Some(SessionKey::of(&key).unwrap()),
+            tokens: vec![token("a", None), token("b", Some(4))],
+            ..Record::default()
+        };
+        let written = text(&record);
+        assert!(written.starts_with(r#"{"format":3,"#), "{written}");
+        let read = from_bytes(written.as_bytes(), version()).unwrap();
+        assert_eq!(read.dpop_key.as_ref().unwrap().key(), &key);
+        assert_eq!(text(&read), written);
+        let bound: Vec<_> = read.tokens.iter().map(|token| token.is_bound).collect();
+        assert_eq!(bound, [true, false]);
+        let parameters = &read.tokens[0].parameters;
+        assert_eq!(read.token(parameters).unwrap().dpop_key, Some(key));
+        // Without one it is a record as it always was.
+        let plain = text(&Record {
+            tokens: vec![token("b", Some(4))],
+            ..Record::default()
+        });
+        assert!(
+            plain.starts_with(r#"{"format":2,"#) && !plain.contains("bound"),
+            "{plain}"
+        );
+        assert!(!plain.contains("dpop"), "{plain}");
+        for bad in [
+            written.replace("\"format\":3", "\"format\":2"),
+            plain.replace("\"format\":2", "\"format\":3"),
+            written.replace("ES256", "ES384"),
+            written.replace("ES256", "none"),
+            written.replace("PRIVATE", "PUBLIC"),
+        ] {
+            let problem = from_bytes(bad.as_bytes(), version()).unwrap_err();
+            assert_eq!(problem, "it is damaged");
         }
     }
 
@@ -412,7 +492,7 @@ mod tests {
         // F7
         let good = text(&Record::default());
         assert!(from_bytes(good.as_bytes(), version()).is_ok());
-        let newer = good.replace("\"format\":2", "\"format\":3");
+        let newer = good.replace("\"format\":2", "\"format\":4");
         let state = "\"refresh_token_state\":\"ready\"";
         assert!(good.contains(state));
         for bad in [

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::entry::Entry;
+use crate::endpoint::TokenEndpoint;
 use crate::engine::{Engine, Task, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::key::{TokenKey, Wanted};
@@ -18,6 +19,8 @@ pub(crate) struct Place<'engine> {
     engine: &'engine Engine,
     pub(crate) store: &'engine Arc<RecordStore>,
     pub(crate) key: StoreKey,
+    /// Where the user's tokens come from.
+    pub(crate) endpoint: Option<TokenEndpoint>,
     /// The server and the client.
     identity: String,
 }
@@ -38,8 +41,10 @@ impl<'engine> Place<'engine> {
             store,
             key: setup.store_key(endpoint.as_ref(), &key),
             identity: endpoint
-                .map(|endpoint| endpoint.identity())
+                .as_ref()
+                .map(TokenEndpoint::identity)
                 .unwrap_or_default(),
+            endpoint,
         })
     }
 

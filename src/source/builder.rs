@@ -13,6 +13,7 @@ use crate::cache::map::EntryMap;
 use crate::clock::Clock;
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
+use crate::dpop::DpopSetting;
 use crate::engine::{Engine, RefusedRefresh, Settings, Setup, Work};
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
@@ -52,6 +53,7 @@ pub struct TokenSourceBuilder {
     pub(crate) keeps_index: bool,
     clock: Clock,
     jitter: Jitter,
+    pub(crate) dpop: Option<DpopSetting>,
     pub(super) hooks: Hooks,
 }
 
@@ -84,6 +86,7 @@ impl TokenSourceBuilder {
             keeps_index: false,
             clock: Clock::system(),
             jitter: Jitter::Random,
+            dpop: None,
             hooks: Hooks::default(),
         }
     }
@@ -482,6 +485,7 @@ impl TokenSourceBuilder {
                 settings: self.settings,
                 telemetry,
                 refused_refresh: self.hooks.refused_refresh,
+                dpop: self.dpop,
                 store,
                 keeps_index: self.keeps_index,
             },

@@ -175,6 +175,11 @@ impl Handle {
         self.engine.setup.named(error)
     }
 
+    /// Whether its tokens may be bound to a key.
+    pub(crate) fn offers_dpop(&self) -> bool {
+        self.engine.setup.dpop.is_some()
+    }
+
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }

@@ -86,6 +86,13 @@ pub enum Event {
         /// The scopes that were granted.
         granted: String,
     },
+    /// A proof of a DPoP key went along with a token request, and a bearer token came: whoever steals it can
+    /// use it. It is used, since binding was offered only (RFC 9449 section 5).
+    #[non_exhaustive]
+    BearerInsteadOfDpop {
+        /// The name of the token source.
+        source: Arc<str>,
+    },
     /// The store, or the hook for new refresh tokens, failed to take a new one: it is in memory
     /// only, and is offered again, 1 s to 60 s apart.
     #[non_exhaustive]
@@ -152,6 +159,7 @@ impl fmt::Debug for Event {
             Self::TokenRequest { source, .. } => ("TokenRequest", source),
             Self::TokenRefused { source } => ("TokenRefused", source),
             Self::ScopeNarrowed { source, .. } => ("ScopeNarrowed", source),
+            Self::BearerInsteadOfDpop { source } => ("BearerInsteadOfDpop", source),
             Self::RefreshTokenUnsaved { source, .. } => ("RefreshTokenUnsaved", source),
             Self::RefreshTokenSaved { source } => ("RefreshTokenSaved", source),
             Self::StoreFailed { source, .. } => ("StoreFailed", source),
@@ -187,6 +195,7 @@ impl fmt::Debug for Event {
                 shown.field("error", &error.as_ref().map(ToString::to_string))
             }
             Self::TokenRefused { .. }
+            | Self::BearerInsteadOfDpop { .. }
             | Self::NoRevocationEndpoint { .. }
             | Self::RefreshTokenSaved { .. } => &mut shown,
         };

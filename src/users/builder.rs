@@ -25,7 +25,7 @@ use crate::users::UserSessions;
 /// the same there.
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct UserSessionsBuilder {
-    source: TokenSourceBuilder,
+    pub(super) source: TokenSourceBuilder,
     /// Whose refresh tokens the users bring; `None` for a grant of the program's own.
     endpoint: Option<TokenEndpoint>,
     parameters: TokenParameters,

@@ -29,7 +29,7 @@ struct State {
 /// What the issuer does with one request.
 #[derive(Clone)]
 pub(crate) enum Answer {
-    Respond(TokenResponse),
+    Respond(Box<TokenResponse>),
     Fail(Error),
     Panic,
     Hang,
@@ -137,7 +137,7 @@ impl Issuer {
         match answer {
             None => Ok(TokenResponse::bearer(format!("token-{number}"))
                 .with_expires_in(*self.0.lifetime.lock().unwrap())),
-            Some(Answer::Respond(response)) => Ok(response),
+            Some(Answer::Respond(response)) => Ok(*response),
             Some(Answer::Fail(error)) => Err(error),
             Some(Answer::Panic) => panic!("on purpose"),
             Some(Answer::Hang) => pending().await,
@@ -147,7 +147,7 @@ impl Issuer {
 
 impl From<TokenResponse> for Answer {
     fn from(response: TokenResponse) -> Self {
-        Self::Respond(response)
+        Self::Respond(Box::new(response))
     }
 }
 

@@ -5,6 +5,7 @@
 mod rfc7515;
 mod rfc7638;
 mod rfc8037;
+mod rfc9449;
 
 use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;

@@ -25,7 +25,7 @@ fn headers(content_type: Option<&str>) -> HeaderMap {
 }
 
 fn parse(status: u16, content_type: Option<&str>, body: &str) -> Result<TokenResponse, Error> {
-    parse_as(Asked::Other, status, content_type, body)
+    parse_as(Asked::OTHER, status, content_type, body)
 }
 
 fn parse_as(
@@ -483,7 +483,7 @@ fn an_answer_to_a_refresh_that_may_mean_a_dead_refresh_token_is_unspecific() {
         (403, "", false),
         (403, r#"{"error":{"message":"x"}}"#, false),
     ] {
-        let error = parse_as(Asked::Refresh, status, json, body).expect_err("no token");
+        let error = parse_as(Asked::REFRESH, status, json, body).expect_err("no token");
         assert_eq!(error.kind(), ErrorKind::Rejected, "{status} {body}");
         assert_eq!(error.is_unspecific_refusal(), expected, "{status} {body}");
         let other = json_answer(status, body).expect_err("no token");
@@ -517,7 +517,7 @@ fn a_403_that_asks_for_a_pause_and_gives_no_code_has_turned_the_request_away() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("30"));
         let status = StatusCode::FORBIDDEN;
-        for asked in [Asked::Refresh, Asked::Other] {
+        for asked in [Asked::REFRESH, Asked::OTHER] {
             let answer = parse_token_answer(asked, status, &headers, body.as_bytes(), now());
             let error = failed(answer, kind, delivery, code);
             assert_eq!(error.retry_after(), Some(Duration::from_secs(30)), "{body}");
@@ -588,7 +588,7 @@ fn a_retry_after_is_kept_for_every_status() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("7"));
         let status = StatusCode::from_u16(status).unwrap();
-        let error = parse_token_answer(Asked::Other, status, &headers, body.as_bytes(), now())
+        let error = parse_token_answer(Asked::OTHER, status, &headers, body.as_bytes(), now())
             .expect_err("no token");
         assert_eq!(
             error.retry_after(),
@@ -646,7 +646,7 @@ proptest! {
             headers.insert(http::header::CONTENT_TYPE, value);
         }
         let status = StatusCode::from_u16(status).unwrap();
-        for asked in [Asked::Refresh, Asked::Other] {
+        for asked in [Asked::REFRESH, Asked::OTHER] {
             let _ = parse_token_answer(asked, status, &headers, &body, now());
         }
     }
@@ -726,7 +726,7 @@ proptest! {
         if cut < body.len() && body.is_char_boundary(cut) {
             body.truncate(cut);
         }
-        if let Err(error) = parse_as(Asked::Refresh, status, Some(label), &body) {
+        if let Err(error) = parse_as(Asked::REFRESH, status, Some(label), &body) {
             prop_assert_ne!(error.kind(), ErrorKind::SignInRequired, "{} {}", status, body);
             let shown = format!("{error} {error:?}");
             prop_assert!(!shown.contains("canary"), "{}", shown);

@@ -43,6 +43,7 @@ const settings = {
   pages: false,
   // Clients besides those below, as the library has them.
   clients: [],
+  dpopNonces: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
@@ -136,6 +137,8 @@ function configuration(mount) {
     features: {
       devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
+      // With nonces each proof needs one, at the token endpoint and at userinfo.
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => settings.dpopNonces },
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       resourceIndicators: {

@@ -102,8 +102,8 @@ impl AuthorizationServer {
     }
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
-    /// seconds, `rotateRefreshToken` and `pages` (people sign in in a browser) as booleans, `clients`
-    /// besides those above.
+    /// seconds, `rotateRefreshToken`, `pages` (people sign in in a browser) and `dpopNonces` (proofs of a
+    /// key need a nonce) as booleans, `clients` besides those above.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node(&folder))
@@ -306,6 +306,17 @@ impl Issuer {
     /// Signs `account` in at the client `client_id` and agrees to `scope`, which is what a browser
     /// and its user would do, and returns what the redirect brought back.
     pub async fn sign_in(&self, client_id: &str, account: &str, scope: &str) -> SignedIn {
-        sign_in::sign_in(self, client_id, account, scope).await
+        sign_in::sign_in(self, client_id, account, scope, None).await
+    }
+
+    /// The same, for a code that is worth nothing without the key of this thumbprint (RFC 9449 section 10).
+    pub async fn sign_in_bound(
+        &self,
+        client_id: &str,
+        account: &str,
+        scope: &str,
+        dpop_jkt: &str,
+    ) -> SignedIn {
+        sign_in::sign_in(self, client_id, account, scope, Some(dpop_jkt)).await
     }
 }

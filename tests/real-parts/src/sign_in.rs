@@ -30,13 +30,14 @@ pub(crate) async fn sign_in(
     client_id: &str,
     account: &str,
     scope: &str,
+    dpop_jkt: Option<&str>,
 ) -> SignedIn {
     // 64 characters of the 66 that RFC 7636 section 4.1 allows; it asks for 43 to 128.
     let code_verifier: String = std::iter::repeat_with(fastrand::alphanumeric)
         .take(64)
         .collect();
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&code_verifier));
-    let start = Url::parse_with_params(
+    let mut start = Url::parse_with_params(
         &issuer.at("/auth"),
         [
             ("response_type", "code"),
@@ -51,6 +52,9 @@ pub(crate) async fn sign_in(
         ],
     )
     .expect("the issuer is a URL");
+    if let Some(dpop_jkt) = dpop_jkt {
+        start.query_pairs_mut().append_pair("dpop_jkt", dpop_jkt);
+    }
 
     let callback = follow(issuer, start).await;
     let parameters: BTreeMap<_, _> = callback.query_pairs().into_owned().collect();

@@ -1,0 +1,77 @@
+//! What a token is bound to, and what its sendings need.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::Url;
+
+use crate::clock::Clock;
+use crate::dpop::key::DpopKey;
+use crate::dpop::nonces::{Nonce, Nonces};
+use crate::dpop::proof::Sending;
+use crate::error::Error;
+
+/// The header of a proof.
+pub(crate) const DPOP_HEADER: HeaderName = HeaderName::from_static("dpop");
+
+/// The key of a bound token, and the nonces of the servers that it goes to. Cheap to clone, and as small as
+/// a pointer, since each token has room for one.
+#[derive(Clone)]
+pub(crate) struct Binding(Arc<Parts>);
+
+struct Parts {
+    key: DpopKey,
+    nonces: Nonces,
+    clock: Clock,
+}
+
+/// A proof for one sending, and the nonce that is in it.
+pub(crate) struct Proof {
+    pub(crate) header: HeaderValue,
+    pub(crate) nonce: Option<Nonce>,
+}
+
+impl Binding {
+    pub(crate) fn new(key: DpopKey, nonces: Nonces, clock: Clock) -> Self {
+        Self(Arc::new(Parts { key, nonces, clock }))
+    }
+
+    pub(crate) fn key(&self) -> &DpopKey {
+        &self.0.key
+    }
+
+    /// A proof for a sending of `token`, with this nonce or else the newest one of the server.
+    ///
+    /// # Errors
+    /// If the key cannot sign.
+    pub(crate) async fn prove(
+        &self,
+        method: &Method,
+        url: &Url,
+        token: &str,
+        nonce: Option<Nonce>,
+    ) -> Result<Proof, Error> {
+        let nonce = nonce.or_else(|| self.0.nonces.of(url));
+        let sending = Sending {
+            method,
+            url,
+            token: Some(token),
+            nonce: nonce.as_deref(),
+            now: self.0.clock.now(),
+        };
+        let header = self.0.key.proof(&sending).await?;
+        Ok(Proof { header, nonce })
+    }
+
+    /// Takes note of the nonce that an answer of this URL gives.
+    pub(crate) fn learn(&self, url: &Url, headers: &HeaderMap) {
+        self.0.nonces.learn(url, headers);
+    }
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Binding").field(self.key()).finish()
+    }
+}

@@ -1,0 +1,137 @@
+//! What a proof says: a pure function of the request that it goes along with.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use reqwest::Url;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Moment;
+
+/// One sending of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Sending<'request> {
+    pub(crate) method: &'request Method,
+    pub(crate) url: &'request Url,
+    /// The access token that it carries; none at a token endpoint.
+    pub(crate) token: Option<&'request str>,
+    pub(crate) nonce: Option<&'request str>,
+    pub(crate) now: Moment,
+}
+
+/// In the order of RFC 9449 section 4.2.
+#[derive(Serialize)]
+struct Claims<'request> {
+    jti: &'request str,
+    htm: &'request str,
+    htu: &'request str,
+    iat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'request str>,
+}
+
+impl Sending<'_> {
+    /// The claims of its proof with this id, as JSON.
+    pub(crate) fn claims(&self, jti: &str) -> Vec<u8> {
+        let url = bare(self.url);
+        let claims = Claims {
+            jti,
+            htm: self.method.as_str(),
+            htu: url.as_str(),
+            iat: self.now.wall.as_secs(),
+            ath: self
+                .token
+                .map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token))),
+            nonce: self.nonce,
+        };
+        // Texts and a number: nothing of it fails.
+        serde_json::to_vec(&claims).unwrap_or_default()
+    }
+}
+
+/// The URL without query and fragment (RFC 9449 section 4.2), and without the user information that no
+/// server sees in it: reqwest makes a header of that.
+fn bare(url: &Url) -> Url {
+    let mut bare = url.clone();
+    bare.set_query(None);
+    bare.set_fragment(None);
+    // Fails for URLs without a host, which have none.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    bare
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Method;
+    use reqwest::Url;
+    use serde_json::{Value, json};
+
+    use super::Sending;
+    use crate::clock::Moment;
+
+    fn claims(url: &str, method: &Method, token: Option<&str>, nonce: Option<&str>) -> Value {
+        let wall = Duration::from_millis(1_562_262_618_999);
+        let sending = Sending {
+            method,
+            url: &Url::parse(url).unwrap(),
+            token,
+            nonce,
+            now: Moment {
+                monotonic: Duration::ZERO,
+                wall,
+            },
+        };
+        serde_json::from_slice(&sending.claims("e1j3V_bKic8-LAEB")).unwrap()
+    }
+
+    #[test]
+    fn rfc9449_7_1_the_claims_of_the_example_are_made_of_its_request() {
+        // H5
+        let token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+        let made = claims(
+            "https://resource.example.org/protectedresource",
+            &Method::GET,
+            Some(token),
+            None,
+        );
+        assert_eq!(
+            made,
+            json!({
+                "jti": "e1j3V_bKic8-LAEB",
+                "htm": "GET",
+                "htu": "https://resource.example.org/protectedresource",
+                "iat": 1_562_262_618,
+                "ath": "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"
+            })
+        );
+    }
+
+    #[test]
+    fn a_proof_names_the_url_without_what_is_only_the_caller_s() {
+        // H5
+        for (url, htu) in [
+            ("https://a.b/c?d=e#f", "https://a.b/c"),
+            ("https://a.b", "https://a.b/"),
+            ("https://u:p@a.b:8443/c%20d?", "https://a.b:8443/c%20d"),
+            ("https://A.B:443/c/", "https://a.b/c/"),
+        ] {
+            assert_eq!(claims(url, &Method::POST, None, None)["htu"], htu, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_out() {
+        // H5
+        let made = claims("https://a.b/", &Method::POST, None, None);
+        let members = made.as_object().unwrap();
+        assert!(!members.contains_key("ath") && !members.contains_key("nonce"));
+        let made = claims("https://a.b/", &Method::POST, None, Some("n-1"));
+        assert_eq!(made["nonce"], "n-1");
+    }
+}

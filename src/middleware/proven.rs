@@ -1,0 +1,208 @@
+//! The sending of a token that is bound to a key: with a proof, and once more where the API wants another
+//! nonce in it (RFC 9449 sections 7 and 9).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Extensions;
+use http::header::AUTHORIZATION;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Next, Result as Chain};
+
+use crate::access_token::Issued;
+use crate::cache::entry::Entry;
+use crate::challenge::wants_nonce;
+use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, nonce_in};
+use crate::error::Error;
+use crate::middleware::deadline::Deadline;
+use crate::middleware::drain::drain;
+use crate::middleware::sending::{Kept, Stamp, is_without_url};
+use crate::middleware::{BearerTokenMiddleware, Judgement, Refused};
+use crate::source::handle::Handle;
+use crate::token::TokenType;
+
+/// A request that goes out with a bound token, which it has already.
+pub(crate) struct Bound<'chain> {
+    pub(crate) token: Arc<Issued>,
+    pub(crate) kept: Kept,
+    pub(crate) deadline: Deadline,
+    pub(crate) next: Next<'chain>,
+}
+
+/// The sending of a bound token.
+pub(crate) struct Proven<'call> {
+    binding: &'call Binding,
+    token: &'call Issued,
+    /// What a second sending is made of; `None` if there is to be none.
+    kept: Option<&'call Kept>,
+    deadline: &'call Deadline,
+    tokens: &'call Handle,
+}
+
+/// What came of it.
+pub(crate) struct Answered {
+    pub(crate) response: Response,
+    /// Whether it has been sent twice: a request is for its nonce once, as it is once for its token (C3).
+    pub(crate) is_resent: bool,
+}
+
+impl BearerTokenMiddleware {
+    /// Sends a request with a bound token; its answer is judged as any is.
+    pub(super) async fn send_bound(
+        &self,
+        entry: &Arc<Entry>,
+        bound: Bound<'_>,
+        mut request: Request,
+        extensions: &mut Extensions,
+    ) -> Chain<Response> {
+        let Bound {
+            token,
+            kept,
+            deadline,
+            next,
+        } = bound;
+        let clock = &self.tokens.engine().setup.clock;
+        let stamp = Stamp::of(&token, Some(clock.now()));
+        deadline
+            .bound(&mut request, clock)
+            .map_err(|error| self.failed(error))?;
+        let (mut response, is_resent) =
+            match Proven::of(&token, Some(&kept), &deadline, &self.tokens) {
+                Some(proven) => {
+                    let answered = proven.send(request, extensions, next.clone()).await?;
+                    (answered.response, answered.is_resent)
+                }
+                None => (next.clone().run(request, extensions).await?, false),
+            };
+        if self.judge(entry, stamp, TokenType::Dpop, kept.url(), &mut response)
+            != Judgement::Refused
+        {
+            return Ok(response);
+        }
+        let refused = Refused {
+            stamp,
+            kept,
+            deadline,
+            response,
+            is_resent,
+            next,
+        };
+        self.heal(entry, refused, extensions).await
+    }
+}
+
+impl<'call> Proven<'call> {
+    /// The sending of this token; `None` for a bearer token.
+    pub(crate) fn of(
+        token: &'call Issued,
+        kept: Option<&'call Kept>,
+        deadline: &'call Deadline,
+        tokens: &'call Handle,
+    ) -> Option<Self> {
+        Some(Self {
+            binding: token.binding.as_ref()?,
+            token,
+            kept,
+            deadline,
+            tokens,
+        })
+    }
+
+    /// Sends the request, which has the token already. The nonce of each answer is learnt.
+    ///
+    /// # Errors
+    /// If the key cannot sign, as an error of the chain; and the chain's own.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Chain<Answered> {
+        let clock = &self.tokens.engine().setup.clock;
+        let sent = self.prove(&mut request, None).await;
+        let sent = sent.map_err(|error| self.tokens.named(error).into_middleware())?;
+        let mut response = self.run(request, extensions, next.clone()).await?;
+        let once = |response| {
+            Ok(Answered {
+                response,
+                is_resent: false,
+            })
+        };
+        if !wants_nonce(response.status(), response.headers()) {
+            return once(response);
+        }
+        let Some(Kept::Copy(kept)) = self.kept else {
+            // What was learnt serves the next call.
+            return once(response);
+        };
+        let Some(mut copy) = kept.try_clone() else {
+            return once(response);
+        };
+        let ready = async {
+            let nonce = given(&response, sent.as_ref())?;
+            copy.headers_mut()
+                .insert(AUTHORIZATION, self.token.header.clone());
+            self.prove(&mut copy, Some(nonce)).await?;
+            self.deadline.bound(&mut copy, clock)
+        };
+        if let Err(reason) = ready.await {
+            // No error of ours stands in for the API's answer (C8).
+            response.extensions_mut().insert(self.tokens.named(reason));
+            return once(response);
+        }
+        // As with another token: half of what is left for the answer, half for the second sending.
+        let half = self.deadline.left(Duration::MAX, clock) / 2;
+        drain(response, clock, half).await;
+        self.deadline.bound_from(half, &mut copy, clock);
+        Ok(Answered {
+            response: self.run(copy, extensions, next).await?,
+            is_resent: true,
+        })
+    }
+
+    /// Puts a proof into the request, with this nonce or the newest one; returns the nonce.
+    async fn prove(
+        &self,
+        request: &mut Request,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<Nonce>, Error> {
+        let (method, url) = (request.method(), request.url());
+        let proof = self.binding.prove(method, url, self.token.text(), nonce);
+        let Proof { header, nonce } = proof.await?;
+        request.headers_mut().insert(DPOP_HEADER, header);
+        Ok(nonce)
+    }
+
+    async fn run(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Chain<Response> {
+        let asked = request.url().clone();
+        let response = next.run(request, extensions).await?;
+        let url = if is_without_url(&response) {
+            &asked
+        } else {
+            response.url()
+        };
+        self.binding.learn(url, response.headers());
+        Ok(response)
+    }
+}
+
+/// The nonce that an answer gives which wants one.
+///
+/// # Errors
+/// If it is the one that was sent, or none that can be: another sending would be answered the same.
+fn given(response: &Response, sent: Option<&Nonce>) -> Result<Nonce, Error> {
+    let problem = match nonce_in(response.headers()) {
+        Ok(Some(nonce)) if Some(&nonce) != sent => return Ok(nonce),
+        Ok(Some(_)) => "gives the one that was in the proof",
+        Ok(None) => "gives none",
+        Err(_) => "gives one that cannot be sent: too long, or with a character that none has",
+    };
+    Err(Error::protocol(format!(
+        "the API wants a DPoP nonce and {problem}"
+    )))
+}
