@@ -8,9 +8,13 @@
     reason = "a file that cannot be read is a failed test"
 )]
 
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use files::rust_files;
 
 /// The rooms by level, the lowest first; each may import those of the levels before its own, and its
 /// neighbours.
@@ -34,27 +38,17 @@ const LEVELS: [&str; 11] = [
 /// What each file of `src` imports from the crate, both by their paths without `.rs`.
 fn imports() -> BTreeMap<String, BTreeSet<String>> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut folders, mut texts) = (vec![src.clone()], BTreeMap::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path
-                    .strip_prefix(&src)
-                    .expect("below src")
-                    .with_extension("");
-                let text = fs::read_to_string(&path).expect("a text");
-                // The tests of a file come last in it, and may know anything.
-                let text = text
-                    .split("#[cfg(test)]\nmod ")
-                    .next()
-                    .expect("a first part");
-                texts.insert(name.to_string_lossy().into_owned(), text.to_owned());
-            }
-        }
-    }
+    let text_of = |path: PathBuf| {
+        let name = path
+            .strip_prefix(&src)
+            .expect("below src")
+            .with_extension("");
+        let text = fs::read_to_string(&path).expect("a text");
+        // The tests of a file come last in it, and may know anything.
+        let (code, _) = text.split_once("#[cfg(test)]\nmod ").unwrap_or((&text, ""));
+        (name.to_string_lossy().into_owned(), code.to_owned())
+    };
+    let texts: BTreeMap<_, _> = rust_files(&src).into_iter().map(text_of).collect();
     let file_of = |path: &str| {
         // `crate::a::b::Type` is in `a/b.rs`, or else in `a.rs`.
         let parts: Vec<&str> = path.split("::").collect();
@@ -67,14 +61,13 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
         let code = text
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));
-        let code: String = code.flat_map(|line| [line, "\n"]).collect();
-        let paths = code.split("crate::").skip(1).map(|rest| {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || "_:".contains(c)));
-            rest[..end.unwrap_or(rest.len())]
-                .trim_end_matches(':')
-                .to_owned()
-        });
-        paths.filter_map(|path| file_of(&path)).collect()
+        let code = code.collect::<Vec<_>>().join("\n");
+        let is_in_path = |c: char| c.is_alphanumeric() || "_:".contains(c);
+        let paths = code.split("crate::").skip(1);
+        let paths = paths.filter_map(|rest| rest.split(|c| !is_in_path(c)).next());
+        paths
+            .filter_map(|path| file_of(path.trim_end_matches(':')))
+            .collect()
     };
     let imports = texts
         .iter()

@@ -8,9 +8,13 @@
     reason = "a file that cannot be read is a failed test"
 )]
 
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use files::rust_files;
 
 #[test]
 fn every_promise_stands_at_a_test() {
@@ -181,23 +185,6 @@ fn split_id(text: &str) -> Option<(&str, &str)> {
     let number = &digits[..digits.len() - after.len()];
     let plausible = matches!(number.len(), 1 | 2) && !number.starts_with('0');
     plausible.then(|| text.split_at(text.len() - after.len()))
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    // A folder that is not there has no tests in it, which the comparison will tell.
-    let Ok(entries) = fs::read_dir(folder) else {
-        return files;
-    };
-    for entry in entries {
-        let path = entry.expect("a folder can be listed").path();
-        if path.is_dir() && !path.ends_with("node_modules") && !path.ends_with("target") {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 fn root() -> &'static Path {

@@ -1,33 +1,25 @@
 //! No test waits by counting: what counts the turns of a runtime, or the timers that are set, breaks when
-//! the code behind it takes one turn more, or sets one timer less. Tests wait for what can be seen, with the helpers of `tests/support`.
+//! the code behind it takes one turn more, or sets one timer less. Tests wait for what can be seen, with
+//! the helpers of `tests/support`.
 
 #![expect(
     clippy::expect_used,
     reason = "a file that cannot be read is a failed test"
 )]
 
+mod files;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use files::rust_files;
 
 #[test]
 fn only_the_helpers_of_the_tests_give_the_others_a_turn() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let (helpers, this) = (root.join("support/mod.rs"), root.join("waiting.rs"));
-    let mut found = Vec::new();
-    let mut folders = vec![root];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder can be listed") {
-            let path = entry.expect("a folder can be listed").path();
-            match path.extension() {
-                Some(extension) if extension == "rs" => {
-                    found.extend(gives_turns(&path).then_some(path));
-                }
-                None if path.is_dir() && !path.ends_with("node_modules") => folders.push(path),
-                _ => {}
-            }
-        }
-    }
-    found.sort();
+    let mut found = rust_files(&root);
+    found.retain(gives_turns);
     assert_eq!(found, [helpers, this]);
 }
 
