@@ -237,11 +237,22 @@ impl BearerTokenMiddleware {
         };
         let clock = &engine.setup.clock;
         let again = (newer.binding.is_some() && !is_resent).then(|| Kept::of(&copy));
-        let put = self.carrier.put(&newer, copy.headers_mut(), clock);
-        if let Err(reason) = put.and_then(|()| deadline.bound(&mut copy, clock)) {
-            response.extensions_mut().insert(self.tokens.named(reason));
-            return Ok(response);
-        }
+        let proven = Proven::of(&newer, again.as_ref(), &deadline, &self.tokens);
+        let ready = async {
+            self.carrier.put(&newer, copy.headers_mut(), clock)?;
+            let nonce = match &proven {
+                Some(proven) => proven.prove(&mut copy).await?,
+                None => None,
+            };
+            deadline.bound(&mut copy, clock).map(|()| nonce)
+        };
+        let nonce = match ready.await {
+            Ok(nonce) => nonce,
+            Err(reason) => {
+                response.extensions_mut().insert(self.tokens.named(reason));
+                return Ok(response);
+            }
+        };
         // Half of what the caller has left at most. The other half is the second sending's, even if the
         // timer comes late: the answer cannot be had back by then, and no error of ours may stand in for
         // it (C8).
@@ -250,9 +261,8 @@ impl BearerTokenMiddleware {
         deadline.bound_from(half, &mut copy, &engine.setup.clock);
         let url = copy.url().clone();
         let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
-        let proven = Proven::of(&newer, again.as_ref(), &deadline, &self.tokens);
         let mut response = match proven {
-            Some(proven) => proven.send(copy, extensions, next).await?.response,
+            Some(proven) => proven.send(copy, nonce, extensions, next).await?.response,
             None => next.run(copy, extensions).await?,
         };
         let token_type = TokenType::of(newer.binding.as_ref());

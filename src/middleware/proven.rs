@@ -69,7 +69,10 @@ impl BearerTokenMiddleware {
         let (mut response, is_resent) =
             match Proven::of(&token, Some(&kept), &deadline, &self.tokens) {
                 Some(proven) => {
-                    let answered = proven.send(request, extensions, next.clone()).await?;
+                    let proved = proven.prove(&mut request).await;
+                    let nonce = proved.map_err(|error| self.failed(error))?;
+                    let sent = proven.send(request, nonce, extensions, next.clone());
+                    let answered = sent.await?;
                     (answered.response, answered.is_resent)
                 }
                 None => (next.clone().run(request, extensions).await?, false),
@@ -108,19 +111,19 @@ impl<'call> Proven<'call> {
         })
     }
 
-    /// Sends the request, which has the token already. The nonce of each answer is learnt.
+    /// Sends the request, which has the token already, and a proof with this nonce. The nonce of each answer
+    /// is learnt.
     ///
     /// # Errors
-    /// If the key cannot sign, as an error of the chain; and the chain's own.
+    /// The chain's own.
     pub(crate) async fn send(
         &self,
-        mut request: Request,
+        request: Request,
+        sent: Option<Nonce>,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Chain<Answered> {
         let clock = &self.tokens.engine().setup.clock;
-        let sent = self.prove(&mut request, None).await;
-        let sent = sent.map_err(|error| self.tokens.named(error).into_middleware())?;
         let mut response = self.run(request, extensions, next.clone()).await?;
         let once = |response| {
             Ok(Answered {
@@ -142,7 +145,7 @@ impl<'call> Proven<'call> {
             let nonce = given(&response, sent.as_ref())?;
             copy.headers_mut()
                 .insert(AUTHORIZATION, self.token.header.clone());
-            self.prove(&mut copy, Some(nonce)).await?;
+            self.prove_with(&mut copy, Some(nonce)).await?;
             self.deadline.bound(&mut copy, clock)
         };
         if let Err(reason) = ready.await {
@@ -160,8 +163,15 @@ impl<'call> Proven<'call> {
         })
     }
 
-    /// Puts a proof into the request, with this nonce or the newest one; returns the nonce.
-    async fn prove(
+    /// Puts a proof into the request, with the newest nonce that is known; returns the nonce.
+    ///
+    /// # Errors
+    /// If the key cannot sign.
+    pub(crate) async fn prove(&self, request: &mut Request) -> Result<Option<Nonce>, Error> {
+        self.prove_with(request, None).await
+    }
+
+    async fn prove_with(
         &self,
         request: &mut Request,
         nonce: Option<Nonce>,

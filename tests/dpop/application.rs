@@ -1,14 +1,16 @@
 //! H5, H7: an application's tokens, bound to one key of the process.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Method, Request, Response};
 use reqwest_bearer::{
-    ClientCredentials, DpopKey, Error, ErrorKind, Event, GrantFn, MemoryStore, NamedClient,
-    TokenOptions, TokenResponse, TokenSet, TokenSource, reqwest::Url,
+    BearerChallenge, ClientCredentials, DpopKey, Error, ErrorKind, Event, GrantFn, MemoryStore,
+    NamedClient, Signer, SigningAlgorithm, SigningKey, TokenOptions, TokenResponse, TokenSet,
+    TokenSource, reqwest::Url,
 };
 
 use reqwest_middleware::{Middleware, Next};
@@ -63,6 +65,52 @@ async fn the_resend_with_another_token_has_a_proof_of_its_own() {
     assert_eq!(answer.status(), 200);
     servers.assert_no_faults();
     assert_eq!(servers.api.tokens(), ["access-1", "access-2"]);
+}
+
+/// A KMS that has signed often enough.
+struct Tired {
+    key: SigningKey,
+    left: AtomicUsize,
+}
+
+impl Signer for Tired {
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.key.algorithm()
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let take = |left: usize| left.checked_sub(1);
+        let order = Ordering::Relaxed;
+        match self.left.fetch_update(order, order, take) {
+            Ok(_) => self.key.sign(message).await,
+            Err(_) => Err(Error::unavailable("the KMS is tired")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_sign_for_the_resend_leaves_the_caller_the_api_s_answer() {
+    // H5, C8: of four proofs, for two tokens and two sendings, the last one fails.
+    let servers = Servers::start().await;
+    let key = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+    let public = key.public_jwk();
+    let left = AtomicUsize::new(3);
+    let key = DpopKey::from_signer(Tired { key, left }, &public);
+    let grant = ClientCredentials::new(servers.endpoint());
+    let source = TokenSource::builder(grant).dpop(&key).build().unwrap();
+    servers.api.then(refusal());
+    let client = servers.client(&source);
+    let answer = client.get("x").send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let reason: &Error = answer.extensions().get().unwrap();
+    assert_eq!(reason.kind(), ErrorKind::Unavailable);
+    let challenge = answer.extensions().get::<BearerChallenge>();
+    assert_eq!(challenge.unwrap().error(), Some("invalid_token"));
+    assert_eq!((servers.issuer.requests(), servers.api.requests()), (2, 1));
+    // Before it has sent anything, a call fails by itself.
+    let error = client.get("x").send().await.unwrap_err();
+    let reason = Error::find_in(&error).unwrap();
+    assert_eq!(reason.kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

@@ -18,20 +18,22 @@ mod flight;
 mod outcomes;
 mod process;
 mod properties;
+mod scenario;
 mod search;
 mod sending;
 mod server;
 mod steps;
 mod store;
+mod time;
 mod turns;
 mod world;
 mod writing;
 
-use choices::Scenario;
+use scenario::Scenario;
 use search::{Tally, explore};
 
 /// Within this time the server takes a refresh token again: one repetition has time, two have not.
-const GRACE: Option<world::Seconds> = Some(5);
+const GRACE: Option<time::Seconds> = Some(5);
 
 /// One process, its store, and whatever may befall it.
 const ONE: Scenario = Scenario {

@@ -2,31 +2,14 @@
 
 use super::outcomes::Outcome;
 use super::process::Process;
+use super::scenario::Scenario;
 use super::search::Model;
-use super::server::LIFETIME;
 use super::steps::Work;
-use super::world::{Deed, Seconds, TICK, World};
+use super::time::{Seconds, TICK};
+use super::world::{Deed, World};
 
-/// A flight waits for another's lease for so long.
-pub(super) const PATIENCE: Seconds = 1;
 /// All stand still for so long: leases run out, a watch has a gap, and the grace is over.
 const PAUSE: Seconds = 12;
-
-/// How far a search goes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scenario {
-    /// Whether there is a store that may fail, or the memory of one process.
-    pub(super) is_shared: bool,
-    pub(super) processes: usize,
-    /// Flights of each process.
-    pub(super) flights: u8,
-    /// Steps of a run that go wrong: store calls, requests and answers, crashes, refusals by an API.
-    pub(super) mishaps: u8,
-    pub(super) pauses: u8,
-    /// Sign-ins and sign-outs of a run.
-    pub(super) handovers: u8,
-    pub(super) grace: Option<Seconds>,
-}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
@@ -61,24 +44,6 @@ pub(super) enum Action {
 }
 
 impl Scenario {
-    /// Runs begin with a living access token, or with one that is over.
-    pub(super) fn initial(&self) -> Vec<World> {
-        let world = |ends_at| {
-            let mut world = World::new(self.processes, self.grace, ends_at);
-            world.mishaps = self.mishaps;
-            world.pauses = self.pauses;
-            world.handovers = self.handovers;
-            world
-        };
-        vec![world(LIFETIME), world(0)]
-    }
-
-    /// With more than one process there is only what one of them can notice of another; what each may meet
-    /// besides is tried with one.
-    pub(super) fn is_crowd(&self) -> bool {
-        self.processes > 1
-    }
-
     /// Processes are alike: the first to begin is the first.
     fn is_next(&self, world: &World, at: usize) -> bool {
         at == 0 || world.processes[at - 1].flights > 0

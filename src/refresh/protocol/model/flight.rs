@@ -2,7 +2,7 @@
 
 use super::server::{Reply, Session, Tokens};
 use super::store::{Hold, Record};
-use super::world::Seconds;
+use super::time::Seconds;
 use crate::refresh::protocol::{Command, Protocol};
 use crate::session::state::RefreshTokenState;
 use crate::store::Version;

@@ -1,7 +1,7 @@
 //! How a step may turn out.
 
-use super::choices::Scenario;
 use super::flight::Flight;
+use super::scenario::Scenario;
 use super::server::Reply;
 use super::world::World;
 use crate::refresh::protocol::Command;

@@ -1,8 +1,8 @@
 //! What has to hold wherever a run may lead.
 
-use super::choices::PATIENCE;
 use super::flight::Flight;
 use super::process::Process;
+use super::scenario::PATIENCE;
 use super::search::{Edge, Property};
 use super::server::RefreshToken;
 use super::world::{Deed, World};

@@ -3,8 +3,9 @@
 use super::outcomes::Outcome;
 use super::server::Reply;
 use super::steps::Work;
-use super::store::since_epoch;
-use super::world::{Deed, TICK};
+use super::time::TICK;
+use super::time::since_epoch;
+use super::world::Deed;
 use crate::refresh::protocol::{Event, Fate};
 use crate::session::state::{self, RefreshTokenState};
 

@@ -1,6 +1,6 @@
 //! An authorization server that rotates refresh tokens, and revokes a session whose spent one comes again.
 
-use super::world::Seconds;
+use super::time::Seconds;
 
 /// An access token lives for so long after it is issued: it outlives a lease and a watch.
 pub(super) const LIFETIME: Seconds = 20;

@@ -1,11 +1,12 @@
 //! Carries out what flights command, as the crate does, with the outcome that the search wants to see.
 
-use super::choices::Scenario;
 use super::flight::{Copied, Flight};
 use super::outcomes::Outcome;
 use super::process::{OwnMark, Process};
+use super::scenario::Scenario;
 use super::store::{Hold, Record};
-use super::world::{Deed, TICK, World, moment, origin};
+use super::time::{TICK, moment};
+use super::world::{Deed, World, origin};
 use crate::refresh::protocol::{Command, End, Event, Seen};
 use crate::session::state::RefreshTokenState;
 

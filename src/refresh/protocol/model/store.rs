@@ -1,9 +1,7 @@
 //! A store with one record and its lease.
 
-use std::time::Duration;
-
 use super::server::Tokens;
-use super::world::Seconds;
+use super::time::Seconds;
 use crate::session::state::RefreshTokenState;
 
 /// A lease runs for so long, if it is not renewed ...
@@ -105,9 +103,4 @@ impl Hold {
             Self::GivenBack => false,
         }
     }
-}
-
-/// A time of the model as the crate has it.
-pub(super) fn since_epoch(seconds: Seconds) -> Duration {
-    Duration::from_secs(seconds.into())
 }

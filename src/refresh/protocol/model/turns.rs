@@ -1,10 +1,11 @@
 //! What befalls a process: flights that begin, a crash, and users who sign in and out.
 
-use super::choices::{PATIENCE, Scenario};
 use super::flight::Flight;
 use super::process::{News, Process};
+use super::scenario::{PATIENCE, Scenario};
 use super::server::LIFETIME;
-use super::store::{Hold, Store, since_epoch};
+use super::store::{Hold, Store};
+use super::time::since_epoch;
 use super::world::World;
 use crate::refresh::protocol::{Protocol, Rules};
 use crate::store::Version;

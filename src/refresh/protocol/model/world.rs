@@ -3,17 +3,11 @@
 use super::flight::Flight;
 use super::process::Process;
 use super::server::{RefreshToken, Server, Session};
-use super::store::{Hold, Record, Store, since_epoch};
-use crate::clock::Moment;
+use super::store::{Hold, Record, Store};
+use super::time::Seconds;
 use crate::refresh::protocol::End;
 use crate::session::record::Origin;
 use crate::store::Version;
-
-/// A time of the model, or a span. All clocks of all machines show the same.
-pub(super) type Seconds = u8;
-
-/// Each wait of a flight takes so long: short enough for a watch without a gap.
-pub(super) const TICK: Seconds = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct World {
@@ -165,13 +159,6 @@ impl World {
             }
         }
         self.spendings.retain(|spending| spending.times > 0);
-    }
-}
-
-pub(super) fn moment(now: Seconds) -> Moment {
-    Moment {
-        monotonic: since_epoch(now),
-        wall: since_epoch(now),
     }
 }
 
