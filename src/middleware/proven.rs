@@ -1,7 +1,6 @@
 //! The sending of a token that is bound to a key: with a proof, and once more where the API wants another
 //! nonce in it (RFC 9449 sections 7 and 9).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
@@ -10,24 +9,13 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Next, Result as Chain};
 
 use crate::access_token::Issued;
-use crate::cache::entry::Entry;
 use crate::challenge::wants_nonce;
 use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, nonce_in};
 use crate::error::Error;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
-use crate::middleware::sending::{Kept, Stamp, is_without_url};
-use crate::middleware::{BearerTokenMiddleware, Judgement, Refused};
+use crate::middleware::sending::{Kept, is_without_url};
 use crate::source::handle::Handle;
-use crate::token::TokenType;
-
-/// A request that goes out with a bound token, which it has already.
-pub(crate) struct Bound<'chain> {
-    pub(crate) token: Arc<Issued>,
-    pub(crate) kept: Kept,
-    pub(crate) deadline: Deadline,
-    pub(crate) next: Next<'chain>,
-}
 
 /// The sending of a bound token.
 pub(crate) struct Proven<'call> {
@@ -44,54 +32,6 @@ pub(crate) struct Answered {
     pub(crate) response: Response,
     /// Whether it has been sent twice: a request is for its nonce once, as it is once for its token (C3).
     pub(crate) is_resent: bool,
-}
-
-impl BearerTokenMiddleware {
-    /// Sends a request with a bound token; its answer is judged as any is.
-    pub(super) async fn send_bound(
-        &self,
-        entry: &Arc<Entry>,
-        bound: Bound<'_>,
-        mut request: Request,
-        extensions: &mut Extensions,
-    ) -> Chain<Response> {
-        let Bound {
-            token,
-            kept,
-            deadline,
-            next,
-        } = bound;
-        let clock = &self.tokens.engine().setup.clock;
-        let stamp = Stamp::of(&token, Some(clock.now()));
-        deadline
-            .bound(&mut request, clock)
-            .map_err(|error| self.failed(error))?;
-        let (mut response, is_resent) =
-            match Proven::of(&token, Some(&kept), &deadline, &self.tokens) {
-                Some(proven) => {
-                    let proved = proven.prove(&mut request).await;
-                    let nonce = proved.map_err(|error| self.failed(error))?;
-                    let sent = proven.send(request, nonce, extensions, next.clone());
-                    let answered = sent.await?;
-                    (answered.response, answered.is_resent)
-                }
-                None => (next.clone().run(request, extensions).await?, false),
-            };
-        if self.judge(entry, stamp, TokenType::Dpop, kept.url(), &mut response)
-            != Judgement::Refused
-        {
-            return Ok(response);
-        }
-        let refused = Refused {
-            stamp,
-            kept,
-            deadline,
-            response,
-            is_resent,
-            next,
-        };
-        self.heal(entry, refused, extensions).await
-    }
 }
 
 impl<'call> Proven<'call> {

@@ -1,0 +1,78 @@
+//! The way of a request whose token is not there yet, or is bound to a key: it can wait, for the token and for
+//! a proof.
+
+use std::sync::Arc;
+
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Next, Result as Chain};
+
+use crate::cache::entry::Entry;
+use crate::cache::policy::Demand;
+use crate::call;
+use crate::middleware::deadline::Deadline;
+use crate::middleware::proven::Proven;
+use crate::middleware::sending::{Kept, Stamp};
+use crate::middleware::{BearerTokenMiddleware, Judgement, Refused};
+use crate::token::TokenType;
+
+/// A request that waits, and what it is sent again from.
+pub(super) struct Waiting<'chain> {
+    pub(super) demand: Demand,
+    pub(super) kept: Kept,
+    pub(super) deadline: Deadline,
+    pub(super) next: Next<'chain>,
+}
+
+impl BearerTokenMiddleware {
+    /// Gets the token and sends the request; its answer is judged as any is.
+    pub(super) async fn send_later(
+        &self,
+        entry: &Arc<Entry>,
+        waiting: Waiting<'_>,
+        mut request: Request,
+        extensions: &mut Extensions,
+    ) -> Chain<Response> {
+        let Waiting {
+            mut demand,
+            kept,
+            deadline,
+            next,
+        } = waiting;
+        let engine = self.tokens.engine();
+        let clock = &engine.setup.clock;
+        demand.within = deadline.left(demand.within, clock);
+        demand.only_try = matches!(kept, Kept::Address(_));
+        let served = call::token(engine, entry, &demand).await;
+        let token = served.map_err(|error| self.failed(error))?.token;
+        let put = self.carrier.put(&token, request.headers_mut(), clock);
+        put.and_then(|()| deadline.bound(&mut request, clock))
+            .map_err(|error| self.failed(error))?;
+        let stamp = Stamp::of(&token, Some(clock.now()));
+        let (mut response, is_resent) =
+            match Proven::of(&token, Some(&kept), &deadline, &self.tokens) {
+                Some(proven) => {
+                    let proved = proven.prove(&mut request).await;
+                    let nonce = proved.map_err(|error| self.failed(error))?;
+                    let sent = proven.send(request, nonce, extensions, next.clone());
+                    let answered = sent.await?;
+                    (answered.response, answered.is_resent)
+                }
+                None => (next.clone().run(request, extensions).await?, false),
+            };
+        let token_type = TokenType::of(token.binding.as_ref());
+        let judgement = self.judge(entry, stamp, token_type, kept.url(), &mut response);
+        if judgement != Judgement::Refused {
+            return Ok(response);
+        }
+        let refused = Refused {
+            stamp,
+            kept,
+            deadline,
+            response,
+            is_resent,
+            next,
+        };
+        self.heal(entry, refused, extensions).await
+    }
+}
