@@ -10,7 +10,7 @@ mod setting;
 pub use key::DpopKey;
 
 pub(crate) use binding::{Binding, DPOP_HEADER, Proof};
-pub(crate) use nonces::{Nonce, Nonces, nonce_in};
+pub(crate) use nonces::{Nonce, Nonces, next_nonce};
 pub(crate) use proof::Sending;
 pub(crate) use session_key::SessionKey;
 #[cfg(feature = "dpop")]

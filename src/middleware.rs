@@ -81,8 +81,9 @@ pub struct BearerTokenMiddleware {
     carrier: Carrier,
 }
 
-/// A sending that an API has refused, and what another one needs.
+/// A sending of which an API wants another token, and what a second one needs.
 struct Refused<'chain> {
+    judgement: Judgement,
     stamp: Stamp,
     kept: Kept,
     deadline: Deadline,
@@ -201,6 +202,7 @@ impl BearerTokenMiddleware {
     ) -> Chain<Response> {
         let engine = self.tokens.engine();
         let Refused {
+            judgement,
             stamp,
             kept,
             deadline,
@@ -209,7 +211,11 @@ impl BearerTokenMiddleware {
             next,
         } = refused;
         let refuser = Refuser::at(kept.url());
-        let lacking = self.demanded_claims(&response).map(|claims| Lacking {
+        let claims = match judgement {
+            Judgement::LacksClaims => self.demanded_claims(&response),
+            _ => None,
+        };
+        let lacking = claims.map(|claims| Lacking {
             generation: stamp.generation,
             handovers: stamp.handovers,
             claims,
@@ -269,11 +275,11 @@ impl BearerTokenMiddleware {
         };
         let token_type = TokenType::of(newer.binding.as_ref());
         match self.judge(entry, stamp, token_type, &url, &mut response) {
-            Judgement::Refused if self.demanded_claims(&response).is_none() => {
+            Judgement::Refused => {
                 call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
             }
             Judgement::Accepted => entry.resend_accepted(&refuser),
-            Judgement::Refused | Judgement::Undecided | Judgement::Elsewhere => {}
+            Judgement::LacksClaims | Judgement::Undecided | Judgement::Elsewhere => {}
         }
         Ok(response)
     }
@@ -361,7 +367,9 @@ impl BearerTokenMiddleware {
             return Judgement::Elsewhere;
         }
         attach_challenge(response, token_type);
-        if is_refused || self.demanded_claims(response).is_some() {
+        if !is_elsewhere && self.demanded_claims(response).is_some() {
+            Judgement::LacksClaims
+        } else if is_refused {
             Judgement::Refused
         } else {
             Judgement::Undecided
@@ -373,13 +381,19 @@ impl BearerTokenMiddleware {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judgement {
     Accepted,
-    /// It is not good, or good and without claims that the API demands ([`demanded_claims`]).
-    ///
-    /// [`demanded_claims`]: BearerTokenMiddleware::demanded_claims
     Refused,
+    /// It is good, and lacks claims that the API demands (K28).
+    LacksClaims,
     /// Neither: a server error, or a 401 that another token would not mend.
     Undecided,
     Elsewhere,
+}
+
+impl Judgement {
+    /// Whether the request may succeed with another token.
+    fn wants_another_token(self) -> bool {
+        matches!(self, Self::Refused | Self::LacksClaims)
+    }
 }
 
 /// What an `async_trait` method returns.
@@ -444,10 +458,11 @@ impl Middleware for BearerTokenMiddleware {
                 let mut response = next.clone().run(request, extensions).await?;
                 let judgement =
                     self.judge(entry, stamp, TokenType::Bearer, kept.url(), &mut response);
-                if judgement != Judgement::Refused {
+                if !judgement.wants_another_token() {
                     return Ok(response);
                 }
                 Refused {
+                    judgement,
                     stamp,
                     kept,
                     deadline,

@@ -64,10 +64,10 @@ impl fmt::Debug for Nonces {
 
 /// A nonce that cannot be used: empty, too long, with a character that it cannot have, or one of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unusable;
+struct Unusable;
 
 /// The nonce in an answer, if there is one.
-pub(crate) fn nonce_in(headers: &HeaderMap) -> Result<Option<Nonce>, Unusable> {
+fn nonce_in(headers: &HeaderMap) -> Result<Option<Nonce>, Unusable> {
     let mut given = headers.get_all(DPOP_NONCE).iter();
     let nonce = match (given.next(), given.next()) {
         (None, _) => return Ok(None),
@@ -80,6 +80,22 @@ pub(crate) fn nonce_in(headers: &HeaderMap) -> Result<Option<Nonce>, Unusable> {
     match std::str::from_utf8(nonce) {
         Ok(text) if is_good => Ok(Some(text.into())),
         _ => Err(Unusable),
+    }
+}
+
+/// The nonce that an answer gives which wants one in the proof.
+///
+/// # Errors
+/// What is wrong with it: it is the one that was sent, or none that can be. Another request would be answered
+/// the same.
+pub(crate) fn next_nonce(headers: &HeaderMap, sent: Option<&Nonce>) -> Result<Nonce, &'static str> {
+    match nonce_in(headers) {
+        Ok(Some(nonce)) if Some(&nonce) != sent => Ok(nonce),
+        Ok(Some(_)) => Err("gives the one that was in the proof"),
+        Ok(None) => Err("gives none"),
+        Err(Unusable) => {
+            Err("gives one that cannot be sent: too long, or with a character that none has")
+        }
     }
 }
 

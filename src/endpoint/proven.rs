@@ -4,7 +4,7 @@
 use http::{Method, StatusCode};
 use reqwest::Url;
 
-use crate::dpop::{DpopKey, Nonce, Sending, USE_DPOP_NONCE, nonce_in};
+use crate::dpop::{DpopKey, Nonce, Sending, USE_DPOP_NONCE, next_nonce};
 use crate::endpoint::Setup;
 use crate::endpoint::form::Form;
 use crate::endpoint::members;
@@ -85,19 +85,15 @@ fn wants_nonce(answer: &Answer) -> bool {
 /// The nonce that an answer gives which wants one.
 ///
 /// # Errors
-/// If it is the one that was sent, or none that can be: another request would be answered the same.
+/// If another request with it would be answered the same.
 fn given(answer: &Answer, sent: Option<&Nonce>) -> Result<Nonce, Error> {
-    let problem = match nonce_in(&answer.headers) {
-        Ok(Some(nonce)) if Some(&nonce) != sent => return Ok(nonce),
-        Ok(Some(_)) => "gives the one that was in the proof",
-        Ok(None) => "gives none",
-        Err(_) => "gives one that cannot be sent: too long, or with a character that none has",
-    };
-    let error = Error::protocol(format!(
-        "the authorization server wants a DPoP nonce and {problem} (status {})",
-        answer.status.as_u16()
-    ));
-    Err(answered(error, answer))
+    next_nonce(&answer.headers, sent).map_err(|problem| {
+        let error = Error::protocol(format!(
+            "the authorization server wants a DPoP nonce and {problem} (status {})",
+            answer.status.as_u16()
+        ));
+        answered(error, answer)
+    })
 }
 
 fn answered(error: Error, answer: &Answer) -> Error {

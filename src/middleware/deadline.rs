@@ -34,13 +34,22 @@ impl Deadline {
         }
     }
 
-    /// Leaves the request what is left of its time-out. (Inlined: most requests have none, and every warm
-    /// call asks.)
+    /// Leaves the request what is left of its time-out.
     #[inline]
     pub(crate) fn bound(&self, request: &mut Request, clock: &Clock) -> Result<(), Error> {
-        let Some(timeout) = &self.0 else {
-            return Ok(());
-        };
+        match &self.0 {
+            Some(timeout) => self.bound_by(timeout, request, clock),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn bound_by(
+        &self,
+        timeout: &TimeOut,
+        request: &mut Request,
+        clock: &Clock,
+    ) -> Result<(), Error> {
         let left = self.left(timeout.after, clock);
         if left.is_zero() {
             return Err(Error::new(

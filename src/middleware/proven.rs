@@ -10,7 +10,7 @@ use reqwest_middleware::{Next, Result as Chain};
 
 use crate::access_token::Issued;
 use crate::challenge::wants_nonce;
-use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, nonce_in};
+use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, next_nonce};
 use crate::error::Error;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::drain;
@@ -82,7 +82,9 @@ impl<'call> Proven<'call> {
             return once(response);
         };
         let ready = async {
-            let nonce = given(&response, sent.as_ref())?;
+            let nonce = next_nonce(response.headers(), sent.as_ref()).map_err(|problem| {
+                Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
+            })?;
             copy.headers_mut()
                 .insert(AUTHORIZATION, self.token.header.clone());
             self.prove_with(&mut copy, Some(nonce)).await?;
@@ -139,20 +141,4 @@ impl<'call> Proven<'call> {
         self.binding.learn(url, response.headers());
         Ok(response)
     }
-}
-
-/// The nonce that an answer gives which wants one.
-///
-/// # Errors
-/// If it is the one that was sent, or none that can be: another sending would be answered the same.
-fn given(response: &Response, sent: Option<&Nonce>) -> Result<Nonce, Error> {
-    let problem = match nonce_in(response.headers()) {
-        Ok(Some(nonce)) if Some(&nonce) != sent => return Ok(nonce),
-        Ok(Some(_)) => "gives the one that was in the proof",
-        Ok(None) => "gives none",
-        Err(_) => "gives one that cannot be sent: too long, or with a character that none has",
-    };
-    Err(Error::protocol(format!(
-        "the API wants a DPoP nonce and {problem}"
-    )))
 }

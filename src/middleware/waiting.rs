@@ -13,7 +13,7 @@ use crate::call;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::proven::Proven;
 use crate::middleware::sending::{Kept, Stamp};
-use crate::middleware::{BearerTokenMiddleware, Judgement, Refused};
+use crate::middleware::{BearerTokenMiddleware, Refused};
 use crate::token::TokenType;
 
 /// A request that waits, and what it is sent again from.
@@ -62,10 +62,11 @@ impl BearerTokenMiddleware {
             };
         let token_type = TokenType::of(token.binding.as_ref());
         let judgement = self.judge(entry, stamp, token_type, kept.url(), &mut response);
-        if judgement != Judgement::Refused {
+        if !judgement.wants_another_token() {
             return Ok(response);
         }
         let refused = Refused {
+            judgement,
             stamp,
             kept,
             deadline,

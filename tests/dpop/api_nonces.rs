@@ -7,7 +7,7 @@ use reqwest::Body;
 use reqwest_bearer::{BearerChallenge, Error, ErrorKind};
 use tokio::task::JoinSet;
 
-use crate::server::{Servers, refusal};
+use crate::server::{Servers, bad_nonces, refusal};
 use crate::support::http_server::Reply;
 
 fn nonce_wanted(nonce: &str) -> Reply {
@@ -111,18 +111,12 @@ async fn the_same_nonce_again_is_final_and_the_token_is_not_refused() {
 #[tokio::test]
 async fn a_nonce_that_cannot_be_sent_leaves_the_api_s_answer_with_the_reason() {
     // H6
-    let long = "n".repeat(10 * 1024);
-    for bad in [
-        vec![],
-        vec![long],
-        vec!["a b".into()],
-        vec!["a".into(), "b".into()],
-    ] {
+    for bad in bad_nonces() {
         let servers = Servers::start().await;
         servers
             .api
             .demand("n-1")
-            .door(|door| door.gives_instead = Some(bad.clone()));
+            .door(|door| door.gives_instead = Some(bad));
         let client = servers.client(&servers.source());
         let answer = client.get("x").send().await.unwrap();
         assert_eq!(answer.status(), 401);

@@ -390,3 +390,13 @@ pub(crate) fn refusal() -> Reply {
         )
         .body("who are you?")
 }
+
+/// What a server may give in place of a nonce: nothing, one of 10 KB, one with a blank, two.
+pub(crate) fn bad_nonces() -> [Vec<String>; 4] {
+    [
+        vec![],
+        vec!["n".repeat(10 * 1024)],
+        vec!["a b".into()],
+        vec!["a".into(), "b".into()],
+    ]
+}

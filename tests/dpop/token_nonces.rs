@@ -10,7 +10,7 @@ use reqwest_bearer::{
 };
 use serde_json::json;
 
-use crate::server::Servers;
+use crate::server::{Servers, bad_nonces};
 use crate::support::http_server::Reply;
 use crate::support::{soon, time_passes};
 
@@ -169,18 +169,12 @@ async fn the_same_nonce_again_is_final_and_no_word_about_the_refresh_token() {
 #[tokio::test]
 async fn a_nonce_that_cannot_be_sent_is_an_error_and_no_loop() {
     // H6
-    let long = "n".repeat(10 * 1024);
-    for bad in [
-        vec![],
-        vec![long],
-        vec!["a b".into()],
-        vec!["a".into(), "b".into()],
-    ] {
+    for bad in bad_nonces() {
         let servers = Servers::start().await;
         servers
             .issuer
             .demand("n-1")
-            .door(|door| door.gives_instead = Some(bad.clone()));
+            .door(|door| door.gives_instead = Some(bad));
         let source = servers.refreshing();
         let error = soon(source.token()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
