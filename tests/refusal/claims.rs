@@ -270,6 +270,19 @@ async fn what_another_origin_demands_to_which_no_token_went_is_not_asked_for() {
     other.then(demand(LATER));
     assert_eq!(parts.call().await.status(), 401);
     assert_eq!(parts.server.token_requests(), 1);
+    // Where a rule takes that for a refusal, it is one, and no demand.
+    let source = TokenSource::builder(parts.server.client_credentials())
+        .refused_when_answered(|answer| answer.status() == 401)
+        .ask_for_demanded_claims()
+        .build()
+        .unwrap();
+    parts
+        .api
+        .then(Reply::new(302).header("location", format!("{}/x", other.url())));
+    other.then(demand(LATER));
+    assert_eq!(call(&parts.api, &source).await.status(), 200);
+    let last = parts.server.requests().pop().unwrap();
+    assert_eq!(last.field("claims"), None);
 }
 
 #[tokio::test]
