@@ -7,6 +7,7 @@ use crate::error::Error;
 mod algorithm;
 pub(crate) mod certificates;
 mod der;
+pub(crate) mod files;
 pub(crate) mod hmac;
 mod jws;
 mod key_file;

@@ -1,14 +1,12 @@
 //! A private key in a file that may be replaced while the process runs.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
-
-use crate::error::{Error, ErrorKind, HowFar};
+use crate::error::{Error, HowFar};
 use crate::signer::algorithm::SigningAlgorithm;
+use crate::signer::files::{LastGood, Texts};
 use crate::signer::signing_key::SigningKey;
 
 /// A private key in a file, as PEM or as JWK ([`SigningKey::from_pem`], [`SigningKey::from_jwk`]), that
@@ -34,17 +32,8 @@ pub struct SigningKeyFile {
     certificates: Option<PathBuf>,
     key_id: Option<Arc<str>>,
     algorithm: Option<SigningAlgorithm>,
-    known: Arc<Mutex<Known>>,
+    known: Arc<LastGood<SigningKey>>,
 }
-
-/// What the file had in it. Parsing an RSA key takes longer than reading it.
-#[derive(Default)]
-struct Known {
-    key: Option<(Fingerprint, SigningKey)>,
-    fault: Option<Error>,
-}
-
-type Fingerprint = [u8; 32];
 
 impl SigningKeyFile {
     /// The key in this file. Nothing is read before the first assertion.
@@ -99,44 +88,13 @@ impl SigningKeyFile {
     }
 
     pub(crate) async fn read(&self) -> Result<SigningKey, Error> {
-        let texts = self.texts().await;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = texts.and_then(|texts| {
-            let fingerprint = texts.fingerprint();
-            match &known.key {
-                Some((same, key)) if *same == fingerprint => Ok((fingerprint, key.clone())),
-                _ => Ok((fingerprint, self.parse(&texts)?)),
-            }
-        });
-        match (read, &known.key) {
-            (Ok((fingerprint, key)), _) => {
-                known.key = Some((fingerprint, key.clone()));
-                known.fault = None;
-                Ok(key)
-            }
-            (Err(fault), Some((_, key))) => {
-                let key = key.clone();
-                known.fault = Some(fault);
-                Ok(key)
-            }
-            (Err(fault), None) => Err(fault),
-        }
+        let texts = Texts::read(&self.path, self.certificates.as_deref()).await;
+        self.known.after(texts, |texts| self.parse(texts))
     }
 
     /// What was wrong with the file when it was last read, if the key before was taken in its place.
     pub(crate) fn fault(&self) -> Option<Error> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.fault.clone()
-    }
-
-    async fn texts(&self) -> Result<Texts, Error> {
-        Ok(Texts {
-            key: read_file(&self.path).await?,
-            certificates: match &self.certificates {
-                Some(path) => Some(read_file(path).await?),
-                None => None,
-            },
-        })
+        self.known.fault()
     }
 
     fn parse(&self, texts: &Texts) -> Result<SigningKey, Error> {
@@ -175,40 +133,4 @@ impl fmt::Debug for SigningKeyFile {
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
     }
-}
-
-/// What was read at one time.
-struct Texts {
-    key: Zeroizing<String>,
-    certificates: Option<Zeroizing<String>>,
-}
-
-impl Texts {
-    fn fingerprint(&self) -> Fingerprint {
-        let certificates = self.certificates.as_deref();
-        Sha256::new()
-            // No length of one can pass for a part of the other.
-            .chain_update(self.key.len().to_be_bytes())
-            .chain_update(&*self.key)
-            .chain_update(certificates.map_or("", String::as_str))
-            .finalize()
-            .into()
-    }
-}
-
-/// A file that is being replaced can be away or empty for an instant.
-async fn read_file(path: &Path) -> Result<Zeroizing<String>, Error> {
-    let shown = path.display();
-    let fault = |fault: &str| {
-        let message = format!("the key file {shown} {fault}");
-        Error::new(ErrorKind::Unavailable, message).got(HowFar::NotSent)
-    };
-    let text = tokio::fs::read_to_string(path)
-        .await
-        .map(Zeroizing::new)
-        .map_err(|error| fault("cannot be read").with_source(error))?;
-    if text.trim().is_empty() {
-        return Err(fault("is empty"));
-    }
-    Ok(text)
 }
