@@ -40,6 +40,7 @@ mod form;
 mod fragments;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
+mod http_clients;
 mod issued;
 mod lifetime;
 mod lines;
@@ -181,7 +182,10 @@ impl TokenEndpoint {
             Place::Fixed(url, _) => (url.clone(), None),
             Place::Discovered(discovery) => {
                 let document = discovery.document().await?;
-                (document.token_endpoint.clone(), Some(document))
+                let url = document
+                    .token_endpoint_for(self.0.has_certificate())
+                    .clone();
+                (url, Some(document))
             }
         };
         let supported = document.as_deref().map(|document| &document.supported);
@@ -280,7 +284,7 @@ impl TokenEndpoint {
         let too_late = self.0.clock.sleep(self.0.transport.timeout());
         tokio::select! {
             biased;
-            found = discovery.revocation_endpoint() => found,
+            found = discovery.revocation_endpoint(self.0.has_certificate()) => found,
             () = too_late => Err(Error::new(
                 ErrorKind::Timeout,
                 "the discovery document did not come in time",
@@ -293,6 +297,12 @@ impl TokenEndpoint {
     /// What is wrong with the file of the client's key, as long as the key before signs in its place.
     pub(crate) fn key_fault(&self) -> Option<Error> {
         self.0.authentication.key_fault()
+    }
+
+    /// What is wrong with the files of the client's certificate, as long as the one before is presented.
+    #[cfg(feature = "mtls")]
+    pub(crate) fn certificate_fault(&self) -> Option<Error> {
+        self.0.authentication.certificate_fault()
     }
 
     /// The nonces that its servers, and the APIs of its bound tokens, want in proofs.
@@ -351,6 +361,13 @@ impl TokenEndpoint {
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) for a client authentication that cannot work.
     pub fn for_client(&self, authentication: ClientAuthentication) -> Result<Self, Error> {
         authentication.check()?;
+        #[cfg(feature = "mtls")]
+        if !authentication.has_certificate_of(&self.0.authentication) {
+            return Err(Error::settings(
+                "the client has another certificate than that of this endpoint, or none, and so needs HTTP \
+                 clients of its own; build an endpoint for it",
+            ));
+        }
         let Setup {
             place,
             namespace,
@@ -417,6 +434,14 @@ impl TokenKind {
 }
 
 impl Setup {
+    /// Whether its clients are known by a certificate at TLS.
+    fn has_certificate(&self) -> bool {
+        #[cfg(feature = "mtls")]
+        return self.authentication.certificate().is_some();
+        #[cfg(not(feature = "mtls"))]
+        false
+    }
+
     /// Sends a form with our client authentication, and with proofs of this key if there is one.
     async fn post(
         &self,
@@ -445,6 +470,14 @@ impl Setup {
             supported,
             now: self.clock.now().system_time(),
         };
+        #[cfg(feature = "mtls")]
+        if self.has_certificate() && url.scheme() != "https" {
+            return Err(Error::settings(
+                "the client has a certificate, which is presented at TLS, and the URL of the server is plain \
+                 http; use https, or leave the certificate out where something else presents it",
+            )
+            .got(HowFar::NotSent));
+        }
         let basic = self.authenticate(&mut form, &occasion).await?;
         let sent = self.transport.post(url, form, basic, &self.shape, proof);
         sent.await

@@ -121,6 +121,8 @@ mod id_token;
 mod jitter;
 mod key;
 mod middleware;
+#[cfg(feature = "mtls")]
+mod mtls;
 mod named;
 mod options;
 mod origin;
@@ -176,6 +178,8 @@ pub use grant::{
     RefreshTokenGrant, TokenFile,
 };
 pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
+#[cfg(feature = "mtls")]
+pub use mtls::ClientCertificate;
 pub use named::{
     NamedClient, NamedClientBuilder, NamedClients, NamedTenantClient, NamedTenantClientBuilder,
     NamedUserClient, NamedUserClientBuilder, TenantSettings,

@@ -2,6 +2,9 @@
 
 mod builder;
 mod carrier;
+#[cfg(feature = "mtls")]
+mod certified;
+mod http;
 mod parts;
 mod registry;
 mod tenants;
@@ -9,7 +12,7 @@ mod user_client;
 
 use std::fmt;
 
-use http::Method;
+use ::http::Method;
 use reqwest::Url;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 

@@ -13,7 +13,7 @@ mod jws;
 mod key_file;
 mod key_source;
 mod pair;
-mod pem;
+pub(crate) mod pem;
 mod private_jwk;
 mod public_jwk;
 mod signing_key;

@@ -181,6 +181,20 @@ impl Telemetry {
         });
     }
 
+    #[cfg(feature = "mtls")]
+    pub(crate) fn client_certificate_unreadable(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::error!(
+            source = &*self.source,
+            %error,
+            "the files of the client certificate are of no use; the one before is presented in its place"
+        );
+        self.tell(|| Event::ClientCertificateUnreadable {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
     /// The span of one flight.
     #[cfg(feature = "tracing")]
     pub(crate) fn flight_span(&self, reason: RefreshReason) -> tracing::Span {

@@ -23,7 +23,7 @@ const LEVELS: [&str; 11] = [
      expiry_margin timeouts shown",
     "key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
      step_up cooldown path retry_after reserved_headers carrier api_answer refusal_rule telemetry options
-     signer dpop",
+     signer dpop mtls",
     "endpoint store",
     "grant session",
     "cache engine",

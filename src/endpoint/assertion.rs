@@ -79,6 +79,15 @@ impl Occasion<'_> {
             None => Ok(()),
         }
     }
+
+    /// The same where nothing is signed but the handshake of TLS.
+    #[cfg(feature = "mtls")]
+    pub(crate) fn check_method(&self, method: &str) -> Result<(), Error> {
+        match self.supported {
+            Some(supported) => supported.check_method(method),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How assertions are made, where that is set.

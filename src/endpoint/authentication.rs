@@ -12,6 +12,8 @@ use crate::endpoint::client_jwt;
 use crate::endpoint::form::Form;
 use crate::endpoint::secret_source::{AssertionFn, SecretSource, control_fault};
 use crate::error::{Error, HowFar};
+#[cfg(feature = "mtls")]
+use crate::mtls::ClientCertificate;
 use crate::parameters::is_field_of_requests;
 use crate::secret::Secret;
 #[cfg(feature = "signing")]
@@ -19,6 +21,8 @@ use crate::signer::SigningKeySource;
 #[cfg(feature = "signing")]
 use crate::signer::hmac;
 
+#[cfg(feature = "mtls")]
+mod certified;
 #[cfg(feature = "signing")]
 mod signed;
 
@@ -43,6 +47,8 @@ pub struct ClientAuthentication {
     secret_field: Cow<'static, str>,
     id_in_body: bool,
     assertions: AssertionSettings,
+    #[cfg(feature = "mtls")]
+    certificate: Option<ClientCertificate>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +64,9 @@ enum Method {
     PrivateKeyJwt(SigningKeySource),
     #[cfg(feature = "signing")]
     SecretJwt(SecretSource),
+    /// By the certificate, as it is registered.
+    #[cfg(feature = "mtls")]
+    Tls(&'static str),
 }
 
 /// What goes into the `Authorization: Basic` header.
@@ -286,6 +295,8 @@ impl ClientAuthentication {
                 | Method::Public
                 | Method::Assertion(..)
         );
+        #[cfg(feature = "mtls")]
+        let signs = signs && !matches!(self.method, Method::Tls(_));
         match self.assertions.setting() {
             Some(setting) if !signs => Err(Error::settings(format!(
                 "`{setting}` is for assertions that are signed here"
@@ -343,6 +354,12 @@ impl ClientAuthentication {
         None
     }
 
+    /// What is wrong with the files of the certificate, as long as the one before is presented.
+    #[cfg(feature = "mtls")]
+    pub(crate) fn certificate_fault(&self) -> Option<Error> {
+        self.certificate.as_ref().and_then(ClientCertificate::fault)
+    }
+
     /// Adds to the form what belongs there, and returns what belongs into the header.
     ///
     /// # Errors
@@ -383,6 +400,11 @@ impl ClientAuthentication {
                 form.push(&*self.secret_field, secret.read().await?);
             }
             Method::Public => form.push(&*self.id_field, self.client_id.clone()),
+            #[cfg(feature = "mtls")]
+            Method::Tls(name) => {
+                occasion.check_method(name)?;
+                form.push(&*self.id_field, self.client_id.clone());
+            }
             Method::Assertion(assertion, kind) => {
                 self.assert(form, kind, assertion.read().await?);
             }
@@ -425,6 +447,8 @@ impl ClientAuthentication {
             secret_field: Cow::Borrowed(CLIENT_SECRET),
             id_in_body: false,
             assertions: AssertionSettings::default(),
+            #[cfg(feature = "mtls")]
+            certificate: None,
         }
     }
 }
@@ -441,6 +465,8 @@ impl Method {
             Self::SecretJwt(secret) => Some(secret),
             #[cfg(feature = "signing")]
             Self::PrivateKeyJwt(_) => None,
+            #[cfg(feature = "mtls")]
+            Self::Tls(_) => None,
             Self::Public | Self::AssertionByHand(_) => None,
         }
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder};
+use reqwest::ClientBuilder;
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -14,23 +13,19 @@ use crate::endpoint::address::{self, PlainHttp};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::document::{Issuer, Naming};
+use crate::endpoint::http_clients::{HttpSetting, Ours};
 use crate::endpoint::queue::Queue;
 use crate::endpoint::raw_answer::RawAnswer;
 use crate::endpoint::request_shape::{BodyFormat, RequestShape};
 use crate::endpoint::successes::Successes;
 use crate::endpoint::translation::Translation;
-use crate::endpoint::transport::{HttpClients, Transport};
-use crate::endpoint::user_agent::with_user_agent;
+use crate::endpoint::transport::Transport;
 use crate::endpoint::{Place, Setup, TokenEndpoint};
 use crate::error::Error;
 use crate::origin::all_stay_here;
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
-
-/// How long a connection is kept that nothing is sent by: for the many tokens of a start or a burst. Some
-/// servers close theirs after 5 s (Node), and a request that meets the closing is lost.
-const KEPT_FOR: Duration = Duration::from_secs(4);
 
 /// Sets up a [`TokenEndpoint`]; made by [`TokenEndpoint::builder`].
 #[must_use]
@@ -42,7 +37,7 @@ pub struct TokenEndpointBuilder {
     issuer_is_checked: bool,
     namespace: Option<String>,
     revocation_url: Option<String>,
-    http: Http,
+    http: HttpSetting,
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
@@ -50,14 +45,6 @@ pub struct TokenEndpointBuilder {
     translation: Option<Translation>,
     expires_with_id_token: bool,
     clock: Clock,
-}
-
-/// Which HTTP clients ask.
-enum Http {
-    Default,
-    ToBuild(Box<ClientBuilder>),
-    /// Those of another endpoint.
-    Of(HttpClients),
 }
 
 impl TokenEndpointBuilder {
@@ -70,7 +57,7 @@ impl TokenEndpointBuilder {
             issuer_is_checked: true,
             namespace: None,
             revocation_url: None,
-            http: Http::Default,
+            http: HttpSetting::Default,
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
@@ -172,7 +159,32 @@ impl TokenEndpointBuilder {
     /// Default: reqwest's settings, with a `connect_timeout` of half the attempt's timeout, which
     /// is 5 s, and past the proxy of the environment where all URLs are plain http to this machine.
     pub fn http(mut self, http: ClientBuilder) -> Self {
-        self.http = Http::ToBuild(Box::new(http));
+        self.http = HttpSetting::ToBuild(Box::new(http));
+        self
+    }
+
+    /// The same where there is a [client certificate](crate::ClientCertificate): the function is called for
+    /// each one that comes, and gives a builder with the same settings each time. TLS is rustls's then, and
+    /// `identity` ours.
+    ///
+    /// ```
+    /// use reqwest_bearer::{ClientAuthentication, ClientCertificate, TokenEndpoint, reqwest};
+    ///
+    /// # fn build() -> Result<TokenEndpoint, reqwest_bearer::Error> {
+    /// let certificate = ClientCertificate::files("/run/tls/tls.crt", "/run/tls/tls.key");
+    /// TokenEndpoint::builder(ClientAuthentication::tls_client_auth("my-client", certificate))
+    ///     .issuer("https://login.example.com")
+    ///     .http_from_fn(|| reqwest::Client::builder().https_only(true))
+    ///     .build()
+    /// # }
+    /// ```
+    /// Default: as for [`http`](Self::http).
+    #[cfg(feature = "mtls")]
+    pub fn http_from_fn(
+        mut self,
+        builder: impl Fn() -> ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.http = HttpSetting::Function(Box::new(builder));
         self
     }
 
@@ -195,7 +207,7 @@ impl TokenEndpointBuilder {
     /// ```
     /// Default: one of its own.
     pub fn http_client_of(mut self, endpoint: &TokenEndpoint) -> Self {
-        self.http = Http::Of(endpoint.0.transport.clients());
+        self.http = HttpSetting::Of(endpoint.0.transport.http());
         self
     }
 
@@ -378,20 +390,12 @@ impl TokenEndpointBuilder {
             None => [&self.token_url, &self.issuer, &self.revocation_url],
         };
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
-        let ours = || {
-            let http = ClientBuilder::new().connect_timeout(self.attempt_timeout / 2);
-            if stays_here { http.no_proxy() } else { http }
+        let ours = Ours {
+            connect_timeout: self.attempt_timeout / 2,
+            stays_here,
         };
-        let clients = match self.http {
-            Http::Of(clients) => clients,
-            // Of one builder one client can be made.
-            Http::ToBuild(builder) => HttpClients::one(built(without_pool(*builder))?),
-            Http::Default => HttpClients {
-                once: built(without_pool(ours()))?,
-                kept: built(ours().pool_idle_timeout(KEPT_FOR))?,
-            },
-        };
-        let transport = Transport::new(clients, self.attempt_timeout);
+        let http = self.http.build(ours, &self.authentication)?;
+        let transport = Transport::new(http, self.attempt_timeout);
         let discovery = issuer.map(|issuer| {
             let discovery = Discovery::new(issuer, transport.clone(), self.clock.clone());
             Arc::new(discovery)
@@ -450,21 +454,6 @@ impl TokenEndpointBuilder {
         };
         Issuer::at(place, issuer.as_deref(), naming, self.plain_http).map(Some)
     }
-}
-
-/// Refreshes are rarer than the idle time-outs of servers, so that a kept connection is often about to be
-/// closed when it is used again. A request that meets the closing may have been read: an answer lost for the
-/// price of a handshake, and with it a refresh token.
-fn without_pool(http: ClientBuilder) -> ClientBuilder {
-    http.pool_max_idle_per_host(0)
-}
-
-fn built(http: ClientBuilder) -> Result<Client, Error> {
-    let http = with_user_agent(http).redirect(Policy::none()).build();
-    http.map_err(|error| {
-        Error::settings("the HTTP client for the token endpoint cannot be built")
-            .with_source(error.without_url())
-    })
 }
 
 impl fmt::Debug for TokenEndpointBuilder {

@@ -102,25 +102,29 @@ impl Discovery {
         agrees.then(|| named.to_owned())
     }
 
-    /// Where tokens are revoked: what the document names, or else another document of the same issuer,
-    /// which is asked for when that is needed and not before. There it has to be at the origin of the
-    /// token endpoint, which is where our client authentication belongs.
+    /// Where tokens are revoked, by clients with a certificate or without: what the document names, or else
+    /// another document of the same issuer, which is asked for when that is needed and not before. There it
+    /// has to be at the origin of the token endpoint, which is where our client authentication belongs.
     ///
     /// # Errors
     /// If a document cannot be had; that there is no other one is no error.
-    pub(crate) async fn revocation_endpoint(self: &Arc<Self>) -> Result<Option<Url>, Error> {
+    pub(crate) async fn revocation_endpoint(
+        self: &Arc<Self>,
+        by_certificate: bool,
+    ) -> Result<Option<Url>, Error> {
         let document = self.document().await?;
-        let place = match (&document.revocation_endpoint, &document.other_place) {
+        let known = document.revocation_endpoint_for(by_certificate);
+        let place = match (known, &document.other_place) {
             (None, Some(place)) => place.clone(),
-            (known, _) => return Ok(known.clone()),
+            (known, _) => return Ok(known.cloned()),
         };
         let other = self.other(&document.issuer, place)?;
         // Boxed, since it is a future of this very kind.
         match Box::pin(other.document()).await {
             Ok(other) => Ok(other
-                .revocation_endpoint
-                .clone()
-                .filter(|url| same_origin(url, &document.token_endpoint))),
+                .revocation_endpoint_for(by_certificate)
+                .filter(|url| same_origin(url, document.token_endpoint_for(by_certificate)))
+                .cloned()),
             Err(error) if error.kind() == ErrorKind::Protocol => Ok(None),
             Err(error) => Err(error),
         }

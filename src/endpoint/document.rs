@@ -45,11 +45,19 @@ pub(crate) enum Naming {
 pub(crate) struct Document {
     pub(crate) token_endpoint: Url,
     pub(crate) revocation_endpoint: Option<Url>,
+    pub(crate) mtls: Aliases,
     /// As the document has it.
     pub(crate) issuer: String,
     pub(crate) supported: Supported,
     /// Where another document of the same issuer may have what this one lacks.
     pub(crate) other_place: Option<Url>,
+}
+
+/// Where clients with a certificate go, if elsewhere (RFC 8705 section 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aliases {
+    token_endpoint: Option<Url>,
+    revocation_endpoint: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +66,8 @@ struct Members {
     token_endpoint: Option<String>,
     /// Tokens can be had without it, so whatever is no text is none.
     revocation_endpoint: Option<Value>,
+    /// As with the one before: a client without a certificate needs none of them.
+    mtls_endpoint_aliases: Option<Value>,
     token_endpoint_auth_methods_supported: Option<Value>,
     token_endpoint_auth_signing_alg_values_supported: Option<Value>,
 }
@@ -69,6 +79,23 @@ enum Look {
     Nothing(StatusCode),
     /// The server, or a gateway before it, cannot tell.
     Trouble(Error),
+}
+
+impl Document {
+    /// The token endpoint for clients with a certificate, or for those without.
+    pub(crate) fn token_endpoint_for(&self, by_certificate: bool) -> &Url {
+        let alias = self.mtls.token_endpoint.as_ref();
+        alias
+            .filter(|_| by_certificate)
+            .unwrap_or(&self.token_endpoint)
+    }
+
+    /// The revocation endpoint likewise.
+    pub(crate) fn revocation_endpoint_for(&self, by_certificate: bool) -> Option<&Url> {
+        let alias = self.mtls.revocation_endpoint.as_ref();
+        let alias = alias.filter(|_| by_certificate);
+        alias.or(self.revocation_endpoint.as_ref())
+    }
 }
 
 impl Issuer {
@@ -263,15 +290,20 @@ pub(crate) fn parse_document(
         .ok_or_else(|| fault("names no token endpoint"))?;
     let token_endpoint = address::check(&token_endpoint, plain_http)
         .map_err(|problem| fault(&format!("names a token endpoint that {problem}")))?;
-    let revocation_endpoint = members.revocation_endpoint;
     // A bad one counts as none, too.
-    let revocation_endpoint = revocation_endpoint
-        .as_ref()
-        .and_then(Value::as_str)
-        .and_then(|url| address::check(url, plain_http).ok());
+    let endpoint = |url: Option<&Value>| {
+        let url = url.and_then(Value::as_str)?;
+        address::check(url, plain_http).ok()
+    };
+    let aliases = members.mtls_endpoint_aliases.as_ref();
+    let alias = |name| endpoint(aliases.and_then(|aliases| aliases.get(name)));
     Ok(Document {
         token_endpoint,
-        revocation_endpoint,
+        revocation_endpoint: endpoint(members.revocation_endpoint.as_ref()),
+        mtls: Aliases {
+            token_endpoint: alias("token_endpoint"),
+            revocation_endpoint: alias("revocation_endpoint"),
+        },
         issuer: named,
         supported: Supported {
             methods: texts(members.token_endpoint_auth_methods_supported),

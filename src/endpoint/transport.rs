@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
+use crate::endpoint::http_clients::Http;
 use crate::endpoint::request_shape::RequestShape;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
@@ -24,20 +25,10 @@ const JSON: &str = "application/json";
 /// How requests go out.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    http: HttpClients,
+    http: Http,
     timeout: Duration,
     /// What the server wants in proofs: each of its answers may say.
     nonces: Nonces,
-}
-
-/// Our own HTTP clients (E1), which follow no redirect (D5).
-#[derive(Clone, Debug)]
-pub(crate) struct HttpClients {
-    /// Has a connection of its own for each request: one that the server closes for being idle may take an
-    /// answer with it, and with that a refresh token or a code.
-    pub(crate) once: reqwest::Client,
-    /// Keeps its connections, for what can be asked for again.
-    pub(crate) kept: reqwest::Client,
 }
 
 /// An answer that is wholly there.
@@ -47,18 +38,8 @@ pub(crate) struct Answer {
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
-impl HttpClients {
-    /// The same client for both.
-    pub(crate) fn one(client: reqwest::Client) -> Self {
-        Self {
-            once: client.clone(),
-            kept: client,
-        }
-    }
-}
-
 impl Transport {
-    pub(crate) fn new(http: HttpClients, timeout: Duration) -> Self {
+    pub(crate) fn new(http: Http, timeout: Duration) -> Self {
         Self {
             http,
             timeout,
@@ -67,7 +48,7 @@ impl Transport {
     }
 
     /// The HTTP clients, for another server's endpoint.
-    pub(crate) fn clients(&self) -> HttpClients {
+    pub(crate) fn http(&self) -> Http {
         self.http.clone()
     }
 
@@ -90,10 +71,11 @@ impl Transport {
         shape: &RequestShape,
         proof: Option<HeaderValue>,
     ) -> Result<Answer, Error> {
+        let clients = self.http.clients().await?;
         let http = if form.spends_nothing() {
-            &self.http.kept
+            &clients.kept
         } else {
-            &self.http.once
+            &clients.once
         };
         let mut request = http
             .post(url.clone())
@@ -113,7 +95,13 @@ impl Transport {
 
     /// Fetches a document.
     pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
-        let request = self.http.once.get(url.clone()).header(ACCEPT, JSON);
+        let request = self
+            .http
+            .clients()
+            .await?
+            .once
+            .get(url.clone())
+            .header(ACCEPT, JSON);
         self.exchange(request, &url).await
     }
 
@@ -181,6 +169,14 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
         return Error::settings("the request to the authorization server cannot be made")
             .got(HowFar::NotSent)
             .with_source(error.without_url());
+    }
+    #[cfg(feature = "mtls")]
+    if let Some(clause) = crate::mtls::refusal(&error) {
+        let message = format!(
+            "the authorization server does not take the client certificate at TLS: it {clause}"
+        );
+        let refused = Error::new(ErrorKind::Rejected, message).got(HowFar::NotSent);
+        return refused.with_source(error.without_url());
     }
     if !error.is_connect() {
         return lost(error);
@@ -251,12 +247,13 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket};
 
-    use super::{Answer, HttpClients, Transport};
+    use super::{Answer, Transport};
+    use crate::endpoint::http_clients::{Http, HttpClients};
     use crate::error::{Error, ErrorKind, HowFar};
 
     async fn get(url: &str, timeout: Duration) -> Result<Answer, Error> {
         let http = reqwest::Client::new();
-        let transport = Transport::new(HttpClients::one(http), timeout);
+        let transport = Transport::new(Http::Fixed(HttpClients::one(http)), timeout);
         transport.get(Url::parse(url).unwrap()).await
     }
 
@@ -319,7 +316,7 @@ mod tests {
         for url in [url.as_str(), "http://nobody.invalid/"] {
             let http = reqwest::Client::builder().dns_resolver(Arc::new(KnowsNobody));
             let http = http.build().unwrap();
-            let transport = Transport::new(HttpClients::one(http), LONG);
+            let transport = Transport::new(Http::Fixed(HttpClients::one(http)), LONG);
             let error = transport.get(Url::parse(url).unwrap()).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
             assert_eq!(error.how_far(), HowFar::NotSent, "{error:?}");

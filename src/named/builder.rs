@@ -9,14 +9,16 @@ use reqwest_middleware::Middleware;
 use crate::carrier::CarrierSettings;
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddlewareBuilder;
+#[cfg(feature = "mtls")]
+use crate::mtls::ClientCertificate;
 use crate::named::NamedClient;
+#[cfg(feature = "mtls")]
+use crate::named::certified::{self, ByCertificate};
+use crate::named::http::{Http, Redirects};
 use crate::named::parts::{Chain, Parts};
 use crate::origin::{Origin, all_stay_here};
 use crate::path::base_url;
-use crate::redirect::{
-    HttpClient, SameOriginClient, http_client, http_client_without_redirects,
-    same_origin_http_client,
-};
+use crate::redirect::{HttpClient, SameOriginClient};
 use crate::source::handle::Handle;
 
 /// Makes a [`NamedClient`].
@@ -26,21 +28,15 @@ pub struct NamedClientBuilder {
     base_url: String,
     tokens: Handle,
     origins: Vec<String>,
-    http: Http,
+    pub(super) http: Http,
     before: Vec<Arc<dyn Middleware>>,
     after: Vec<Arc<dyn Middleware>>,
     insecure_http: bool,
     other_origins_without_token: bool,
     ended_session_is_error: bool,
     pub(super) carrier: CarrierSettings,
-}
-
-enum Http {
-    Default,
-    ToBuild(Box<ClientBuilder>),
-    Shared(HttpClient),
-    AtHome(SameOriginClient),
-    Built(Client),
+    #[cfg(feature = "mtls")]
+    pub(super) certificate: Option<ClientCertificate>,
 }
 
 impl NamedClientBuilder {
@@ -57,6 +53,8 @@ impl NamedClientBuilder {
             other_origins_without_token: false,
             ended_session_is_error: false,
             carrier: CarrierSettings::default(),
+            #[cfg(feature = "mtls")]
+            certificate: None,
         }
     }
 
@@ -167,8 +165,15 @@ impl NamedClientBuilder {
         }
         let base_url = base_url(&self.base_url)?;
         let own_origin = Origin::of(&base_url).map(|origin| origin.to_string());
-        let origins = self.origins.iter().map(String::as_str);
-        let stays_here = all_stay_here(origins.chain([base_url.as_str()]));
+        let urls = || {
+            let origins = self.origins.iter().map(String::as_str);
+            origins.chain([base_url.as_str()])
+        };
+        let stays_here = all_stay_here(urls());
+        #[cfg(feature = "mtls")]
+        if self.certificate.is_some() {
+            certified::check_https(urls())?;
+        }
         let mut bearer = BearerTokenMiddlewareBuilder::new(self.tokens.clone());
         for origin in own_origin.into_iter().chain(self.origins) {
             bearer = bearer.origin(origin);
@@ -184,34 +189,30 @@ impl NamedClientBuilder {
         }
         let is_dropped = self.carrier.check()?.is_dropped_on_redirect();
         let offers_dpop = self.tokens.offers_dpop();
-        let built = |builder| -> Result<Client, Error> {
-            if offers_dpop {
-                http_client_without_redirects(builder).map(Client::from)
-            } else if is_dropped {
-                http_client(builder).map(Client::from)
-            } else {
-                same_origin_http_client(builder).map(Client::from)
-            }
+        #[cfg(feature = "mtls")]
+        let has_certificate = self.certificate.is_some();
+        #[cfg(not(feature = "mtls"))]
+        let has_certificate = false;
+        let redirects = if offers_dpop {
+            Redirects::Nowhere
+        } else if is_dropped && !has_certificate {
+            Redirects::Anywhere
+        } else {
+            Redirects::AtHome
         };
-        let http = match self.http {
-            Http::Default if stays_here => built(Client::builder().no_proxy())?,
-            Http::Default => built(Client::builder())?,
-            Http::ToBuild(builder) => built(*builder)?,
-            Http::Shared(_) if offers_dpop => return Err(follows_redirects()),
-            Http::AtHome(client) if offers_dpop && !client.follows_none() => {
-                return Err(follows_redirects());
+        let after = self.after;
+        #[cfg(feature = "mtls")]
+        let (http, after) = match self.certificate {
+            Some(certificate) => {
+                let sender = ByCertificate::new(certificate, self.http, redirects, &self.tokens)?;
+                let client = sender.never_asked()?;
+                let sender: Arc<dyn Middleware> = Arc::new(sender);
+                (client, after.into_iter().chain([sender]).collect())
             }
-            Http::AtHome(client) => client.into(),
-            Http::Shared(client) if is_dropped => client.into(),
-            Http::Shared(_) => {
-                return Err(Error::settings(
-                    "the client follows redirects to other origins, where reqwest takes \
-                     `authorization` out and no other header; share one from \
-                     `same_origin_http_client` by `same_origin_client`",
-                ));
-            }
-            Http::Built(client) => client,
+            None => (self.http.client(redirects, stays_here)?, after),
         };
+        #[cfg(not(feature = "mtls"))]
+        let http = self.http.client(redirects, stays_here)?;
         // Built above, or its owner's care by name.
         let bearer = bearer
             .carrier(self.carrier)
@@ -221,18 +222,10 @@ impl NamedClientBuilder {
             http,
             before: self.before,
             bearer: bearer.clone(),
-            after: self.after,
+            after,
         };
         Ok(Parts::new(self.name, base_url, self.tokens, chain, bearer))
     }
-}
-
-fn follows_redirects() -> Error {
-    Error::settings(
-        "the tokens are bound to a DPoP key, and the client follows redirects, to which the proof of a \
-         request would go along; share one from `http_client_without_redirects` by \
-         `same_origin_client`",
-    )
 }
 
 impl fmt::Debug for NamedClientBuilder {

@@ -7,6 +7,8 @@ use reqwest::{Client, ClientBuilder, Url};
 use reqwest_middleware::{ClientWithMiddleware, Middleware, RequestBuilder};
 
 use crate::error::Error;
+#[cfg(feature = "mtls")]
+use crate::mtls::ClientCertificate;
 use crate::named::NamedClient;
 use crate::named::builder::NamedClientBuilder;
 use crate::named::parts::Parts;
@@ -153,6 +155,19 @@ impl NamedUserClientBuilder {
     /// The reqwest client to build, as with [`NamedClientBuilder::http`].
     pub fn http(self, builder: ClientBuilder) -> Self {
         Self(self.0.http(builder))
+    }
+
+    /// Presents a certificate at TLS, as with [`NamedClientBuilder::client_certificate`].
+    #[cfg(feature = "mtls")]
+    pub fn client_certificate(self, certificate: impl Into<ClientCertificate>) -> Self {
+        Self(self.0.client_certificate(certificate))
+    }
+
+    /// A function that makes the reqwest client for each certificate, as with
+    /// [`NamedClientBuilder::http_from_fn`].
+    #[cfg(feature = "mtls")]
+    pub fn http_from_fn(self, builder: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Self {
+        Self(self.0.http_from_fn(builder))
     }
 
     /// A client that this crate has built, to share one pool of connections among named clients, as with

@@ -101,6 +101,10 @@ impl Attempt<'_> {
         if let Some(error) = endpoint.and_then(TokenEndpoint::key_fault) {
             setup.telemetry.signing_key_unreadable(&error);
         }
+        #[cfg(feature = "mtls")]
+        if let Some(error) = endpoint.and_then(TokenEndpoint::certificate_fault) {
+            setup.telemetry.client_certificate_unreadable(&error);
+        }
         let duration = setup.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);

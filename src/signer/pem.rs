@@ -24,6 +24,14 @@ pub(crate) enum Fault {
     Encrypted,
 }
 
+/// PrivateKeyInfo (RFC 5958).
+pub(crate) const PKCS8: &str = "PRIVATE KEY";
+/// ECPrivateKey (RFC 5915).
+pub(crate) const SEC1: &str = "EC PRIVATE KEY";
+/// RSAPrivateKey (RFC 8017 appendix A.1.2).
+pub(crate) const PKCS1: &str = "RSA PRIVATE KEY";
+pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
+
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
@@ -68,6 +76,22 @@ pub(crate) fn write(label: &str, der: &[u8]) -> Zeroizing<String> {
     text.push_str(label);
     text.push_str("-----\n");
     text
+}
+
+/// What the text has in place of a private key, as a clause.
+pub(crate) fn without_key(blocks: &[Block<'_>]) -> &'static str {
+    let has = |label: &str| blocks.iter().any(|block| block.label.ends_with(label));
+    if has("ENCRYPTED PRIVATE KEY") {
+        "is encrypted; give it decrypted (`openssl pkey -in key.pem`)"
+    } else if has("OPENSSH PRIVATE KEY") {
+        "is in the form of OpenSSH; give it as PKCS#8 (`ssh-keygen -p -m PKCS8`)"
+    } else if has("PUBLIC KEY") {
+        "is a public key; give the private one"
+    } else if has(CERTIFICATE) {
+        "is a certificate; give the private key, beside it or alone"
+    } else {
+        "has no private key in it"
+    }
 }
 
 impl fmt::Debug for Block<'_> {

@@ -9,14 +9,9 @@ use crate::error::Error;
 use crate::secret::Secret;
 use crate::signer::algorithm::SigningAlgorithm;
 use crate::signer::pair::{Curve, Pair};
-use crate::signer::pem::{self, Block};
+use crate::signer::pem::{self, Block, CERTIFICATE, PKCS1, PKCS8, SEC1};
 use crate::signer::public_jwk::PublicJwk;
 use crate::signer::{Signer, certificates, der, private_jwk};
-
-const PKCS8: &str = "PRIVATE KEY";
-const SEC1: &str = "EC PRIVATE KEY";
-const PKCS1: &str = "RSA PRIVATE KEY";
-const CERTIFICATE: &str = "CERTIFICATE";
 
 /// A private key in memory: one of RSA with 2,048 bits or more, or one on P-256, P-384 or Ed25519.
 ///
@@ -55,7 +50,7 @@ impl SigningKey {
         let pair = match (keys.next(), keys.next()) {
             (Some(pair), None) => pair?,
             (Some(_), Some(_)) => return Err(wrong("has more than one private key in it")),
-            (None, _) => return Err(without_key(&blocks)),
+            (None, _) => return Err(wrong(pem::without_key(&blocks))),
         };
         let chain: Vec<_> = of_certificates(blocks);
         Self::new(pair).certified(chain)
@@ -264,22 +259,6 @@ fn of_certificates(blocks: Vec<Block<'_>>) -> Vec<Vec<u8>> {
         .into_iter()
         .filter(|block| block.label == CERTIFICATE);
     certificates.map(|block| block.der.to_vec()).collect()
-}
-
-/// What the text has in place of a private key.
-fn without_key(blocks: &[Block<'_>]) -> Error {
-    let has = |label: &str| blocks.iter().any(|block| block.label.ends_with(label));
-    wrong(if has("ENCRYPTED PRIVATE KEY") {
-        "is encrypted; give it decrypted (`openssl pkey -in key.pem`)"
-    } else if has("OPENSSH PRIVATE KEY") {
-        "is in the form of OpenSSH; give it as PKCS#8 (`ssh-keygen -p -m PKCS8`)"
-    } else if has("PUBLIC KEY") {
-        "is a public key; give the private one"
-    } else if has(CERTIFICATE) {
-        "is a certificate; give the private key, beside it or alone"
-    } else {
-        "has no private key in it"
-    })
 }
 
 fn wrong(clause: &str) -> Error {

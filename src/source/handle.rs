@@ -19,6 +19,8 @@ use crate::refusal_rule::RefusalRule;
 use crate::refuser::Refuser;
 use crate::source::watch::TokenWatch;
 use crate::subject::Subject;
+#[cfg(feature = "mtls")]
+use crate::telemetry::Telemetry;
 use crate::token_owner::TokenOwner;
 
 /// Cheap to clone; clones share everything.
@@ -54,6 +56,11 @@ impl Handle {
             })),
             ..self.clone()
         }
+    }
+
+    #[cfg(feature = "mtls")]
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.engine.setup.telemetry
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -151,6 +151,16 @@ pub enum Event {
         /// What is wrong with the file.
         error: Error,
     },
+    /// The files of the client's certificate (`ClientCertificate`) are away, half written, wrong, or do not
+    /// belong together. The one before is presented in its place. Told with each token request while that
+    /// lasts.
+    #[non_exhaustive]
+    ClientCertificateUnreadable {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What is wrong with the files.
+        error: Error,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -167,6 +177,9 @@ impl fmt::Debug for Event {
             Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
             Self::NoRevocationEndpoint { source } => ("NoRevocationEndpoint", source),
             Self::SigningKeyUnreadable { source, .. } => ("SigningKeyUnreadable", source),
+            Self::ClientCertificateUnreadable { source, .. } => {
+                ("ClientCertificateUnreadable", source)
+            }
         };
         let mut shown = formatter.debug_struct(name);
         shown.field("source", source);
@@ -188,7 +201,8 @@ impl fmt::Debug for Event {
                 .field("missing", &scope::missing(asked, granted).join(" ")),
             Self::StoreFailed { error, .. }
             | Self::RevocationFailed { error, .. }
-            | Self::SigningKeyUnreadable { error, .. } => shown.field("error", error),
+            | Self::SigningKeyUnreadable { error, .. }
+            | Self::ClientCertificateUnreadable { error, .. } => shown.field("error", error),
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
             // Without the hook's own text, which may be a database's, with values in it.
             Self::RefreshTokenUnsaved { error, .. } => {
