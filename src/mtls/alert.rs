@@ -11,35 +11,32 @@ use rustls::AlertDescription;
 pub(crate) fn refusal(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(rustls::Error::AlertReceived(alert)) = of_rustls(error) {
+        if let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() {
             return clause(*alert);
         }
-        next = error.source();
+        // An error of I/O shows the source of what it has in it, and not that itself.
+        let within = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match within {
+            Some(within) => Some(within),
+            None => error.source(),
+        };
     }
     None
 }
 
-/// As it is, or in an error of I/O, which shows the source of what it has in it, and not that itself.
-fn of_rustls<'error>(error: &'error (dyn StdError + 'static)) -> Option<&'error rustls::Error> {
-    let inner = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    match inner {
-        Some(inner) => inner.downcast_ref(),
-        None => error.downcast_ref(),
-    }
-}
-
 fn clause(alert: AlertDescription) -> Option<&'static str> {
     Some(match alert {
-        AlertDescription::CertificateRequired => "wants one",
-        AlertDescription::NoCertificate => "wants one",
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => "wants one",
         AlertDescription::BadCertificate => "calls it bad",
         AlertDescription::UnsupportedCertificate => "does not know its kind",
         AlertDescription::CertificateRevoked => "says that it is revoked",
         AlertDescription::CertificateExpired => "says that it has expired",
         AlertDescription::CertificateUnknown => "does not know it",
         AlertDescription::UnknownCA => "does not know who vouches for it",
+        // Of another authority by the same name, or the key is not its own.
+        AlertDescription::DecryptError => "cannot verify it",
         AlertDescription::AccessDenied => "does not let it in",
         _ => return None,
     })

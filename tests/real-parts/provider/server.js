@@ -24,11 +24,15 @@
 //   /admin/issued-tokens  every access, refresh and id token so far, in order
 //   /admin/access-token-ttl  POST seconds as the body: how long new tokens live, for all issuers
 //
+// With the setting `mtls` the same is served at a port with TLS, where a token that is bound to a certificate
+// is good by that one alone.
+//
 // With the setting `pages` people sign in and agree on the library's own pages, as in a browser.
 // Without it nobody has to, and the account is whoever `login_hint` named.
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
 
 import Provider from 'oidc-provider';
@@ -44,6 +48,9 @@ const settings = {
   // Clients besides those below, as the library has them.
   clients: [],
   dpopNonces: false,
+  // `{ certificate, key, authority }` as PEM: a second port speaks TLS by this certificate, and asks clients
+  // for one of their own. The documents name it for them (RFC 8705 section 5).
+  mtls: null,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
@@ -109,8 +116,42 @@ const CLIENTS = [
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const signingKey = { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'test' };
 
+/** The certificate that the client of a connection has shown, if it has. */
+function certificateOf(request) {
+  return request.socket.getPeerX509Certificate?.();
+}
+
+/** `x5t#S256` of a certificate (RFC 8705 section 3.1). */
+function thumbprint(certificate) {
+  return certificate && createHash('sha256').update(certificate.raw).digest('base64url');
+}
+
+function mutualTls() {
+  return {
+    enabled: settings.mtls !== null,
+    certificateBoundAccessTokens: true,
+    tlsClientAuth: true,
+    selfSignedTlsClientAuth: true,
+    getCertificate: (ctx) => certificateOf(ctx.req)?.toString(),
+    certificateAuthorized: (ctx) => ctx.socket.authorized,
+    certificateSubjectMatches: (ctx, property, expected) =>
+      property === 'tls_client_auth_subject_dn' && certificateOf(ctx.req).subject === expected,
+  };
+}
+
+function mtlsAliases(mount) {
+  if (settings.mtls === null) return {};
+  const [token, revocation, userinfo] = ['/token', '/token/revocation', '/me'].map((path) => mtlsOrigin + mount + path);
+  return { mtls_endpoint_aliases: { token_endpoint: token, revocation_endpoint: revocation, userinfo_endpoint: userinfo } };
+}
+
 function configuration(mount) {
   return {
+    discovery: mtlsAliases(mount),
+    clientAuthMethods: [
+      'none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt',
+      ...(settings.mtls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : []),
+    ],
     adapter: memory(),
     clients: [...CLIENTS, ...settings.clients],
     enabledJWA: {
@@ -139,6 +180,7 @@ function configuration(mount) {
       clientCredentials: { enabled: true },
       // With nonces each proof needs one, at the token endpoint and at userinfo.
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => settings.dpopNonces },
+      mTLS: mutualTls(),
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
@@ -243,7 +285,9 @@ class Issuer {
     const { authorization = null } = request.headers;
     const [, value] = /^Bearer ([^ ]+)$/.exec(authorization ?? '') ?? [];
     const body = await read(request);
-    const token = value && (await this.findLive(value));
+    const found = value && (await this.findLive(value));
+    const boundTo = found?.['x5t#S256'];
+    const token = !boundTo || boundTo === thumbprint(certificateOf(request)) ? found : undefined;
     const status = token ? 200 : 401;
     this.apiRequests.push({ method: request.method, path, authorization, status, sub: token?.accountId ?? null });
 
@@ -299,20 +343,31 @@ function json(response, status, value) {
   response.end(JSON.stringify(value));
 }
 
-const server = createServer();
-// Whoever ends idle connections ends one now and then under a request that is just coming, and a call
-// that no test is about fails by chance.
-server.keepAliveTimeout = 0;
-server.listen(0, '127.0.0.1');
-await once(server, 'listening');
-const origin = `http://127.0.0.1:${server.address().port}`;
+/** Starts to listen on a free port, and says which. */
+async function listen(server) {
+  // Whoever ends idle connections ends one now and then under a request that is just coming, and a call
+  // that no test is about fails by chance.
+  server.keepAliveTimeout = 0;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `127.0.0.1:${server.address().port}`;
+}
+
+const servers = [createServer()];
+const origin = `http://${await listen(servers[0])}`;
+let mtlsOrigin;
+if (settings.mtls) {
+  const { certificate: cert, key, authority: ca } = settings.mtls;
+  servers.push(createTlsServer({ cert, key, ca, requestCert: true, rejectUnauthorized: false }));
+  mtlsOrigin = `https://${await listen(servers[1])}`;
+}
 
 const tenantA = new Issuer(origin, '/tenant/a');
 const tenantB = new Issuer(origin, '/tenant/b');
 // The one without a path is asked last, because every path is below it.
 const issuers = [tenantA, tenantB, new Issuer(origin, '')];
 
-server.on('request', async (request, response) => {
+async function answer(request, response) {
   try {
     if (request.url === '/tenant/b/.well-known/openid-configuration') {
       json(response, 404, { error: 'not_found' });
@@ -328,7 +383,9 @@ server.on('request', async (request, response) => {
     console.error(error);
     if (!response.headersSent) json(response, 500, { error: 'server_error' });
   }
-});
+}
+
+for (const server of servers) server.on('request', answer);
 
 process.stdin.resume();
 process.stdin.on('end', () => process.exit(0));
@@ -338,4 +395,5 @@ console.log(JSON.stringify({
   tenant_a: tenantA.url,
   tenant_b: tenantB.url,
   redirect_uri: REDIRECT_URI,
+  mtls: mtlsOrigin ?? null,
 }));

@@ -26,7 +26,7 @@ pub use folder::Folder;
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;
-pub use tls::{CertificateAuthority, TlsProxy};
+pub use tls::{CertificateAuthority, Certified, TlsProxy, Versions, thumbprint};
 pub use worker::Worker;
 
 /// The server starts in half a second; a loaded machine may take many times that.
@@ -93,6 +93,7 @@ struct Ready {
     tenant_a: String,
     tenant_b: String,
     redirect_uri: String,
+    mtls: Option<String>,
 }
 
 impl AuthorizationServer {
@@ -103,7 +104,8 @@ impl AuthorizationServer {
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
     /// seconds, `rotateRefreshToken`, `pages` (people sign in in a browser) and `dpopNonces` (proofs of a
-    /// key need a nonce) as booleans, `clients` besides those above.
+    /// key need a nonce) as booleans, `clients` besides those above, `mtls` with a `certificate`, its `key` and
+    /// the `authority` of clients as PEM, for a second port with TLS.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node(&folder))
@@ -129,16 +131,22 @@ impl AuthorizationServer {
         let ready: Ready =
             serde_json::from_str(&line).expect("the authorization server's first line is no JSON");
 
-        let issuer = |url| Issuer {
+        let issuer = |url: String| Issuer {
+            api_by_certificate: ready.mtls.as_ref().map(|mtls| {
+                let mount = url
+                    .strip_prefix(&ready.issuer)
+                    .expect("it is below the first");
+                format!("{mtls}{mount}/api")
+            }),
             url,
             redirect_uri: ready.redirect_uri.clone(),
             http: plain_client(),
         };
         Self {
             _process: process,
-            root: issuer(ready.issuer),
-            tenant_a: issuer(ready.tenant_a),
-            tenant_b: issuer(ready.tenant_b),
+            root: issuer(ready.issuer.clone()),
+            tenant_a: issuer(ready.tenant_a.clone()),
+            tenant_b: issuer(ready.tenant_b.clone()),
         }
     }
 }
@@ -167,6 +175,7 @@ fn plain_client() -> reqwest::Client {
 #[derive(Debug)]
 pub struct Issuer {
     url: String,
+    api_by_certificate: Option<String>,
     redirect_uri: String,
     http: reqwest::Client,
 }
@@ -230,6 +239,12 @@ impl Issuer {
     /// The base URL of the protected API. It answers below every path, e.g. at `echo`.
     pub fn api(&self) -> String {
         self.at("/api")
+    }
+
+    /// The same at the port with TLS, by connections of which clients may have shown a certificate.
+    pub fn api_by_certificate(&self) -> &str {
+        let api = self.api_by_certificate.as_deref();
+        api.expect("the server was started with the setting `mtls`")
     }
 
     /// The token requests so far, in order.
