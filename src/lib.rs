@@ -67,6 +67,7 @@
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
 //! | `dpop` | `DpopKey`: tokens that are bound to a key (RFC 9449), and `signing` | nothing beside `signing` |
+//! | `mtls` | `ClientCertificate`: client authentication by a certificate, and tokens that are bound to it (RFC 8705); `rustls` and `signing` | nothing beside `rustls` |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |

@@ -1,6 +1,8 @@
 //! Clients by name, each with its base URL, its tokens and its origins.
 
 mod builder;
+#[cfg(feature = "mtls")]
+mod by_certificate;
 mod carrier;
 #[cfg(feature = "mtls")]
 mod certified;

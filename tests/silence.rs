@@ -919,6 +919,28 @@ impl Program {
         self.outputs.show_failure(PublicJwk::from_jwk("canary"));
         #[cfg(feature = "dpop")]
         self.outputs.show(&reqwest_bearer::DpopKey::from_key(key));
+        #[cfg(feature = "mtls")]
+        self.present_certificates();
+    }
+
+    #[cfg(feature = "mtls")]
+    fn present_certificates(&self) {
+        use reqwest_bearer::ClientCertificate;
+
+        let (own, key) = (
+            include_str!("signing/keys/certificate.pem"),
+            include_str!("signing/keys/rsa_pkcs8.pem"),
+        );
+        let lines = key.lines().filter(|line| line.len() == 64);
+        let lines = lines.map(ToOwned::to_owned);
+        self.outputs.0.lock().unwrap().secrets.extend(lines);
+        let certificate = ClientCertificate::from_pem(format!("{own}{key}")).unwrap();
+        self.outputs.show(&certificate);
+        self.outputs
+            .show(&ClientAuthentication::tls_client_auth("me", certificate));
+        for bad in [key, "canary", &format!("{own}{key}{key}"), &key[..300]] {
+            self.outputs.show_failure(ClientCertificate::from_pem(bad));
+        }
     }
 }
 
@@ -929,6 +951,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("file", cfg!(feature = "file")),
         ("redis", cfg!(feature = "redis")),
         ("dpop", cfg!(feature = "dpop")),
+        ("mtls", cfg!(feature = "mtls")),
         ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
     ];

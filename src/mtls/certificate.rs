@@ -93,40 +93,42 @@ impl ClientCertificate {
             key: Zeroizing::new(text.as_ref().to_owned()),
             certificates: None,
         };
-        Ok(Self::new(Origin::Memory(Arc::new(Seen {
+        let seen = Seen {
             presented: Presented::of(&texts)?,
             until: Due::Never,
             fault: ArcSwapOption::empty(),
-        }))))
+        };
+        Ok(Self::new(Origin::Memory(Arc::new(seen)), Clock::system()))
     }
 
     /// The certificates in one file, and the private key in another, as Kubernetes and most agents write
     /// them. Nothing is read before the first request.
     #[must_use]
     pub fn files(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self::of_files(certificate.into(), Some(key.into()))
+        Self::of_files(certificate.into(), Some(key.into()), Clock::system())
     }
 
     /// The certificates and the private key in one file. Nothing is read before the first request.
     #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self::of_files(path.into(), None)
+        Self::of_files(path.into(), None, Clock::system())
     }
 
-    fn of_files(certificate: PathBuf, key: Option<PathBuf>) -> Self {
-        Self::new(Origin::Files {
+    fn of_files(certificate: PathBuf, key: Option<PathBuf>, clock: Clock) -> Self {
+        let origin = Origin::Files {
             certificate,
             key,
             last_good: LastGood::default(),
             reading: Mutex::default(),
-        })
+        };
+        Self::new(origin, clock)
     }
 
-    fn new(origin: Origin) -> Self {
+    fn new(origin: Origin, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             origin,
             seen: ArcSwapOption::empty(),
-            clock: Clock::system(),
+            clock,
         }))
     }
 
@@ -276,5 +278,107 @@ impl fmt::Debug for ClientCertificate {
             }
         }
         shown.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{ClientCertificate, LOOKED_AT_EVERY, PATIENCE};
+    use crate::clock::{Clock, TestClock};
+    use crate::error::ErrorKind;
+
+    const KEY: &str = include_str!("../../tests/signing/keys/rsa_pkcs8.pem");
+    const CERTIFICATE: &str = include_str!("../../tests/signing/keys/certificate.pem");
+
+    /// One file with both, in a folder that goes with this.
+    struct File {
+        path: PathBuf,
+        certificate: ClientCertificate,
+        clock: TestClock,
+    }
+
+    fn certificate(path: &Path, clock: &TestClock) -> ClientCertificate {
+        ClientCertificate::of_files(path.to_owned(), None, Clock::Test(clock.clone()))
+    }
+
+    impl File {
+        fn new(name: &str) -> Self {
+            let own = std::process::id();
+            let path = std::env::temp_dir().join(format!("reqwest-bearer-{own}-{name}.pem"));
+            std::fs::write(&path, format!("{CERTIFICATE}{KEY}")).unwrap();
+            let clock = TestClock::new();
+            Self {
+                certificate: certificate(&path, &clock),
+                path,
+                clock,
+            }
+        }
+
+        fn fault(&self) -> Option<String> {
+            self.certificate.fault().map(|fault| fault.to_string())
+        }
+    }
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_read_the_files_every_ten_seconds_or_after_a_doubt() {
+        // H3
+        let file = File::new("looked-at");
+        let first = file.certificate.seen().await.unwrap();
+        std::fs::write(&file.path, "nothing").unwrap();
+        file.clock
+            .advance(LOOKED_AT_EVERY - Duration::from_millis(1));
+        let again = file.certificate.seen().await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(file.fault(), None);
+        file.clock.advance(Duration::from_millis(1));
+        let later = file.certificate.seen().await.unwrap();
+        assert!(file.fault().unwrap().contains("has no private key"));
+        assert!(later.presented.is(&first.presented));
+        let told = later.fault_to_tell().unwrap().to_string();
+        assert!(told.contains("has no private key"), "{told}");
+        assert!(later.fault_to_tell().is_none(), "it is told once");
+        std::fs::write(&file.path, format!("{KEY}{CERTIFICATE}")).unwrap();
+        // A doubt of what has been read anew since is none.
+        file.certificate.doubt(&first);
+        assert!(file.fault().is_some());
+        let same = file.certificate.seen().await.unwrap();
+        assert!(Arc::ptr_eq(&later, &same));
+        file.certificate.doubt(&later);
+        let anew = file.certificate.seen().await.unwrap();
+        assert_eq!(file.fault(), None);
+        assert!(!anew.presented.is(&first.presented));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_costs_a_second_and_no_request_that_was_possible_before() {
+        // H3
+        let file = File::new("hangs");
+        let before = file.certificate.seen().await.unwrap();
+        std::fs::remove_file(&file.path).unwrap();
+        let made = Command::new("mkfifo").arg(&file.path).status().unwrap();
+        assert!(made.success());
+        let late = async { file.clock.advance(PATIENCE) };
+        let (read, ()) = tokio::join!(file.certificate.read(), late);
+        assert!(read.unwrap().presented.is(&before.presented));
+        assert!(file.fault().unwrap().contains("in time"));
+        // Whoever reads it goes on: it has a writer, and its end.
+        std::fs::write(&file.path, "").unwrap();
+
+        let never = certificate(&file.path, &file.clock);
+        let late = async { file.clock.advance(PATIENCE) };
+        let (read, ()) = tokio::join!(never.read(), late);
+        assert_eq!(read.err().unwrap().kind(), ErrorKind::Timeout);
+        std::fs::write(&file.path, "").unwrap();
     }
 }

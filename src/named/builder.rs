@@ -13,7 +13,7 @@ use crate::middleware::BearerTokenMiddlewareBuilder;
 use crate::mtls::ClientCertificate;
 use crate::named::NamedClient;
 #[cfg(feature = "mtls")]
-use crate::named::certified::{self, ByCertificate};
+use crate::named::by_certificate::{ByCertificate, check_https};
 use crate::named::http::{Http, Redirects};
 use crate::named::parts::{Chain, Parts};
 use crate::origin::{Origin, all_stay_here};
@@ -172,7 +172,7 @@ impl NamedClientBuilder {
         let stays_here = all_stay_here(urls());
         #[cfg(feature = "mtls")]
         if self.certificate.is_some() {
-            certified::check_https(urls())?;
+            check_https(urls())?;
         }
         let mut bearer = BearerTokenMiddlewareBuilder::new(self.tokens.clone());
         for origin in own_origin.into_iter().chain(self.origins) {
