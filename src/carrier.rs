@@ -13,9 +13,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::id_token::expiry_claim;
 use crate::reserved_headers::carrier_fault;
-use crate::token::{UNSENDABLE, token_header};
-
-const BEARER: &str = "Bearer";
+use crate::token::{BEARER, UNSENDABLE, token_header};
 
 /// What the settings say of it, not yet checked.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::challenge::grammar::Line;
 use crate::dpop::{DPOP, USE_DPOP_NONCE};
-use crate::token::TokenType;
+use crate::token::{BEARER, TokenType};
 
 /// How many bytes of challenges are read (C6). Real ones are a few hundred; Microsoft's claims
 /// challenges reach 2 KiB.
@@ -58,7 +58,8 @@ const NAMED_ERRORS: [&str; 6] = [
     USE_DPOP_NONCE,
 ];
 
-/// What an API asked for with a `Bearer` challenge (RFC 6750 section 3).
+/// What an API asked for with a `Bearer` challenge (RFC 6750 section 3), or with a `DPoP` one where the token
+/// is bound to a key (RFC 9449 section 7.1).
 ///
 /// It is an extension of the response that carried it, whichever 4xx that is:
 ///
@@ -269,7 +270,7 @@ impl fmt::Debug for BearerChallenge {
 
 /// The Bearer challenge that says most; of equals the first. `None` if none can be read.
 pub(crate) fn bearer_challenge(headers: &HeaderMap) -> Option<BearerChallenge> {
-    challenge_of("Bearer", headers)
+    challenge_of(BEARER, headers)
 }
 
 /// What an API says to a token of this type. To a bound one an API that takes both speaks in two challenges
@@ -279,6 +280,13 @@ pub(crate) fn challenge_to(token_type: TokenType, headers: &HeaderMap) -> Option
         TokenType::Bearer => bearer_challenge(headers),
         TokenType::Dpop => challenge_of(DPOP, headers).or_else(|| bearer_challenge(headers)),
     }
+}
+
+/// Whether an answer is about the proof beside a bound token, and not about the token (RFC 9449 section 7.1).
+pub(crate) fn blames_proof(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        && challenge_of(DPOP, headers)
+            .is_some_and(|challenge| challenge.error().is_some_and(is_about_proof))
 }
 
 /// Whether an answer wants another nonce in the proof (RFC 9449 section 9).
@@ -313,8 +321,8 @@ fn challenge_of(scheme: &str, headers: &HeaderMap) -> Option<BearerChallenge> {
 
 /// Whether this answer refuses the token that the request carried (C5).
 ///
-/// Only a 401 can. It does unless its Bearer challenge names another reason; of several Bearer
-/// challenges the one of [`bearer_challenge`] decides, so that the caller can see in the response's
+/// Only a 401 can. It does unless its challenge names another reason; of several Bearer challenges
+/// the one of [`bearer_challenge`] decides, so that the caller can see in the response's
 /// extensions why. A 401 without any challenge that can be read refuses: many APIs send none. To a bound
 /// token the challenge of [`challenge_to`] speaks, and it is not to blame for a bad proof.
 #[inline]
@@ -330,9 +338,13 @@ fn has_another_reason(headers: &HeaderMap, token_type: TokenType) -> bool {
     let code = challenge.and_then(|challenge| challenge.error);
     code.is_some_and(|code| {
         let code = code.as_str();
-        let is_of_proof = token_type == TokenType::Dpop && PROOF_REASONS.contains(&code);
+        let is_of_proof = token_type == TokenType::Dpop && is_about_proof(code);
         is_of_proof || OTHER_REASONS.contains(&code)
     })
+}
+
+fn is_about_proof(code: &str) -> bool {
+    PROOF_REASONS.contains(&code)
 }
 
 fn whole_seconds(text: &str) -> Option<Duration> {
@@ -349,7 +361,9 @@ mod tests {
     use http::{HeaderMap, HeaderValue, StatusCode};
     use proptest::prelude::*;
 
-    use super::{BearerChallenge, bearer_challenge, challenge_to, refuses, wants_nonce};
+    use super::{
+        BearerChallenge, bearer_challenge, blames_proof, challenge_to, refuses, wants_nonce,
+    };
     use crate::token::TokenType;
 
     fn headers<Line: AsRef<[u8]>>(lines: impl IntoIterator<Item = Line>) -> HeaderMap {
@@ -838,6 +852,8 @@ mod tests {
         let piece = prop_oneof![
             Just(b"Bearer".to_vec()),
             Just(b"Basic".to_vec()),
+            Just(b"DPoP".to_vec()),
+            Just(b"use_dpop_nonce".to_vec()),
             Just(b"error".to_vec()),
             Just(b"scope".to_vec()),
             Just(b"invalid_token".to_vec()),
@@ -855,8 +871,12 @@ mod tests {
             for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
                 headers.append(WWW_AUTHENTICATE, value);
             }
-            let refused = refuses(StatusCode::UNAUTHORIZED, &headers, TokenType::Bearer);
-            prop_assert!(refused || bearer_challenge(&headers).is_some());
+            for token_type in [TokenType::Bearer, TokenType::Dpop] {
+                let refused = refuses(StatusCode::UNAUTHORIZED, &headers, token_type);
+                prop_assert!(refused || challenge_to(token_type, &headers).is_some());
+            }
+            let wants_nonce = wants_nonce(StatusCode::UNAUTHORIZED, &headers);
+            prop_assert!(!wants_nonce || blames_proof(StatusCode::UNAUTHORIZED, &headers));
         }
 
         #[test]

@@ -168,7 +168,8 @@ impl TokenEndpoint {
     ///
     /// # Errors
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings), before anything is sent, for an extra
-    /// parameter that each request has anyway. Otherwise whatever is not a bearer token, see
+    /// parameter that each request has anyway. Otherwise whatever is neither a bearer token
+    /// nor, where the request has a key, one that is bound to it, see
     /// [`ErrorKind`](crate::ErrorKind). The error shows neither the body nor the `error_description` of
     /// the server; [`Error::error_response`] reads them. In the answer to a request whose `grant_type`
     /// is `refresh_token`, codes that servers have for a dead refresh token (`bad_refresh_token`,

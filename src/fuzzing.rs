@@ -6,12 +6,13 @@ use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
+use crate::challenge;
 use crate::endpoint::address::PlainHttp;
 use crate::endpoint::translation::{Hook, Translated, read_translated};
 use crate::endpoint::transport::{Answer, status_says_all};
 use crate::endpoint::verdict::Asked;
 use crate::error::{Error, ErrorKind};
-use crate::token::TokenResponse;
+use crate::token::{TokenResponse, TokenType};
 
 /// Reads header lines, separated by line ends, as the challenges of a 401.
 pub fn challenge(data: &[u8]) {
@@ -21,13 +22,13 @@ pub fn challenge(data: &[u8]) {
             headers.append(WWW_AUTHENTICATE, value);
         }
     }
-    let refused = crate::challenge::refuses(
-        StatusCode::UNAUTHORIZED,
-        &headers,
-        crate::token::TokenType::Bearer,
-    );
-    let challenge = crate::challenge::bearer_challenge(&headers);
-    assert!(refused || challenge.is_some_and(|challenge| challenge.error().is_some()));
+    for token_type in [TokenType::Bearer, TokenType::Dpop] {
+        let refused = challenge::refuses(StatusCode::UNAUTHORIZED, &headers, token_type);
+        let said = challenge::challenge_to(token_type, &headers);
+        assert!(refused || said.is_some_and(|said| said.error().is_some()));
+    }
+    let wants_nonce = challenge::wants_nonce(StatusCode::UNAUTHORIZED, &headers);
+    assert!(!wants_nonce || challenge::blames_proof(StatusCode::UNAUTHORIZED, &headers));
 }
 
 /// Joins the second line of the text to the base URL in its first line.

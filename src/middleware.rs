@@ -9,7 +9,6 @@ mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Extensions;
 use reqwest::{Request, Response, Url};
@@ -27,7 +26,7 @@ use crate::claims::{self, Lacking};
 use crate::destinations::{Admission, Destinations};
 use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
-use crate::middleware::drain::drain;
+use crate::middleware::drain::make_room;
 use crate::middleware::proven::Proven;
 use crate::middleware::sending::{Kept, Stamp, is_without_url};
 use crate::middleware::waiting::Waiting;
@@ -246,14 +245,7 @@ impl BearerTokenMiddleware {
         let clock = &engine.setup.clock;
         let again = (newer.binding.is_some() && !is_resent).then(|| Kept::of(&copy));
         let proven = Proven::of(&newer, again.as_ref(), &deadline, &self.tokens);
-        let ready = async {
-            self.carrier.put(&newer, copy.headers_mut(), clock)?;
-            let nonce = match &proven {
-                Some(proven) => proven.prove(&mut copy).await?,
-                None => None,
-            };
-            deadline.bound(&mut copy, clock).map(|()| nonce)
-        };
+        let ready = self.prepare(&newer, proven.as_ref(), &mut copy, &deadline);
         let nonce = match ready.await {
             Ok(nonce) => nonce,
             Err(reason) => {
@@ -261,14 +253,9 @@ impl BearerTokenMiddleware {
                 return Ok(response);
             }
         };
-        // Half of what the caller has left at most. The other half is the second sending's, even if the
-        // timer comes late: the answer cannot be had back by then, and no error of ours may stand in for
-        // it (C8).
-        let half = deadline.left(Duration::MAX, &engine.setup.clock) / 2;
-        drain(response, &engine.setup.clock, half).await;
-        deadline.bound_from(half, &mut copy, &engine.setup.clock);
+        make_room(response, &mut copy, &deadline, clock).await;
         let url = copy.url().clone();
-        let stamp = Stamp::of(&newer, Some(engine.setup.clock.now()));
+        let stamp = Stamp::of(&newer, Some(clock.now()));
         let mut response = match proven {
             Some(proven) => proven.send(copy, nonce, extensions, next).await?.response,
             None => next.run(copy, extensions).await?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 
 use crate::api_answer::ApiAnswer;
-use crate::challenge::{refuses, wants_nonce};
+use crate::challenge::{blames_proof, refuses};
 use crate::token::TokenType;
 
 type AtHome = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
@@ -35,16 +35,16 @@ impl RefusalRule {
             Self::AtHome(rule) => {
                 !answer.is_from_elsewhere()
                     && rule(answer.status, answer.headers)
-                    && !is_about_nonce(answer)
+                    && !is_about_proof(answer)
             }
-            Self::Anywhere(rule) => rule(answer) && !is_about_nonce(answer),
+            Self::Anywhere(rule) => rule(answer) && !is_about_proof(answer),
         }
     }
 }
 
-/// Whether the token is good, whatever a rule says, and its proof is to have another nonce.
-fn is_about_nonce(answer: &ApiAnswer<'_>) -> bool {
-    answer.token_type == TokenType::Dpop && wants_nonce(answer.status, answer.headers)
+/// Whether the token is good, whatever a rule says, and its proof is to be another.
+fn is_about_proof(answer: &ApiAnswer<'_>) -> bool {
+    answer.token_type == TokenType::Dpop && blames_proof(answer.status, answer.headers)
 }
 
 impl fmt::Debug for RefusalRule {

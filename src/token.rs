@@ -13,6 +13,9 @@ use crate::secret::Secret;
 /// Ten years: the longest lifetime that is believed (B11). Nothing overflows below it.
 pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+/// The scheme of a bearer token (RFC 6750 section 2.1).
+pub(crate) const BEARER: &str = "Bearer";
+
 /// What is wrong with a token that [`bearer_header`] refuses, as a clause for a message.
 pub(crate) const UNSENDABLE: &str = "is empty, or has a character that no header can carry: a control, a blank, or one outside of ASCII";
 
@@ -88,7 +91,7 @@ impl TokenType {
     /// The word before the token in `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1).
     pub(crate) fn scheme(self) -> &'static str {
         match self {
-            Self::Bearer => "Bearer",
+            Self::Bearer => BEARER,
             Self::Dpop => DPOP,
         }
     }

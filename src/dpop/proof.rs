@@ -91,6 +91,17 @@ mod tests {
     }
 
     #[test]
+    fn rfc9449_4_2_the_claims_of_the_example_are_made_of_its_request() {
+        // H5
+        let url = "https://server.example.com/token";
+        let mut made = claims(url, &Method::POST, None, None);
+        // Both have these of their own.
+        let own = made.as_object_mut().unwrap();
+        assert!(own.remove("jti").is_some() && own.remove("iat").is_some());
+        assert_eq!(made, json!({ "htm": "POST", "htu": url }));
+    }
+
+    #[test]
     fn rfc9449_7_1_the_claims_of_the_example_are_made_of_its_request() {
         // H5
         let token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";

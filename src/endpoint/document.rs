@@ -19,7 +19,7 @@ const LONGEST_SHOWN: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Issuer {
     text: String,
-    /// Whether somebody has given it as such; otherwise it is the place of its document.
+    /// Whether the settings give it as such; otherwise it is the place of its document.
     is_named: bool,
     naming: Naming,
     plain_http: PlainHttp,
@@ -36,7 +36,7 @@ pub(crate) enum Naming {
     Same,
     /// The same, byte by byte.
     Exactly,
-    /// Anything: somebody has said so.
+    /// Anything, by `unchecked_issuer`.
     Unchecked,
 }
 
@@ -173,7 +173,7 @@ impl Issuer {
         &self.text
     }
 
-    /// The issuer itself, if somebody has named it.
+    /// The issuer itself, if the settings name it.
     pub(crate) fn name(&self) -> Option<&str> {
         self.is_named.then_some(&*self.text)
     }

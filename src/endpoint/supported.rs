@@ -5,7 +5,7 @@ use crate::error::{Error, HowFar};
 
 /// The names in a document that RFCs have, for messages: whatever else is in there is the server's own.
 #[cfg(feature = "signing")]
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "none",
     "client_secret_basic",
     "client_secret_post",
@@ -24,6 +24,7 @@ const NAMES: [&str; 19] = [
     "PS512",
     "EdDSA",
     "HS256",
+    "HS384",
     "HS512",
 ];
 

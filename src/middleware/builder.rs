@@ -30,7 +30,7 @@ enum Redirects {
     Unknown,
     /// It leaves no origin: good enough for a token in another header.
     AtHome,
-    /// It follows none, or somebody has said that this is their care: good enough for proofs, each of
+    /// It follows none, or is the program's care, by `over_client_with_own_redirects`: good enough for proofs, each of
     /// which is for one URL.
     CaredFor,
 }

@@ -1,8 +1,9 @@
 //! The sending of a token that is bound to a key: with a proof, and once more where the API wants another
 //! nonce in it (RFC 9449 sections 7 and 9).
 
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use http::Extensions;
 use http::header::AUTHORIZATION;
 use reqwest::{Request, Response};
@@ -11,9 +12,10 @@ use reqwest_middleware::{Next, Result as Chain};
 use crate::access_token::Issued;
 use crate::challenge::wants_nonce;
 use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, next_nonce};
-use crate::error::Error;
+use crate::engine::Setup;
+use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
-use crate::middleware::drain::drain;
+use crate::middleware::drain::make_room;
 use crate::middleware::sending::{Kept, is_without_url};
 use crate::source::handle::Handle;
 
@@ -95,10 +97,7 @@ impl<'call> Proven<'call> {
             response.extensions_mut().insert(self.tokens.named(reason));
             return once(response);
         }
-        // As with another token: half of what is left for the answer, half for the second sending.
-        let half = self.deadline.left(Duration::MAX, clock) / 2;
-        drain(response, clock, half).await;
-        self.deadline.bound_from(half, &mut copy, clock);
+        make_room(response, &mut copy, self.deadline, clock).await;
         Ok(Answered {
             response: self.run(copy, extensions, next).await?,
             is_resent: true,
@@ -108,7 +107,7 @@ impl<'call> Proven<'call> {
     /// Puts a proof into the request, with the newest nonce that is known; returns the nonce.
     ///
     /// # Errors
-    /// If the key cannot sign.
+    /// If the key cannot sign, or not in time.
     pub(crate) async fn prove(&self, request: &mut Request) -> Result<Option<Nonce>, Error> {
         self.prove_with(request, None).await
     }
@@ -120,7 +119,23 @@ impl<'call> Proven<'call> {
     ) -> Result<Option<Nonce>, Error> {
         let (method, url) = (request.method(), request.url());
         let proof = self.binding.prove(method, url, self.token.text(), nonce);
-        let Proof { header, nonce } = proof.await?;
+        let Setup {
+            clock, settings, ..
+        } = &self.tokens.engine().setup;
+        let within = self.deadline.left(settings.timeouts.wait, clock);
+        let fault = |kind, message| Err(Error::new(kind, message));
+        let proof = tokio::select! {
+            biased;
+            proof = AssertUnwindSafe(proof).catch_unwind() => proof.unwrap_or_else(|_| fault(
+                ErrorKind::Panicked,
+                "what signs the proof of a token panicked",
+            )),
+            () = clock.sleep(within) => fault(
+                ErrorKind::Timeout,
+                "what signs the proof of a token did not answer in time",
+            ),
+        };
+        let Proof { header, nonce } = proof?;
         request.headers_mut().insert(DPOP_HEADER, header);
         Ok(nonce)
     }

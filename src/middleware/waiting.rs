@@ -7,9 +7,12 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Next, Result as Chain};
 
+use crate::access_token::Issued;
 use crate::cache::entry::Entry;
 use crate::cache::policy::Demand;
 use crate::call;
+use crate::dpop::Nonce;
+use crate::error::Error;
 use crate::middleware::deadline::Deadline;
 use crate::middleware::proven::Proven;
 use crate::middleware::sending::{Kept, Stamp};
@@ -45,21 +48,18 @@ impl BearerTokenMiddleware {
         demand.only_try = matches!(kept, Kept::Address(_));
         let served = call::token(engine, entry, &demand).await;
         let token = served.map_err(|error| self.failed(error))?.token;
-        let put = self.carrier.put(&token, request.headers_mut(), clock);
-        put.and_then(|()| deadline.bound(&mut request, clock))
-            .map_err(|error| self.failed(error))?;
+        let proven = Proven::of(&token, Some(&kept), &deadline, &self.tokens);
+        let ready = self.prepare(&token, proven.as_ref(), &mut request, &deadline);
+        let nonce = ready.await.map_err(|error| self.failed(error))?;
         let stamp = Stamp::of(&token, Some(clock.now()));
-        let (mut response, is_resent) =
-            match Proven::of(&token, Some(&kept), &deadline, &self.tokens) {
-                Some(proven) => {
-                    let proved = proven.prove(&mut request).await;
-                    let nonce = proved.map_err(|error| self.failed(error))?;
-                    let sent = proven.send(request, nonce, extensions, next.clone());
-                    let answered = sent.await?;
-                    (answered.response, answered.is_resent)
-                }
-                None => (next.clone().run(request, extensions).await?, false),
-            };
+        let (mut response, is_resent) = match proven {
+            Some(proven) => {
+                let sent = proven.send(request, nonce, extensions, next.clone());
+                let answered = sent.await?;
+                (answered.response, answered.is_resent)
+            }
+            None => (next.clone().run(request, extensions).await?, false),
+        };
         let token_type = TokenType::of(token.binding.as_ref());
         let judgement = self.judge(entry, stamp, token_type, kept.url(), &mut response);
         if !judgement.wants_another_token() {
@@ -75,5 +75,26 @@ impl BearerTokenMiddleware {
             next,
         };
         self.heal(entry, refused, extensions).await
+    }
+
+    /// Puts the token into the request, and its proof if it has one; returns the nonce in that. What is left
+    /// of the time-out is known last, since a key that is elsewhere takes its time to sign.
+    ///
+    /// # Errors
+    /// If the request cannot be sent, or not in time.
+    pub(super) async fn prepare(
+        &self,
+        token: &Issued,
+        proven: Option<&Proven<'_>>,
+        request: &mut Request,
+        deadline: &Deadline,
+    ) -> Result<Option<Nonce>, Error> {
+        let clock = &self.tokens.engine().setup.clock;
+        self.carrier.put(token, request.headers_mut(), clock)?;
+        let nonce = match proven {
+            Some(proven) => proven.prove(request).await?,
+            None => None,
+        };
+        deadline.bound(request, clock).map(|()| nonce)
     }
 }

@@ -235,7 +235,15 @@ impl Run<'_> {
         };
         let dpop_key = match dpop_key {
             Ok(key) => key,
-            Err(error) => return self.failed(error, refresh_token.as_ref()),
+            Err(error) => {
+                // Another attempt would find the same session.
+                self.error = Some(error);
+                return Event::Failed {
+                    fate: Fate::NotTaken,
+                    repeatable: false,
+                    pause: Duration::ZERO,
+                };
+            }
         };
         self.has_sent = true;
         let out = refresh_token

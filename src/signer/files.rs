@@ -1,6 +1,7 @@
 //! Files that may be replaced while the process runs: read as a whole, and believed only when what is in
 //! them is good.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -64,7 +65,13 @@ async fn read_file(of: &str, path: &Path) -> Result<Zeroizing<String>, Error> {
     let text = tokio::fs::read_to_string(path)
         .await
         .map(Zeroizing::new)
-        .map_err(|error| fault("cannot be read").with_source(error))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Error::settings(format!(
+                "the {of} file {shown} is no text; give it as PEM, not as DER"
+            ))
+            .got(HowFar::NotSent),
+            _ => fault("cannot be read").with_source(error),
+        })?;
     if text.trim().is_empty() {
         return Err(fault("is empty"));
     }

@@ -88,7 +88,7 @@ impl Pair {
         pair.map_err(|_| unable("the key cannot be generated"))
     }
 
-    /// What it signs with where nobody has said so.
+    /// What it signs with where neither a JWK nor a setting says.
     pub(crate) fn usual_algorithm(&self) -> SigningAlgorithm {
         match self {
             Self::P256(_) => SigningAlgorithm::Es256,

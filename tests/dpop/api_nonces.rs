@@ -207,9 +207,15 @@ async fn what_is_wrong_with_a_proof_is_not_the_token_s_fault_whatever_a_rule_say
     let before = servers.issuer.requests();
     let client = servers.client(&source);
     assert_eq!(client.get("x").send().await.unwrap().status(), 200);
-    // The second one is final, and judged.
-    servers.api.then(nonce_wanted("n-1"));
-    assert_eq!(client.get("x").send().await.unwrap().status(), 401);
+    // The second one is final, and judged; so is a proof that is bad otherwise, as by a clock that is wrong.
+    let bad = r#"DPoP error="invalid_dpop_proof""#;
+    for reply in [
+        nonce_wanted("n-1"),
+        Reply::new(401).header("www-authenticate", bad),
+    ] {
+        servers.api.then(reply);
+        assert_eq!(client.get("x").send().await.unwrap().status(), 401);
+    }
     assert!(!source.status().is_refused());
     assert_eq!(servers.issuer.requests() - before, 1);
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -18,6 +19,7 @@ use reqwest_middleware::{Middleware, Next};
 use crate::proof::Proof;
 use crate::server::{Servers, refusal, token};
 use crate::support::http_server::Reply;
+use crate::support::while_time_passes;
 
 #[tokio::test]
 async fn a_token_is_asked_for_and_sent_with_a_proof_of_one_key() {
@@ -315,5 +317,79 @@ async fn each_attempt_of_a_retry_has_a_proof_of_its_own() {
     let client = client.build().unwrap();
     assert_eq!(client.get("x").send().await.unwrap().status(), 200);
     assert_eq!(servers.api.requests(), 2);
+    servers.assert_no_faults();
+}
+
+#[tokio::test]
+async fn a_key_elsewhere_that_hangs_or_panics_costs_a_call_its_time_and_nothing_else() {
+    // H5, B13
+    /// A KMS, and how it does.
+    #[derive(Clone)]
+    struct Kms {
+        key: SigningKey,
+        health: Arc<Mutex<Health>>,
+    }
+
+    #[derive(Clone, Copy)]
+    enum Health {
+        Well,
+        Hangs,
+        Panics,
+    }
+
+    impl Kms {
+        fn is(&self, health: Health) {
+            *self.health.lock().unwrap() = health;
+        }
+    }
+
+    impl Signer for Kms {
+        fn algorithm(&self) -> SigningAlgorithm {
+            self.key.algorithm()
+        }
+
+        async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+            let health = *self.health.lock().unwrap();
+            match health {
+                Health::Well => self.key.sign(message).await,
+                Health::Hangs => std::future::pending().await,
+                Health::Panics => panic!("the KMS panics"),
+            }
+        }
+    }
+
+    let kind = |error: &reqwest_middleware::Error| Error::find_in(error).unwrap().kind();
+    let servers = Servers::start().await;
+    let kms = Kms {
+        key: SigningKey::generate(SigningAlgorithm::Es256).unwrap(),
+        health: Arc::new(Mutex::new(Health::Well)),
+    };
+    let key = DpopKey::from_signer(kms.clone(), &kms.key.public_jwk());
+    let source = TokenSource::builder(ClientCredentials::new(servers.endpoint()))
+        .clock(&servers.clock)
+        .dpop(&key)
+        .build()
+        .unwrap();
+    let client = servers.client(&source);
+    // The first sending of a fresh token, and of one that has been sent before; the second sending.
+    for _ in 0..2 {
+        assert_eq!(client.get("x").send().await.unwrap().status(), 200);
+        let sent = servers.api.requests();
+        kms.is(Health::Hangs);
+        let call = client.get("x").timeout(Duration::from_secs(5)).send();
+        let began = servers.clock.system_time();
+        let error = while_time_passes(&servers.clock, call).await.unwrap_err();
+        let took = servers.clock.system_time().duration_since(began).unwrap();
+        assert_eq!(kind(&error), ErrorKind::Timeout);
+        assert_eq!(took.as_secs(), 5);
+        let error = while_time_passes(&servers.clock, client.get("x").send()).await;
+        assert_eq!(kind(&error.unwrap_err()), ErrorKind::Timeout);
+        kms.is(Health::Panics);
+        let error = client.get("x").send().await.unwrap_err();
+        assert_eq!(kind(&error), ErrorKind::Panicked);
+        assert_eq!(servers.api.requests(), sent);
+        kms.is(Health::Well);
+    }
+    assert_eq!(client.get("x").send().await.unwrap().status(), 200);
     servers.assert_no_faults();
 }

@@ -1,5 +1,8 @@
 //! What is never sent: settings that cannot work, and what the server's document does not list.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
 use reqwest_bearer::{
     ClientAuthentication, Error, ErrorKind, RefreshTokenGrant, Signer, SigningAlgorithm,
     SigningKey, SigningKeySource, TestClock, TokenEndpoint, TokenKind, TokenRequest, TokenSource,
@@ -210,15 +213,20 @@ async fn a_signer_that_hangs_or_panics_has_sent_nothing_and_is_left_in_time() {
         }
     }
 
-    struct Panics;
+    /// The first so many times; then it signs.
+    struct Panics(AtomicUsize);
 
     impl Signer for Panics {
         fn algorithm(&self) -> SigningAlgorithm {
             SigningAlgorithm::Es256
         }
 
-        async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, Error> {
-            panic!("canary")
+        async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+            let left = self
+                .0
+                .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+            assert!(left.is_err(), "canary");
+            key().sign(message).await
         }
     }
 
@@ -229,7 +237,10 @@ async fn a_signer_that_hangs_or_panics_has_sent_nothing_and_is_left_in_time() {
         builder.revocation_url(&url).clock(&clock).build().unwrap()
     };
     let hangs = endpoint(ClientAuthentication::private_key_jwt("me", Hangs));
-    let panics = endpoint(ClientAuthentication::private_key_jwt("me", Panics));
+    let panics = endpoint(ClientAuthentication::private_key_jwt(
+        "me",
+        Panics(1.into()),
+    ));
     let error = while_time_passes(&clock, asked(&hangs)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let revoked = hangs.revoke("t", TokenKind::RefreshToken);
@@ -240,9 +251,17 @@ async fn a_signer_that_hangs_or_panics_has_sent_nothing_and_is_left_in_time() {
     assert!(!format!("{error} {error:?}").contains("canary"));
     assert_eq!(server.connections(), 0);
 
-    // A refresh token that was never sent is not lost: it is sent once somebody signs.
-    let grant = RefreshTokenGrant::new(panics, "refresh");
-    let error = TokenSource::from(grant).token().await.unwrap_err();
+    // A refresh token that was never sent is not lost: it is sent once the key signs.
+    let later = endpoint(ClientAuthentication::private_key_jwt(
+        "me",
+        Panics(1.into()),
+    ));
+    let source = TokenSource::builder(RefreshTokenGrant::new(later, "refresh"));
+    let source = source.clock(&clock).build().unwrap();
+    let error = source.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Panicked);
     assert_eq!(server.connections(), 0);
+    clock.advance(Duration::from_secs(60));
+    source.token().await.unwrap();
+    assert_eq!(server.connections(), 1);
 }
