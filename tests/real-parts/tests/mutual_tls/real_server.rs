@@ -7,7 +7,8 @@ use reqwest_bearer::{
 };
 use serde_json::{Value, json};
 
-use crate::trusting;
+use crate::replaced::replace_under_load;
+use crate::{Files, trusting};
 
 /// A client as the server knows it.
 fn registered(id: &str, method: &str, known_by: &Value) -> Value {
@@ -117,4 +118,29 @@ async fn a_real_server_knows_its_clients_by_their_certificates_and_binds_their_t
             assert_eq!(after, before + 1);
         }
     }
+}
+
+#[tokio::test]
+async fn at_a_real_server_too_a_certificate_that_is_replaced_under_load_fails_no_call() {
+    // H3
+    let authority = CertificateAuthority::new();
+    let known_by = json!({ "tls_client_auth_subject_dn": "CN=my-client" });
+    let client = registered("my-client", "tls_client_auth", &known_by);
+    let server = server(&authority, &[client]).await;
+    let all: Vec<_> = (0..5).map(|_| authority.client("my-client")).collect();
+    let files = Files::with(&all[0]);
+    let certificate = files.certificate();
+    let client = ClientAuthentication::tls_client_auth("my-client", &certificate);
+    let endpoint = TokenEndpoint::builder(client)
+        .issuer(server.root.url())
+        .http_from_fn(trusting(&authority))
+        .build()
+        .unwrap();
+    let source = TokenSource::from(ClientCredentials::new(endpoint));
+    let api = NamedClient::builder("api", server.root.api_by_certificate(), &source)
+        .http_from_fn(trusting(&authority))
+        .client_certificate(&certificate)
+        .build()
+        .unwrap();
+    replace_under_load(&api, &source, &files, &all[1..]).await;
 }

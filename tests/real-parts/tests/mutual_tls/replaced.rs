@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use real_parts::CertificateAuthority;
+use real_parts::{CertificateAuthority, Certified};
 use reqwest_bearer::{
-    ClientAuthentication, ClientCertificate, ClientCredentials, ErrorKind, TokenOptions,
-    TokenSource,
+    ClientAuthentication, ClientCertificate, ClientCredentials, ErrorKind, NamedClient,
+    TokenOptions, TokenSource,
 };
 
 use crate::server::Server;
@@ -176,9 +176,7 @@ async fn files_that_never_were_good_are_an_error_that_may_be_asked_again() {
 
 #[tokio::test]
 async fn a_certificate_that_is_replaced_under_load_fails_no_call() {
-    // H3, G
-    const CALLERS: usize = 8;
-    const CHANGES: usize = 10;
+    // H3
     let authority = CertificateAuthority::new();
     let server = Server::start(&authority).await;
     let all: Vec<_> = (0..=CHANGES).map(|_| authority.client("me")).collect();
@@ -186,10 +184,24 @@ async fn a_certificate_that_is_replaced_under_load_fails_no_call() {
     let certificate = files.certificate();
     let source = source(&server, &authority, &certificate, &Told::default());
     let api = api(&server, &authority, &source, &certificate);
-    let (is_over, calls) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicUsize::new(0)),
-    );
+    replace_under_load(&api, &source, &files, &all[1..]).await;
+    let came_by = server.certificates_at("/api/orders");
+    let last = came_by.last().expect("a call");
+    assert_eq!(last.as_ref(), Some(&all[CHANGES].thumbprint));
+}
+
+const CALLERS: usize = 8;
+const CHANGES: usize = 10;
+
+/// Each call is answered with 200, while one certificate after the other takes the place of the one before.
+pub(crate) async fn replace_under_load(
+    api: &NamedClient,
+    source: &TokenSource,
+    files: &Files,
+    next_ones: &[Certified],
+) {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let calls = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
             let (api, is_over, calls) = (api.clone(), is_over.clone(), calls.clone());
@@ -202,22 +214,17 @@ async fn a_certificate_that_is_replaced_under_load_fails_no_call() {
             })
         })
         .collect();
-    for next in &all[1..] {
+    for next in next_ones {
         let enough = calls.load(Ordering::SeqCst) + 20 * CALLERS;
         while calls.load(Ordering::SeqCst) < enough {
-            assert!(!callers.iter().any(|caller| caller.is_finished()));
+            assert!(!callers.iter().any(tokio::task::JoinHandle::is_finished));
             tokio::time::sleep(PACE).await;
         }
         files.replace(next);
-        anew(&source).await;
+        anew(source).await;
     }
     is_over.store(true, Ordering::SeqCst);
     for caller in callers {
         caller.await.unwrap();
     }
-    let came_by = server.certificates_at("/api/orders");
-    assert_eq!(
-        came_by.last().unwrap().as_ref(),
-        Some(&all[CHANGES].thumbprint)
-    );
 }
