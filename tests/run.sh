@@ -74,6 +74,10 @@ install_authorization_server() {
     (cd tests/real-parts/provider && npm ci --no-fund --no-audit)
 }
 
+install_conformance_suite() {
+    (cd tests/real-parts/conformance && npm ci --no-fund --no-audit)
+}
+
 install_cargo_deny() {
     if cargo deny --version 2>/dev/null; then return; fi
     echo 'cargo-deny is missing; building it takes about five minutes, once'
@@ -151,6 +155,7 @@ run_tests() {
 
 step 'Debian packages' install_debian_packages
 step 'the real authorization server, by npm' install_authorization_server
+step 'the conformance suite of the Model Context Protocol, by npm' install_conformance_suite
 step 'cargo-deny' install_cargo_deny
 
 # The TLS features pass a choice on to reqwest and redis, and there is hardly any code of ours behind

