@@ -12,7 +12,7 @@ use real_parts::{CertificateAuthority, Certified, Folder, Versions};
 use reqwest_bearer::{
     ClientAuthentication, ClientCertificate, ClientCredentials, Error, ErrorKind, Event,
     NamedClient, RefreshTokenGrant, SigningAlgorithm, SigningKey, TokenEndpoint, TokenKind,
-    TokenSource, reqwest,
+    TokenOptions, TokenSource, reqwest,
 };
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
@@ -168,6 +168,26 @@ async fn a_client_without_a_certificate_asks_no_alias() {
 }
 
 #[tokio::test]
+async fn a_way_that_the_document_does_not_list_is_not_tried() {
+    // H3, H7
+    let authority = CertificateAuthority::new();
+    for (listed, is_taken) in [("tls_client_auth", true), ("private_key_jwt", false)] {
+        let behaviour = Behaviour {
+            listed: Some(listed),
+            ..Behaviour::default()
+        };
+        let server = Server::start_with(&authority, behaviour).await;
+        let certificate = ClientCertificate::from_pem(authority.client("me").pem()).unwrap();
+        let client = ClientAuthentication::tls_client_auth("me", certificate);
+        let source = ClientCredentials::new(endpoint(&server, &authority, client));
+        let got = TokenSource::from(source).token().await;
+        let kind = got.as_ref().err().map(Error::kind);
+        assert_eq!(kind, (!is_taken).then_some(ErrorKind::Settings));
+        assert_eq!(server.seen_at("/mtls/token").len(), usize::from(is_taken));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_signs_may_have_bound_tokens_too() {
     // H1, H3
     let authority = CertificateAuthority::new();
@@ -222,10 +242,12 @@ async fn a_certificate_that_is_not_taken_leaves_no_refresh_token_in_doubt() {
         let behaviour = Behaviour {
             takes_others: false,
             versions,
+            ..Behaviour::default()
         };
         let server = Server::start_with(&authority, behaviour).await;
+        let own = authority.client("my-client");
         let stranger = CertificateAuthority::new().client("my-client");
-        let files = Files::with(&stranger);
+        let files = Files::with(&own);
         let certificate = files.certificate();
         let client = ClientAuthentication::tls_client_auth("my-client", &certificate);
         let endpoint = TokenEndpoint::builder(client)
@@ -234,28 +256,32 @@ async fn a_certificate_that_is_not_taken_leaves_no_refresh_token_in_doubt() {
             .build()
             .unwrap();
         let source = TokenSource::from(RefreshTokenGrant::new(endpoint, "refresh-0"));
-        let error = source.token().await.unwrap_err();
+        source.token().await.unwrap();
+        files.replace(&stranger);
+        let anew = TokenOptions::new().force_refresh();
+        let error = source.token_with(&anew).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rejected, "{error:?}");
         let text = error.to_string();
         assert!(text.contains("client certificate at TLS"), "{text}");
-        assert!(server.seen().is_empty());
         // It is mended in place, and the refresh token is as good as before.
-        let own = authority.client("my-client");
         files.replace(&own);
-        let token = until_it_may_be_asked_again(&source).await;
-        assert_eq!(token.as_deref(), Ok("Bearer token-0"));
-        let [request] = &server.seen_at("/token")[..] else {
-            panic!("one token request");
-        };
-        assert_eq!(request.form["refresh_token"], "refresh-0");
-        assert_eq!(request.certificate.as_ref(), Some(&own.thumbprint));
+        let token = until_it_may_be_asked_again(&source, &anew).await;
+        assert_eq!(token.as_deref(), Ok("Bearer token-1"));
+        let spent = server.seen_at("/token").into_iter();
+        let spent: Vec<_> = spent
+            .map(|seen| seen.form["refresh_token"].clone())
+            .collect();
+        assert_eq!(spent, ["refresh-0", "refresh-1"]);
     }
 }
 
-/// The next token, after the pause that a refusal costs.
-async fn until_it_may_be_asked_again(source: &TokenSource) -> Result<String, String> {
+/// Another token, after the pause that a refusal costs.
+async fn until_it_may_be_asked_again(
+    source: &TokenSource,
+    anew: &TokenOptions,
+) -> Result<String, String> {
     loop {
-        match source.token().await {
+        match source.token_with(anew).await {
             Ok(token) => return Ok(token.authorization().to_str().unwrap().to_owned()),
             Err(error) => {
                 let Some(retry_at) = error.retry_at() else {

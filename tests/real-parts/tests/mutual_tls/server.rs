@@ -34,6 +34,8 @@ pub(crate) struct Behaviour {
     /// Whether it serves those without a certificate.
     pub(crate) takes_others: bool,
     pub(crate) versions: Versions,
+    /// The one way of client authentication that its document lists.
+    pub(crate) listed: Option<&'static str>,
 }
 
 impl Default for Behaviour {
@@ -41,6 +43,7 @@ impl Default for Behaviour {
         Self {
             takes_others: true,
             versions: DEFAULT_VERSIONS,
+            listed: None,
         }
     }
 }
@@ -55,6 +58,7 @@ pub(crate) struct Server {
 /// What all connections have in common.
 struct State {
     origin: String,
+    listed: Vec<&'static str>,
     seen: Arc<Mutex<Vec<Seen>>>,
     /// To which certificate each token is bound.
     tokens: Mutex<HashMap<String, Option<String>>>,
@@ -73,6 +77,7 @@ impl Server {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let state = Arc::new(State {
             origin: format!("https://{address}"),
+            listed: behaviour.listed.into_iter().collect(),
             seen: seen.clone(),
             tokens: Mutex::default(),
         });
@@ -161,6 +166,7 @@ impl State {
                     "issuer": origin,
                     "token_endpoint": format!("{origin}/token"),
                     "revocation_endpoint": format!("{origin}/revoke"),
+                    "token_endpoint_auth_methods_supported": self.listed,
                     "mtls_endpoint_aliases": {
                         "token_endpoint": format!("{origin}/mtls/token"),
                         "revocation_endpoint": format!("{origin}/mtls/revoke"),
