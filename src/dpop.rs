@@ -10,6 +10,7 @@ mod setting;
 pub use key::DpopKey;
 
 pub(crate) use binding::{Binding, DPOP_HEADER, Proof};
+pub(crate) use key::random_id;
 pub(crate) use nonces::{Nonce, Nonces, next_nonce};
 pub(crate) use proof::Sending;
 pub(crate) use session_key::SessionKey;

@@ -15,6 +15,7 @@ use crate::dpop::{Binding, DpopKey, Nonces};
 use crate::endpoint::assertion::Occasion;
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::discovery::Discovery;
+use crate::endpoint::first_nonce::FirstNonce;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::request_shape::RequestShape;
@@ -36,6 +37,7 @@ mod builder;
 mod client_jwt;
 mod discovery;
 pub(crate) mod document;
+mod first_nonce;
 mod form;
 mod fragments;
 #[cfg(feature = "oauth2")]
@@ -100,6 +102,8 @@ struct Setup {
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
+    /// Where a nonce is asked for before anything is spent.
+    first_nonce: Option<Arc<FirstNonce>>,
     shape: RequestShape,
     translation: Option<Translation>,
     expires_with_id_token: bool,
@@ -186,23 +190,29 @@ impl TokenEndpoint {
         };
         let supported = document.as_deref().map(|document| &document.supported);
         let answered = async {
-            let Some(translation) = &self.0.translation else {
-                let transport::Answer {
-                    status,
-                    headers,
-                    body,
-                } = self
-                    .0
-                    .post(url.clone(), form, supported, key.as_ref())
-                    .await?;
-                return answer::parse_token_answer(asked, status, &headers, &body, self.now());
-            };
-            translation.admit(asked, self.0.clock.now())?;
+            let translation = self.0.translation.as_ref();
+            if let Some(translation) = translation {
+                translation.admit(asked, self.0.clock.now())?;
+            }
             let answer = self
                 .0
                 .post(url.clone(), form, supported, key.as_ref())
                 .await?;
-            translation.read(asked, answer, self.0.clock.now()).await
+            let is_of_repetition = answer.is_of_repetition;
+            let read = match translation {
+                Some(translation) => translation.read(asked, answer, self.0.clock.now()).await,
+                None => answer::parse_token_answer(
+                    asked,
+                    answer.status,
+                    &answer.headers,
+                    &answer.body,
+                    self.now(),
+                ),
+            };
+            read.map_err(|error| match is_of_repetition {
+                true => error.of_repetition(),
+                false => error,
+            })
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
@@ -272,27 +282,17 @@ impl TokenEndpoint {
     /// # Errors
     /// If the document cannot be had.
     pub(crate) async fn revocation_url(&self) -> Result<Option<Url>, Error> {
-        let discovery = match (&self.0.revocation_url, &self.0.place) {
-            (Some(url), _) => return Ok(Some(url.clone())),
-            (None, Place::Fixed(_, None)) => return Ok(None),
-            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => discovery,
-        };
-        let too_late = self.0.clock.sleep(self.0.transport.timeout());
-        tokio::select! {
-            biased;
-            found = discovery.revocation_endpoint() => found,
-            () = too_late => Err(Error::new(
-                ErrorKind::Timeout,
-                "the discovery document did not come in time",
-            )
-            .got(HowFar::NotSent)
-            .at_server(discovery.issuer().place())),
-        }
+        self.0.revocation_url().await
     }
 
     /// What is wrong with the file of the client's key, as long as the key before signs in its place.
     pub(crate) fn key_fault(&self) -> Option<Error> {
         self.0.authentication.key_fault()
+    }
+
+    /// Why no nonce was to be had before anything was spent, if that is set and nobody has been told.
+    pub(crate) fn nonce_fault(&self) -> Option<Error> {
+        self.0.first_nonce.as_ref()?.fault()
     }
 
     /// The nonces that its servers, and the APIs of its bound tokens, want in proofs.
@@ -356,6 +356,7 @@ impl TokenEndpoint {
             namespace,
             revocation_url,
             transport,
+            first_nonce,
             shape,
             translation,
             expires_with_id_token,
@@ -369,6 +370,7 @@ impl TokenEndpoint {
             revocation_url: revocation_url.clone(),
             authentication,
             transport: transport.clone(),
+            first_nonce: first_nonce.clone(),
             shape: shape.clone(),
             translation: translation.clone(),
             expires_with_id_token: *expires_with_id_token,
@@ -417,6 +419,25 @@ impl TokenKind {
 }
 
 impl Setup {
+    async fn revocation_url(&self) -> Result<Option<Url>, Error> {
+        let discovery = match (&self.revocation_url, &self.place) {
+            (Some(url), _) => return Ok(Some(url.clone())),
+            (None, Place::Fixed(_, None)) => return Ok(None),
+            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => discovery,
+        };
+        let too_late = self.clock.sleep(self.transport.timeout());
+        tokio::select! {
+            biased;
+            found = discovery.revocation_endpoint() => found,
+            () = too_late => Err(Error::new(
+                ErrorKind::Timeout,
+                "the discovery document did not come in time",
+            )
+            .got(HowFar::NotSent)
+            .at_server(discovery.issuer().place())),
+        }
+    }
+
     /// Sends a form with our client authentication, and with proofs of this key if there is one.
     async fn post(
         &self,

@@ -181,6 +181,33 @@ impl Telemetry {
         });
     }
 
+    pub(crate) fn no_dpop_nonce(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            kind = ?error.kind(),
+            %error,
+            "no DPoP nonce was to be had before the token request"
+        );
+        self.tell(|| Event::NoDpopNonce {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
+    pub(crate) fn refresh_token_refused_with_nonce(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::error!(
+            source = &*self.source,
+            %error,
+            "the refresh token was refused when it was sent again with the nonce that the server wanted"
+        );
+        self.tell(|| Event::RefreshTokenRefusedWithNonce {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
     /// The span of one flight.
     #[cfg(feature = "tracing")]
     pub(crate) fn flight_span(&self, reason: RefreshReason) -> tracing::Span {

@@ -184,7 +184,7 @@ impl<S: Signer> Prover for SigningProver<S> {
 }
 
 /// 128 random bits: no server sees one twice (RFC 9449 section 4.2).
-fn random_id() -> Result<String, Error> {
+pub(crate) fn random_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| {
         Error::settings("the operating system gives no random numbers").got(HowFar::NotSent)

@@ -28,16 +28,20 @@ impl Setup {
         supported: Option<&Supported>,
         key: &DpopKey,
     ) -> Result<Answer, Error> {
-        let known = self.transport.nonces().of(&url);
+        let known = match self.transport.nonces().of(&url) {
+            None if !form.spends_nothing() => self.first_nonce(&url, key).await,
+            known => known,
+        };
         let answer = self.post_with(&url, form.clone(), supported, key, known.as_ref());
         let answer = answer.await?;
         if !wants_nonce(&answer) {
             return Ok(answer);
         }
         let nonce = given(&answer, known.as_ref())?;
-        let again = self
+        let mut again = self
             .post_with(&url, form, supported, key, Some(&nonce))
             .await?;
+        again.is_of_repetition = true;
         if !wants_nonce(&again) {
             return Ok(again);
         }
@@ -48,7 +52,7 @@ impl Setup {
         Err(answered(error, &again))
     }
 
-    async fn post_with(
+    pub(super) async fn post_with(
         &self,
         url: &Url,
         form: Form,

@@ -45,6 +45,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The request was sent for the second time, with the nonce that the answer to the first one gave.
+    pub(crate) is_of_repetition: bool,
 }
 
 impl HttpClients {
@@ -136,6 +138,7 @@ impl Transport {
             status,
             headers,
             body,
+            is_of_repetition: false,
         })
     }
 }

@@ -101,6 +101,9 @@ impl Attempt<'_> {
         if let Some(error) = endpoint.and_then(TokenEndpoint::key_fault) {
             setup.telemetry.signing_key_unreadable(&error);
         }
+        if let Some(error) = endpoint.and_then(TokenEndpoint::nonce_fault) {
+            setup.telemetry.no_dpop_nonce(&error);
+        }
         let duration = setup.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);

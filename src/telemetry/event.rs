@@ -151,6 +151,27 @@ pub enum Event {
         /// What is wrong with the file.
         error: Error,
     },
+    /// No DPoP nonce of the authorization server was to be had by a request that spends nothing
+    /// (`TokenEndpointBuilder::dpop_nonce_first`): the token request has gone out without. Told each time that
+    /// it was asked for in vain.
+    #[non_exhaustive]
+    NoDpopNonce {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// Why there is none.
+        error: Error,
+    },
+    /// The authorization server wanted a DPoP nonce, and refused the refresh token when it was sent again with
+    /// that nonce (RFC 9449 section 8): it may be one that spends refresh tokens before it judges the proof, and
+    /// has then ended this session. `TokenEndpointBuilder::dpop_nonce_first` is for those. Where another process
+    /// has stored another refresh token meanwhile, that one is used.
+    #[non_exhaustive]
+    RefreshTokenRefusedWithNonce {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What the server answered.
+        error: Error,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -167,6 +188,10 @@ impl fmt::Debug for Event {
             Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
             Self::NoRevocationEndpoint { source } => ("NoRevocationEndpoint", source),
             Self::SigningKeyUnreadable { source, .. } => ("SigningKeyUnreadable", source),
+            Self::NoDpopNonce { source, .. } => ("NoDpopNonce", source),
+            Self::RefreshTokenRefusedWithNonce { source, .. } => {
+                ("RefreshTokenRefusedWithNonce", source)
+            }
         };
         let mut shown = formatter.debug_struct(name);
         shown.field("source", source);
@@ -188,7 +213,9 @@ impl fmt::Debug for Event {
                 .field("missing", &scope::missing(asked, granted).join(" ")),
             Self::StoreFailed { error, .. }
             | Self::RevocationFailed { error, .. }
-            | Self::SigningKeyUnreadable { error, .. } => shown.field("error", error),
+            | Self::SigningKeyUnreadable { error, .. }
+            | Self::NoDpopNonce { error, .. }
+            | Self::RefreshTokenRefusedWithNonce { error, .. } => shown.field("error", error),
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
             // Without the hook's own text, which may be a database's, with values in it.
             Self::RefreshTokenUnsaved { error, .. } => {

@@ -7,8 +7,10 @@ mod support;
 
 mod api_nonces;
 mod application;
+mod first_nonce;
 mod proof;
 mod server;
 mod sessions;
 mod settings;
+mod spent_first;
 mod token_nonces;

@@ -13,6 +13,7 @@ use reqwest_bearer::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::proof::Proof;
 use crate::support::http_server::{HttpServer, Reply, Seen};
@@ -47,6 +48,10 @@ pub(crate) struct Door {
     pub(crate) gives_instead: Option<Vec<String>>,
     /// Whether other answers give the nonce as well.
     pub(crate) gives_always: bool,
+    /// A request is carried out before its nonce is judged, and what it spends is spent.
+    pub(crate) spends_first: bool,
+    /// Each answer waits for a permit.
+    pub(crate) gate: Option<Arc<Semaphore>>,
     pub(crate) script: VecDeque<Reply>,
     pub(crate) seen: Vec<Seen>,
     /// What was wrong with proofs, nonces aside.
@@ -71,7 +76,8 @@ struct Book {
 /// What a proof is judged to be.
 enum Judged {
     Good(Proof),
-    Wants(Reply),
+    WantsNonce(Reply, Proof),
+    Bad(Reply),
 }
 
 impl Servers {
@@ -213,9 +219,21 @@ impl Side {
                     let reply = answer(&seen, &proof);
                     door.with_nonce(reply)
                 }
-                Judged::Wants(reply) => reply,
+                Judged::WantsNonce(reply, proof) => {
+                    if door.spends_first {
+                        answer(&seen, &proof);
+                    }
+                    reply
+                }
+                Judged::Bad(reply) => reply,
             });
-            std::future::ready(Some(reply))
+            let gate = door.gate.clone();
+            async move {
+                if let Some(gate) = gate {
+                    gate.acquire().await.unwrap().forget();
+                }
+                Some(reply)
+            }
         })
         .await;
         Self { http, door }
@@ -301,7 +319,7 @@ impl Door {
             return self.fault(fault);
         }
         if self.nonce.as_deref() != proof.claim("nonce") && self.nonce.is_some() {
-            return Judged::Wants(self.nonce_wanted());
+            return Judged::WantsNonce(self.nonce_wanted(), proof);
         }
         self.good_for += 1;
         if self.rotates_after == Some(self.good_for) {
@@ -315,7 +333,7 @@ impl Door {
         let reply = Reply::new(self.nonce_status);
         let challenge = r#"DPoP error="invalid_dpop_proof""#;
         let reply = reply.header("www-authenticate", challenge);
-        Judged::Wants(reply.json(&json!({ "error": "invalid_dpop_proof" })))
+        Judged::Bad(reply.json(&json!({ "error": "invalid_dpop_proof" })))
     }
 
     fn nonce_wanted(&self) -> Reply {
@@ -340,6 +358,9 @@ impl Door {
 
 impl Book {
     fn issue(&mut self, seen: &Seen, proof: &Proof) -> Reply {
+        if seen.path.starts_with("/revoke") {
+            return Reply::new(200);
+        }
         let mut body =
             json!({ "token_type": self.token_type.unwrap_or("DPoP"), "expires_in": 600 });
         let spent = match seen.field("grant_type").as_deref() {
