@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::challenge::grammar::Line;
-use crate::dpop::{DPOP, USE_DPOP_NONCE};
+use crate::dpop::{DPOP, INVALID_DPOP_PROOF, USE_DPOP_NONCE};
 use crate::token::TokenType;
 
 /// How many bytes of challenges are read (C6). Real ones are a few hundred; Microsoft's claims
@@ -44,8 +44,6 @@ const OTHER_REASONS: [&str; 4] = [
 
 /// The reasons that a DPoP challenge has besides: what is wrong is the proof (RFC 9449 section 7.1).
 const PROOF_REASONS: [&str; 2] = [INVALID_DPOP_PROOF, USE_DPOP_NONCE];
-
-const INVALID_DPOP_PROOF: &str = "invalid_dpop_proof";
 
 /// The error codes that RFC 6750 3.1, RFC 9470 3 and RFC 9449 7.1 and 9 name. Any other text in
 /// their place may be anything, so it is never printed (D6).
@@ -283,9 +281,17 @@ pub(crate) fn challenge_to(token_type: TokenType, headers: &HeaderMap) -> Option
 
 /// Whether an answer wants another nonce in the proof (RFC 9449 section 9).
 pub(crate) fn wants_nonce(status: StatusCode, headers: &HeaderMap) -> bool {
+    is_proof_challenge(USE_DPOP_NONCE, status, headers)
+}
+
+/// Whether an answer refuses the proof (RFC 9449 section 7.1).
+pub(crate) fn refuses_proof(status: StatusCode, headers: &HeaderMap) -> bool {
+    is_proof_challenge(INVALID_DPOP_PROOF, status, headers)
+}
+
+fn is_proof_challenge(error: &str, status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED
-        && challenge_of(DPOP, headers)
-            .is_some_and(|challenge| challenge.error() == Some(USE_DPOP_NONCE))
+        && challenge_of(DPOP, headers).is_some_and(|challenge| challenge.error() == Some(error))
 }
 
 /// The challenge of this scheme that says most; of equals the first. `None` if none can be read.

@@ -21,5 +21,8 @@ pub(crate) use setting::{DpopSetting, bearer_came};
 /// The scheme of the `Authorization` header, and of challenges (RFC 9449 section 7.1).
 pub(crate) const DPOP: &str = "DPoP";
 
+/// What a server says that refuses a proof (RFC 9449 sections 5 and 7.1).
+pub(crate) const INVALID_DPOP_PROOF: &str = "invalid_dpop_proof";
+
 /// What a server says that wants a nonce in the proof, or another one (RFC 9449 sections 8 and 9).
 pub(crate) const USE_DPOP_NONCE: &str = "use_dpop_nonce";

@@ -11,6 +11,7 @@ use http::HeaderValue;
 use reqwest::Url;
 
 use crate::clock::Clock;
+use crate::clock_skew::{ClockSkew, ClockSkews};
 use crate::dpop::{Binding, DpopKey, Nonces};
 use crate::endpoint::assertion::Occasion;
 use crate::endpoint::authentication::BasicCredentials;
@@ -35,6 +36,7 @@ pub(crate) mod breaker;
 mod builder;
 #[cfg(feature = "signing")]
 mod client_jwt;
+mod dated;
 mod discovery;
 pub(crate) mod document;
 mod first_nonce;
@@ -218,7 +220,10 @@ impl TokenEndpoint {
         response.asked_scope = asked_scope;
         response.binding = key
             .filter(|_| response.token_type == TokenType::Dpop)
-            .map(|key| Binding::new(key, self.nonces().clone(), self.0.clock.clone()));
+            .map(|key| {
+                let (nonces, skews) = self.seen();
+                Binding::new(key, nonces, skews, self.0.clock.clone())
+            });
         if let Some(left) = response
             .id_token_lifetime
             .filter(|_| self.0.expires_with_id_token)
@@ -295,9 +300,15 @@ impl TokenEndpoint {
         self.0.first_nonce.as_ref()?.fault()
     }
 
-    /// The nonces that its servers, and the APIs of its bound tokens, want in proofs.
-    pub(crate) fn nonces(&self) -> &Nonces {
-        self.0.transport.nonces()
+    /// What its servers, and the APIs of its bound tokens, want in proofs: nonces, and dates by their clocks.
+    pub(crate) fn seen(&self) -> (Nonces, ClockSkews) {
+        let transport = &self.0.transport;
+        (transport.nonces().clone(), transport.skews().clone())
+    }
+
+    /// What was learnt of its server's clock, if nobody has been told.
+    pub(crate) fn untold_skew(&self) -> Option<ClockSkew> {
+        self.0.transport.skews().untold()
     }
 
     /// The queue of its requests.
@@ -448,7 +459,7 @@ impl Setup {
     ) -> Result<transport::Answer, Error> {
         match key {
             Some(key) => self.post_proven(url, form, supported, key).await,
-            None => self.post_once(url, form, supported, None).await,
+            None => self.post_dated(&url, form, supported, None).await,
         }
     }
 
@@ -464,7 +475,11 @@ impl Setup {
             url: &url,
             issuer: issuer.as_deref(),
             supported,
-            now: self.clock.now().system_time(),
+            now: self
+                .transport
+                .skews()
+                .date_for(&url, self.clock.now())
+                .system_time(),
         };
         let basic = self.authenticate(&mut form, &occasion).await?;
         let sent = self.transport.post(url, form, basic, &self.shape, proof);

@@ -97,6 +97,7 @@ mod carrier;
 mod challenge;
 mod claims;
 mod clock;
+mod clock_skew;
 mod cooldown;
 mod destinations;
 #[cfg_attr(

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use crate::telemetry::event::{Event, RefreshReason};
 
+use crate::clock_skew::ClockSkew;
 use crate::error::Error;
 #[cfg(feature = "tracing")]
 use crate::scope;
@@ -205,6 +206,21 @@ impl Telemetry {
         self.tell(|| Event::RefreshTokenRefusedWithNonce {
             source: self.source.clone(),
             error: error.clone(),
+        });
+    }
+
+    pub(crate) fn clock_skew(&self, skew: &ClockSkew) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            server = &*skew.server,
+            seconds_ahead = skew.seconds_ahead,
+            "the clock of a server differs from this machine's, and refuses what is signed by this one"
+        );
+        self.tell(|| Event::ClockSkew {
+            source: self.source.clone(),
+            server: skew.server.clone(),
+            seconds_ahead: skew.seconds_ahead,
         });
     }
 

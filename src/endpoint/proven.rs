@@ -1,11 +1,12 @@
 //! A token request with a proof of the key that the token is to be bound to (RFC 9449 section 5), sent
 //! once more where the server wants another nonce in it (section 8).
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use reqwest::Url;
 
-use crate::dpop::{DpopKey, Nonce, Sending, USE_DPOP_NONCE, next_nonce};
+use crate::dpop::{DpopKey, Nonce, USE_DPOP_NONCE, next_nonce};
 use crate::endpoint::Setup;
+use crate::endpoint::dated::Proving;
 use crate::endpoint::form::Form;
 use crate::endpoint::members;
 use crate::endpoint::supported::Supported;
@@ -60,16 +61,8 @@ impl Setup {
         key: &DpopKey,
         nonce: Option<&Nonce>,
     ) -> Result<Answer, Error> {
-        let sending = Sending {
-            method: &Method::POST,
-            url,
-            token: None,
-            nonce: nonce.map(|nonce| &**nonce),
-            now: self.clock.now(),
-        };
-        let proof = key.proof(&sending).await?;
-        self.post_once(url.clone(), form, supported, Some(proof))
-            .await
+        let proving = Some(Proving { key, nonce });
+        self.post_dated(url, form, supported, proving).await
     }
 }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
+use crate::clock_skew::ClockSkews;
 use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
@@ -28,6 +29,8 @@ pub(crate) struct Transport {
     timeout: Duration,
     /// What the server wants in proofs: each of its answers may say.
     nonces: Nonces,
+    /// What is signed for the server is dated by.
+    skews: ClockSkews,
 }
 
 /// Our own HTTP clients (E1), which follow no redirect (D5).
@@ -65,6 +68,7 @@ impl Transport {
             http,
             timeout,
             nonces: Nonces::default(),
+            skews: ClockSkews::default(),
         }
     }
 
@@ -81,6 +85,11 @@ impl Transport {
     /// The nonces that the answers have given.
     pub(crate) fn nonces(&self) -> &Nonces {
         &self.nonces
+    }
+
+    /// The clocks of the servers that have refused what was signed.
+    pub(crate) fn skews(&self) -> &ClockSkews {
+        &self.skews
     }
 
     /// Sends a form, with what client authentication puts into the header, and with a proof if there is one.

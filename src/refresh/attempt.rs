@@ -101,6 +101,9 @@ impl Attempt<'_> {
         if let Some(error) = endpoint.and_then(TokenEndpoint::key_fault) {
             setup.telemetry.signing_key_unreadable(&error);
         }
+        if let Some(skew) = endpoint.and_then(TokenEndpoint::untold_skew) {
+            setup.telemetry.clock_skew(&skew);
+        }
         if let Some(error) = endpoint.and_then(TokenEndpoint::nonce_fault) {
             setup.telemetry.no_dpop_nonce(&error);
         }

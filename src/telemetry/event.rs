@@ -151,6 +151,18 @@ pub enum Event {
         /// What is wrong with the file.
         error: Error,
     },
+    /// A server has refused a DPoP proof or a client assertion, and the `Date` of its answer shows that this
+    /// machine's clock is wrong, or the server's. What is signed for that server is dated by its clock from now on,
+    /// the repetition of the request that it refused included. Nothing else is: tokens age by this machine's.
+    #[non_exhaustive]
+    ClockSkew {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// The origin of the server, such as `https://login.example.com`.
+        server: Arc<str>,
+        /// By how many seconds the server's clock is ahead; negative if it is behind. 900 at most.
+        seconds_ahead: i64,
+    },
     /// No DPoP nonce of the authorization server was to be had by a request that spends nothing
     /// (`TokenEndpointBuilder::dpop_nonce_first`): the token request has gone out without. Told each time that
     /// it was asked for in vain.
@@ -188,6 +200,7 @@ impl fmt::Debug for Event {
             Self::RevocationFailed { source, .. } => ("RevocationFailed", source),
             Self::NoRevocationEndpoint { source } => ("NoRevocationEndpoint", source),
             Self::SigningKeyUnreadable { source, .. } => ("SigningKeyUnreadable", source),
+            Self::ClockSkew { source, .. } => ("ClockSkew", source),
             Self::NoDpopNonce { source, .. } => ("NoDpopNonce", source),
             Self::RefreshTokenRefusedWithNonce { source, .. } => {
                 ("RefreshTokenRefusedWithNonce", source)
@@ -216,6 +229,13 @@ impl fmt::Debug for Event {
             | Self::SigningKeyUnreadable { error, .. }
             | Self::NoDpopNonce { error, .. }
             | Self::RefreshTokenRefusedWithNonce { error, .. } => shown.field("error", error),
+            Self::ClockSkew {
+                server,
+                seconds_ahead,
+                ..
+            } => shown
+                .field("server", server)
+                .field("seconds_ahead", seconds_ahead),
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
             // Without the hook's own text, which may be a database's, with values in it.
             Self::RefreshTokenUnsaved { error, .. } => {

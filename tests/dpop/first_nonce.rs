@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::server::Servers;
 use crate::sessions::subject;
 use crate::support::http_server::Reply;
-use crate::support::{soon, until};
+use crate::support::{soon, time_passes, until};
 
 impl Servers {
     /// An endpoint whose server is asked for a nonce before anything is spent.
@@ -150,7 +150,7 @@ async fn a_nonce_that_cannot_be_had_costs_no_refresh_and_is_told() {
             if refresh <= asked {
                 servers.issuer.then(answer.clone());
             }
-            source.token_with(&anew()).await.unwrap();
+            soon(source.token_with(&anew())).await.unwrap();
         }
         assert_eq!(servers.issuer.requests(), 2 + asked, "{}", answer.status);
         let told = told.lock().unwrap();
@@ -170,13 +170,13 @@ async fn a_server_that_gives_no_answer_to_it_holds_the_refresh_up_for_a_quarter_
     let call = tokio::spawn(async move { source.token().await.map(drop) });
     until(async || servers.issuer.requests() == 1).await;
     servers.issuer.door(|door| door.gate = None);
-    servers.clock.advance(Duration::from_millis(2_499));
+    time_passes(&servers.clock, Duration::from_millis(2_499)).await;
     assert_eq!(servers.issuer.requests(), 1);
     servers.clock.advance(Duration::from_millis(1));
     soon(call).await.unwrap().unwrap();
     assert_eq!(servers.paths(), ["/revoke", "/token"]);
     let told = told.lock().unwrap();
-    assert!(told[0].contains("in time"), "{told:?}");
+    assert!(told[0].contains("no DPoP nonce in time"), "{told:?}");
     assert_eq!(servers.reuses(), 0);
 }
 

@@ -7,6 +7,7 @@ mod support;
 
 mod api_nonces;
 mod application;
+mod clock_skew;
 mod first_nonce;
 mod proof;
 mod server;

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -50,6 +51,8 @@ pub(crate) struct Door {
     pub(crate) gives_always: bool,
     /// A request is carried out before its nonce is judged, and what it spends is spent.
     pub(crate) spends_first: bool,
+    /// By how many seconds its clock is ahead of the client's.
+    pub(crate) seconds_ahead: i64,
     /// Each answer waits for a permit.
     pub(crate) gate: Option<Arc<Semaphore>>,
     pub(crate) script: VecDeque<Reply>,
@@ -306,7 +309,10 @@ impl Door {
             Some("htm")
         } else if proof.claim("htu") != Some(&htu) {
             Some("htu")
-        } else if proof.claims["iat"] != json!(since_epoch.as_secs()) {
+        } else if !self.takes_date(proof.claims["iat"].as_i64().unwrap(), since_epoch) {
+            if self.seconds_ahead != 0 {
+                return Judged::Bad(self.proof_refused(since_epoch));
+            }
             Some("iat")
         } else if proof.claim("ath").map(ToOwned::to_owned) != token(seen).map(digest) {
             Some("ath")
@@ -330,10 +336,25 @@ impl Door {
 
     fn fault(&mut self, fault: &str) -> Judged {
         self.faults.push(fault.to_owned());
-        let reply = Reply::new(self.nonce_status);
-        let challenge = r#"DPoP error="invalid_dpop_proof""#;
-        let reply = reply.header("www-authenticate", challenge);
-        Judged::Bad(reply.json(&json!({ "error": "invalid_dpop_proof" })))
+        Judged::Bad(self.proof_refused(Duration::ZERO))
+    }
+
+    fn proof_refused(&self, since_epoch: Duration) -> Reply {
+        let now = since_epoch
+            .as_secs()
+            .saturating_add_signed(self.seconds_ahead);
+        let date = std::time::UNIX_EPOCH + Duration::from_secs(now);
+        Reply::new(self.nonce_status)
+            .header("date", httpdate::fmt_http_date(date))
+            .header("www-authenticate", r#"DPoP error="invalid_dpop_proof""#)
+            .json(&json!({ "error": "invalid_dpop_proof" }))
+    }
+
+    /// The second of the clock, or one of the few seconds before it where the clocks differ.
+    fn takes_date(&self, iat: i64, since_epoch: Duration) -> bool {
+        let now = i64::try_from(since_epoch.as_secs()).unwrap() + self.seconds_ahead;
+        let tolerance = if self.seconds_ahead == 0 { 0 } else { 5 };
+        (now - tolerance..=now).contains(&iat)
     }
 
     fn nonce_wanted(&self) -> Reply {
