@@ -13,5 +13,6 @@ mod proof;
 mod server;
 mod sessions;
 mod settings;
+mod signed_in;
 mod spent_first;
 mod token_nonces;

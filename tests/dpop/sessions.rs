@@ -25,7 +25,7 @@ impl Servers {
             .jitter(0.0)
     }
 
-    fn user_client(&self, users: &UserSessions) -> NamedUserClient {
+    pub(crate) fn user_client(&self, users: &UserSessions) -> NamedUserClient {
         NamedUserClient::new("api", self.api.url(""), users).unwrap()
     }
 
