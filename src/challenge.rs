@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::challenge::grammar::Line;
-use crate::dpop::{DPOP, USE_DPOP_NONCE};
+use crate::dpop::{DPOP, INVALID_DPOP_PROOF, USE_DPOP_NONCE};
 use crate::token::{BEARER, TokenType};
 
 /// How many bytes of challenges are read (C6). Real ones are a few hundred; Microsoft's claims
@@ -44,8 +44,6 @@ const OTHER_REASONS: [&str; 4] = [
 
 /// The reasons that a DPoP challenge has besides: what is wrong is the proof (RFC 9449 section 7.1).
 const PROOF_REASONS: [&str; 2] = [INVALID_DPOP_PROOF, USE_DPOP_NONCE];
-
-const INVALID_DPOP_PROOF: &str = "invalid_dpop_proof";
 
 /// The error codes that RFC 6750 3.1, RFC 9470 3 and RFC 9449 7.1 and 9 name. Any other text in
 /// their place may be anything, so it is never printed (D6).
@@ -284,16 +282,24 @@ pub(crate) fn challenge_to(token_type: TokenType, headers: &HeaderMap) -> Option
 
 /// Whether an answer is about the proof beside a bound token, and not about the token (RFC 9449 section 7.1).
 pub(crate) fn blames_proof(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::UNAUTHORIZED
-        && challenge_of(DPOP, headers)
-            .is_some_and(|challenge| challenge.error().is_some_and(is_about_proof))
+    is_proof_challenge(&PROOF_REASONS, status, headers)
 }
 
 /// Whether an answer wants another nonce in the proof (RFC 9449 section 9).
 pub(crate) fn wants_nonce(status: StatusCode, headers: &HeaderMap) -> bool {
+    is_proof_challenge(&[USE_DPOP_NONCE], status, headers)
+}
+
+/// Whether an answer refuses the proof (RFC 9449 section 7.1).
+pub(crate) fn refuses_proof(status: StatusCode, headers: &HeaderMap) -> bool {
+    is_proof_challenge(&[INVALID_DPOP_PROOF], status, headers)
+}
+
+fn is_proof_challenge(errors: &[&str], status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED
         && challenge_of(DPOP, headers)
-            .is_some_and(|challenge| challenge.error() == Some(USE_DPOP_NONCE))
+            .and_then(|challenge| challenge.error)
+            .is_some_and(|error| errors.contains(&error.as_str()))
 }
 
 /// The challenge of this scheme that says most; of equals the first. `None` if none can be read.
@@ -338,13 +344,9 @@ fn has_another_reason(headers: &HeaderMap, token_type: TokenType) -> bool {
     let code = challenge.and_then(|challenge| challenge.error);
     code.is_some_and(|code| {
         let code = code.as_str();
-        let is_of_proof = token_type == TokenType::Dpop && is_about_proof(code);
+        let is_of_proof = token_type == TokenType::Dpop && PROOF_REASONS.contains(&code);
         is_of_proof || OTHER_REASONS.contains(&code)
     })
-}
-
-fn is_about_proof(code: &str) -> bool {
-    PROOF_REASONS.contains(&code)
 }
 
 fn whole_seconds(text: &str) -> Option<Duration> {

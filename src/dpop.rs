@@ -13,12 +13,15 @@ pub(crate) use binding::{Binding, DPOP_HEADER, Proof};
 pub(crate) use nonces::{Nonce, Nonces, next_nonce};
 pub(crate) use proof::Sending;
 pub(crate) use session_key::SessionKey;
+pub(crate) use setting::DpopSetting;
 #[cfg(feature = "dpop")]
 pub(crate) use setting::Keys;
-pub(crate) use setting::{DpopSetting, bearer_came};
 
 /// The scheme of the `Authorization` header, and of challenges (RFC 9449 section 7.1).
 pub(crate) const DPOP: &str = "DPoP";
+
+/// What a server says that refuses a proof (RFC 9449 sections 5 and 7.1).
+pub(crate) const INVALID_DPOP_PROOF: &str = "invalid_dpop_proof";
 
 /// What a server says that wants a nonce in the proof, or another one (RFC 9449 sections 8 and 9).
 pub(crate) const USE_DPOP_NONCE: &str = "use_dpop_nonce";

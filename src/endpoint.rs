@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
-use http::HeaderValue;
 use reqwest::Url;
 
 use crate::clock::Clock;
+use crate::clock_skew::{ClockSkew, ClockSkews};
 use crate::dpop::{Binding, DpopKey, Nonces};
 use crate::endpoint::assertion::Occasion;
-use crate::endpoint::authentication::BasicCredentials;
+use crate::endpoint::dated::Proving;
 use crate::endpoint::discovery::Discovery;
+use crate::endpoint::first_nonce::FirstNonce;
 use crate::endpoint::form::Form;
 use crate::endpoint::queue::Queue;
 use crate::endpoint::request_shape::RequestShape;
@@ -34,8 +35,10 @@ pub(crate) mod breaker;
 mod builder;
 #[cfg(feature = "signing")]
 mod client_jwt;
+mod dated;
 mod discovery;
 pub(crate) mod document;
+mod first_nonce;
 mod form;
 mod fragments;
 #[cfg(feature = "oauth2")]
@@ -101,6 +104,8 @@ struct Setup {
     revocation_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
+    /// Where a nonce is asked for before anything is spent.
+    first_nonce: Option<Arc<FirstNonce>>,
     shape: RequestShape,
     translation: Option<Translation>,
     expires_with_id_token: bool,
@@ -191,29 +196,38 @@ impl TokenEndpoint {
         };
         let supported = document.as_deref().map(|document| &document.supported);
         let answered = async {
-            let Some(translation) = &self.0.translation else {
-                let transport::Answer {
-                    status,
-                    headers,
-                    body,
-                } = self
-                    .0
-                    .post(url.clone(), form, supported, key.as_ref())
-                    .await?;
-                return answer::parse_token_answer(asked, status, &headers, &body, self.now());
-            };
-            translation.admit(asked, self.0.clock.now())?;
+            let translation = self.0.translation.as_ref();
+            if let Some(translation) = translation {
+                translation.admit(asked, self.0.clock.now())?;
+            }
             let answer = self
                 .0
                 .post(url.clone(), form, supported, key.as_ref())
                 .await?;
-            translation.read(asked, answer, self.0.clock.now()).await
+            let is_of_repetition = answer.is_of_repetition;
+            let read = match translation {
+                Some(translation) => translation.read(asked, answer, self.0.clock.now()).await,
+                None => answer::parse_token_answer(
+                    asked,
+                    answer.status,
+                    &answer.headers,
+                    &answer.body,
+                    self.now(),
+                ),
+            };
+            read.map_err(|error| match is_of_repetition {
+                true => error.of_repetition(),
+                false => error,
+            })
         };
         let mut response = answered.await.map_err(|error| error.at_server(&url))?;
         response.asked_scope = asked_scope;
         response.binding = key
             .filter(|_| response.token_type == TokenType::Dpop)
-            .map(|key| Binding::new(key, self.nonces().clone(), self.0.clock.clone()));
+            .map(|key| {
+                let (nonces, skews) = self.seen();
+                Binding::new(key, nonces, skews, self.0.clock.clone())
+            });
         if let Some(left) = response
             .id_token_lifetime
             .filter(|_| self.0.expires_with_id_token)
@@ -277,22 +291,7 @@ impl TokenEndpoint {
     /// # Errors
     /// If the document cannot be had.
     pub(crate) async fn revocation_url(&self) -> Result<Option<Url>, Error> {
-        let discovery = match (&self.0.revocation_url, &self.0.place) {
-            (Some(url), _) => return Ok(Some(url.clone())),
-            (None, Place::Fixed(_, None)) => return Ok(None),
-            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => discovery,
-        };
-        let too_late = self.0.clock.sleep(self.0.transport.timeout());
-        tokio::select! {
-            biased;
-            found = discovery.revocation_endpoint(self.0.has_certificate()) => found,
-            () = too_late => Err(Error::new(
-                ErrorKind::Timeout,
-                "the discovery document did not come in time",
-            )
-            .got(HowFar::NotSent)
-            .at_server(discovery.issuer().place())),
-        }
+        self.0.revocation_url().await
     }
 
     /// What is wrong with the file of the client's key, as long as the key before signs in its place.
@@ -306,9 +305,20 @@ impl TokenEndpoint {
         self.0.authentication.certificate_fault()
     }
 
-    /// The nonces that its servers, and the APIs of its bound tokens, want in proofs.
-    pub(crate) fn nonces(&self) -> &Nonces {
-        self.0.transport.nonces()
+    /// Why no nonce was to be had before anything was spent, if that is set and nobody has been told.
+    pub(crate) fn nonce_fault(&self) -> Option<Error> {
+        self.0.first_nonce.as_ref()?.fault()
+    }
+
+    /// What its servers, and the APIs of its bound tokens, want in proofs: nonces, and dates by their clocks.
+    pub(crate) fn seen(&self) -> (Nonces, ClockSkews) {
+        let transport = &self.0.transport;
+        (transport.nonces().clone(), transport.skews().clone())
+    }
+
+    /// What was learnt of its server's clock, if nobody has been told.
+    pub(crate) fn untold_skew(&self) -> Option<ClockSkew> {
+        self.0.transport.skews().untold()
     }
 
     /// The queue of its requests.
@@ -374,6 +384,7 @@ impl TokenEndpoint {
             namespace,
             revocation_url,
             transport,
+            first_nonce,
             shape,
             translation,
             expires_with_id_token,
@@ -387,6 +398,7 @@ impl TokenEndpoint {
             revocation_url: revocation_url.clone(),
             authentication,
             transport: transport.clone(),
+            first_nonce: first_nonce.clone(),
             shape: shape.clone(),
             translation: translation.clone(),
             expires_with_id_token: *expires_with_id_token,
@@ -443,6 +455,25 @@ impl Setup {
         false
     }
 
+    async fn revocation_url(&self) -> Result<Option<Url>, Error> {
+        let discovery = match (&self.revocation_url, &self.place) {
+            (Some(url), _) => return Ok(Some(url.clone())),
+            (None, Place::Fixed(_, None)) => return Ok(None),
+            (None, Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery)) => discovery,
+        };
+        let too_late = self.clock.sleep(self.transport.timeout());
+        tokio::select! {
+            biased;
+            found = discovery.revocation_endpoint(self.has_certificate()) => found,
+            () = too_late => Err(Error::new(
+                ErrorKind::Timeout,
+                "the discovery document did not come in time",
+            )
+            .got(HowFar::NotSent)
+            .at_server(discovery.issuer().place())),
+        }
+    }
+
     /// Sends a form with our client authentication, and with proofs of this key if there is one.
     async fn post(
         &self,
@@ -453,24 +484,17 @@ impl Setup {
     ) -> Result<transport::Answer, Error> {
         match key {
             Some(key) => self.post_proven(url, form, supported, key).await,
-            None => self.post_once(url, form, supported, None).await,
+            None => self.post_dated(&url, form, supported, None).await,
         }
     }
 
     async fn post_once(
         &self,
-        url: Url,
+        url: &Url,
         mut form: Form,
         supported: Option<&Supported>,
-        proof: Option<HeaderValue>,
+        proving: Option<Proving<'_>>,
     ) -> Result<transport::Answer, Error> {
-        let issuer = self.place.issuer_to_name();
-        let occasion = Occasion {
-            url: &url,
-            issuer: issuer.as_deref(),
-            supported,
-            now: self.clock.now().system_time(),
-        };
         #[cfg(feature = "mtls")]
         if self.has_certificate() && url.scheme() != "https" {
             return Err(Error::settings(
@@ -479,23 +503,39 @@ impl Setup {
             )
             .got(HowFar::NotSent));
         }
-        let basic = self.authenticate(&mut form, &occasion).await?;
-        let sent = self.transport.post(url, form, basic, &self.shape, proof);
+        let issuer = self.place.issuer_to_name();
+        let now = self.transport.skews().date_for(url, self.clock.now());
+        let occasion = Occasion {
+            url,
+            issuer: issuer.as_deref(),
+            supported,
+            now: now.system_time(),
+        };
+        let signing = async {
+            let basic = self.authentication.sign(&mut form, &occasion).await?;
+            let proof = match proving {
+                Some(proving) => Some(proving.proof(url, now).await?),
+                None => None,
+            };
+            Ok((basic, proof))
+        };
+        let (basic, proof) = self.in_time(signing).await?;
+        let sent = self
+            .transport
+            .post(url.clone(), form, basic, &self.shape, proof);
         sent.await
     }
 
     /// A KMS or a function may hang, or panic. Nothing is sent then, and it must be known that it was
     /// not: with half of the attempt's time, that is not over before.
-    async fn authenticate(
+    async fn in_time<T>(
         &self,
-        form: &mut Form,
-        occasion: &Occasion<'_>,
-    ) -> Result<Option<BasicCredentials>, Error> {
-        let signing = AssertUnwindSafe(self.authentication.sign(form, occasion)).catch_unwind();
+        signing: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let fault = |kind, message| Err(Error::new(kind, message).got(HowFar::NotSent));
         tokio::select! {
             biased;
-            signed = signing => signed.unwrap_or_else(|_| fault(
+            signed = AssertUnwindSafe(signing).catch_unwind() => signed.unwrap_or_else(|_| fault(
                 ErrorKind::Panicked,
                 "what gives the client's secret, or signs for it, panicked",
             )),

@@ -41,6 +41,7 @@ struct Report {
     refusal: Refusal,
     doubtful: bool,
     unanswered: bool,
+    of_repetition: bool,
     token_source: Option<Arc<str>>,
     server: Option<Arc<str>>,
     claims: Option<Arc<str>>,
@@ -330,6 +331,7 @@ impl Error {
             refusal: Refusal::Plain,
             doubtful: false,
             unanswered: false,
+            of_repetition: false,
             token_source: None,
             server: None,
             claims: None,
@@ -394,6 +396,16 @@ impl Error {
 
     pub(crate) fn is_unanswered(&self) -> bool {
         self.0.unanswered
+    }
+
+    /// Marks what the repetition of a request was answered, which had the nonce that the server wanted (H6).
+    #[must_use]
+    pub(crate) fn of_repetition(self) -> Self {
+        self.change(|report| report.of_repetition = true)
+    }
+
+    pub(crate) fn is_of_repetition(&self) -> bool {
+        self.0.of_repetition
     }
 
     /// Marks a refusal that is about the token that was asked for, and not about the refresh token: the

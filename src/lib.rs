@@ -60,7 +60,7 @@
 //! | feature | what it adds | what it costs |
 //! |---|---|---|
 //! | `rustls` | https by rustls, with aws-lc-rs | 20 crates, some of it C |
-//! | `native-tls` | https by the platform's TLS | 17 crates; OpenSSL's headers on Linux |
+//! | `native-tls` | https by the platform's TLS | 16 crates; OpenSSL's headers on Linux |
 //! | `json` | `.json(..)` on requests and answers | nothing more to compile |
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
@@ -68,7 +68,7 @@
 //! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
 //! | `dpop` | `DpopKey`: tokens that are bound to a key (RFC 9449), and `signing` | nothing beside `signing` |
 //! | `mtls` | `ClientCertificate`: client authentication by a certificate, and tokens that are bound to it (RFC 8705); `rustls` and `signing` | nothing beside `rustls` |
-//! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
+//! | `tracing` | a span for each refresh, an event for each token request | nothing more to compile |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
@@ -98,6 +98,7 @@ mod carrier;
 mod challenge;
 mod claims;
 mod clock;
+mod clock_skew;
 mod cooldown;
 mod destinations;
 #[cfg_attr(
@@ -129,6 +130,7 @@ mod options;
 mod origin;
 mod parameters;
 mod path;
+mod random_id;
 mod redirect;
 mod refresh;
 mod refusal_rule;

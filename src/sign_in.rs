@@ -126,14 +126,15 @@ async fn write(engine: &Engine, subject: &Subject, set: &TokenSet) -> Result<(),
 /// If there is one and the sessions are bearer ones, or none where there has to be one; or if it cannot be
 /// kept.
 fn session_key(engine: &Engine, set: &TokenSet) -> Result<Option<SessionKey>, Error> {
-    match (&engine.setup.dpop, &set.dpop_key) {
+    set.check_key()?;
+    match (&engine.setup.dpop, set.bound_to()) {
         (None, Some(_)) => Err(Error::settings(
             "the token set is bound to a DPoP key, and the sessions are not; say `dpop` or `offer_dpop` \
              when building them",
         )),
         (Some(dpop), None) if dpop.is_required => Err(Error::settings(
-            "the token set of the sign-in is bound to no DPoP key, and bound tokens are required; ask for \
-             it with `AuthorizationCode::dpop`, or say which key it is with `TokenSet::with_dpop_key`",
+            "the token set of the sign-in is bound to no DPoP key, or has a bearer token, and bound tokens are \
+             required; ask for it with `AuthorizationCode::dpop`, or say which key it is with `TokenSet::with_dpop_key`",
         )),
         (_, None) => Ok(None),
         (Some(_), Some(key)) => SessionKey::of(key).map(Some),

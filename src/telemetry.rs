@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use crate::telemetry::event::{Event, RefreshReason};
 
+use crate::clock_skew::ClockSkew;
 use crate::error::Error;
 #[cfg(feature = "tracing")]
 use crate::scope;
@@ -192,6 +193,48 @@ impl Telemetry {
         self.tell(|| Event::ClientCertificateUnreadable {
             source: self.source.clone(),
             error: error.clone(),
+        });
+    }
+
+    pub(crate) fn no_dpop_nonce(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            kind = ?error.kind(),
+            %error,
+            "no DPoP nonce was to be had before the token request"
+        );
+        self.tell(|| Event::NoDpopNonce {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
+    pub(crate) fn refresh_token_refused_with_nonce(&self, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::error!(
+            source = &*self.source,
+            %error,
+            "the refresh token was refused when it was sent again with the nonce that the server wanted"
+        );
+        self.tell(|| Event::RefreshTokenRefusedWithNonce {
+            source: self.source.clone(),
+            error: error.clone(),
+        });
+    }
+
+    pub(crate) fn clock_skew(&self, skew: &ClockSkew) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            server = &*skew.server,
+            seconds_ahead = skew.seconds_ahead,
+            "the clock of a server differs from this machine's, and refuses what is signed by this one"
+        );
+        self.tell(|| Event::ClockSkew {
+            source: self.source.clone(),
+            server: skew.server.clone(),
+            seconds_ahead: skew.seconds_ahead,
         });
     }
 

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use crate::dpop::DpopKey;
+use crate::error::Error;
 use crate::secret::Secret;
-use crate::token::{Lifetime, TokenResponse};
+use crate::token::{Lifetime, TokenResponse, TokenType};
 
 /// A token set (RFC 6749 section 5.1): what a token source starts from, and what a store keeps.
 ///
@@ -37,8 +38,10 @@ pub struct TokenSet {
     pub(crate) id_token: Option<Secret>,
     pub(crate) scope: Option<String>,
     pub(crate) members: Map<String, Value>,
-    /// What its tokens are bound to, if they are.
-    pub(crate) dpop_key: Option<DpopKey>,
+    /// What the server says that the access token is; `None` where nobody has said.
+    token_type: Option<TokenType>,
+    /// What its tokens are bound to, as far as the program says.
+    dpop_key: Option<DpopKey>,
 }
 
 impl TokenSet {
@@ -82,6 +85,7 @@ impl TokenSet {
             id_token: response.id_token,
             scope: response.scope,
             members: response.members,
+            token_type: Some(response.token_type),
             dpop_key: response.binding.map(|binding| binding.key().clone()),
         }
     }
@@ -140,8 +144,8 @@ impl TokenSet {
 
     /// Says that the tokens are bound to this key (DPoP, RFC 9449): the one whose proof went along when they
     /// were asked for. What [`AuthorizationCode::exchange`](crate::AuthorizationCode::exchange) brought
-    /// with a key has it already.
-    /// Default: none; they are bearer tokens.
+    /// with a key has it already. A token that the server has issued as a bearer token stays one.
+    /// Default: none; they are bearer tokens. A set whose token type is `DPoP` cannot be used without.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_dpop_key(mut self, key: &DpopKey) -> Self {
@@ -153,7 +157,25 @@ impl TokenSet {
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn dpop_key(&self) -> Option<&DpopKey> {
-        self.dpop_key.as_ref()
+        self.bound_to()
+    }
+
+    /// The same, whatever the features: a bearer token is bound to nothing, whatever the program says.
+    pub(crate) fn bound_to(&self) -> Option<&DpopKey> {
+        let is_bearer = self.token_type == Some(TokenType::Bearer);
+        self.dpop_key.as_ref().filter(|_| !is_bearer)
+    }
+
+    /// # Errors
+    /// If the server says that the token is bound, and nobody has said to which key.
+    pub(crate) fn check_key(&self) -> Result<(), Error> {
+        if self.token_type == Some(TokenType::Dpop) && self.dpop_key.is_none() {
+            return Err(Error::settings(
+                "the token is of the type DPoP, and its key is missing; say which one it is with \
+                 `TokenSet::with_dpop_key`",
+            ));
+        }
+        Ok(())
     }
 
     /// The access token.
@@ -215,6 +237,7 @@ impl TokenSet {
             id_token: None,
             scope: None,
             members: Map::new(),
+            token_type: None,
             dpop_key: None,
         }
     }

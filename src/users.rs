@@ -186,7 +186,8 @@ impl UserSessions {
 
     /// Signs out all sessions of this user, by the `sub` of their id tokens; needs
     /// [`index_sessions`](UserSessionsBuilder::index_sessions). For each session that has ended there is
-    /// one [`SignOut`]. Other processes notice [within a minute](UserSessionsBuilder::notice_within).
+    /// one [`SignOut`]. Other processes notice [within a minute](UserSessionsBuilder::notice_within). Of one
+    /// user the newest 256 sessions are known.
     ///
     /// # Errors
     /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) without the index, and

@@ -20,8 +20,8 @@ use files::rust_files;
 /// neighbours.
 const LEVELS: [&str; 11] = [
     "secret error error_response clock parameters scope jitter subject ambient flight wiping
-     expiry_margin timeouts shown",
-    "key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
+     expiry_margin timeouts shown random_id",
+    "clock_skew key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
      step_up cooldown path retry_after reserved_headers carrier api_answer refusal_rule telemetry options
      signer dpop mtls",
     "endpoint store",

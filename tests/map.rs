@@ -98,7 +98,7 @@ fn the_map_names_each_file_of_the_core() {
 #[test]
 fn the_map_is_read_within_minutes() {
     let map = read("docs/ARCHITECTURE.md").expect("the map");
-    assert!(map.lines().count() <= 200);
+    assert!(map.lines().count() <= 220);
 }
 
 /// The files that a text links to in line, without those of other places.

@@ -158,8 +158,8 @@ step 'the real authorization server, by npm' install_authorization_server
 step 'the conformance suite of the Model Context Protocol, by npm' install_conformance_suite
 step 'cargo-deny' install_cargo_deny
 
-# The TLS features pass a choice on to reqwest and redis, and there is hardly any code of ours behind
-# them. So they are linted by themselves. The tests of https have `rustls` by their own manifest, and
+# `rustls` and `native-tls` pass a choice on to reqwest and redis, and there is hardly any code of ours
+# behind them (that of `mtls`, which brings rustls, is with the others). So they are linted by themselves. The tests of https have `rustls` by their own manifest, and
 # run once more with both.
 all_features=$(features_of_the_crate)
 features=''
@@ -169,7 +169,7 @@ done
 printf '\nfeatures in the lints, the documentation and the tests: %s\n' "$features"
 
 step 'formatting' cargo fmt --all --check -- --color never
-step 'clippy with all features but TLS, tests and examples too' clippy_with_features
+step 'clippy with all features but the two of TLS, tests and examples too' clippy_with_features
 step 'clippy without features' clippy_without_features
 step 'licences, sources and banned crates' cargo deny check bans licenses sources
 step 'the list of published files' compare_package_list

@@ -31,6 +31,8 @@ use std::time::Duration;
 use http::Extensions;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Request, Response};
+#[cfg(feature = "dpop")]
+use reqwest_bearer::DpopKey;
 #[cfg(feature = "file")]
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
@@ -98,6 +100,7 @@ impl Outputs {
     }
 
     /// The error that this must be.
+    #[track_caller]
     fn show_failure<T>(&self, outcome: Result<T, Error>) -> ErrorKind {
         let Err(error) = outcome else {
             panic!("succeeded");
@@ -162,7 +165,7 @@ type Gossip = fn(&Seen) -> Option<Reply>;
 struct GossipingServer {
     http: HttpServer,
     script: Arc<Mutex<VecDeque<Gossip>>>,
-    /// Which client assertions came.
+    /// Which client assertions and proofs came.
     assertions: Arc<Mutex<Vec<String>>>,
 }
 
@@ -173,7 +176,10 @@ impl GossipingServer {
         let assertions: Arc<Mutex<Vec<String>>> = Arc::default();
         let came = assertions.clone();
         let http = HttpServer::start(move |seen| {
-            came.lock().unwrap().extend(seen.field("client_assertion"));
+            let proof = seen.headers.get("dpop").map(HeaderValue::to_str);
+            let proof = proof.map(|proof| proof.unwrap().to_owned());
+            let signed = seen.field("client_assertion").into_iter().chain(proof);
+            came.lock().unwrap().extend(signed);
             let scripted = answers.lock().unwrap().pop_front();
             let answer = scripted.map_or_else(|| Some(tokens(&seen)), |answer| answer(&seen));
             async move { answer }
@@ -202,11 +208,12 @@ impl GossipingServer {
 fn tokens(seen: &Seen) -> Reply {
     // Another one for each that was handed in.
     let spent = seen.field("refresh_token").unwrap_or_default();
+    let is_proven = seen.headers.contains_key("dpop");
     Reply::new(200).json(&json!({
         "access_token": format!("canary-access{}", spent.len()),
         "refresh_token": format!("canary-refresh-{spent}"),
         "id_token": "canary.id.token",
-        "token_type": "Bearer",
+        "token_type": if is_proven { "DPoP" } else { "Bearer" },
         "expires_in": 600,
         "scope": "canary-scope",
         "canary-member": "canary-value",
@@ -340,6 +347,41 @@ const FAILURES: [(Gossip, ErrorKind); 16] = [
     ),
     (|_| None, ErrorKind::Unavailable),
 ];
+
+/// What a server of bound tokens says besides: that the proof is of ten minutes ago, ...
+#[cfg(feature = "dpop")]
+const BAD_DATE: Gossip = |seen| {
+    let answer = json!({ "error": "invalid_dpop_proof", "error_description": echo(seen) });
+    let reply = Reply::new(400).header("date", "Thu, 01 Jan 2026 00:10:00 GMT");
+    Some(reply.json(&answer))
+};
+
+/// ... that it wants a nonce, which cannot be sent, ...
+#[cfg(feature = "dpop")]
+const BAD_NONCE: Gossip = |seen| Some(nonce_wanted(seen, "canary nonce"));
+
+/// ... and one that can.
+#[cfg(feature = "dpop")]
+const NONCE: Gossip = |seen| Some(nonce_wanted(seen, "canary-1"));
+
+#[cfg(feature = "dpop")]
+const OTHER_NONCE: Gossip = |seen| Some(nonce_wanted(seen, "canary-2"));
+
+#[cfg(feature = "dpop")]
+fn nonce_wanted(seen: &Seen, nonce: &str) -> Reply {
+    let answer = json!({ "error": "use_dpop_nonce", "error_description": echo(seen) });
+    Reply::new(400).header("dpop-nonce", nonce).json(&answer)
+}
+
+/// What an API says of a proof.
+#[cfg(feature = "dpop")]
+fn refused_proof(error: &str) -> Reply {
+    let challenge = format!(r#"DPoP error="{error}", error_description="canary", algs="canary""#);
+    Reply::new(401)
+        .header("dpop-nonce", "canary nonce")
+        .header("www-authenticate", challenge)
+        .body("canary")
+}
 
 fn basic() -> ClientAuthentication {
     ClientAuthentication::client_secret_basic("client", CLIENT_SECRET)
@@ -875,8 +917,14 @@ impl Program {
         for line in first.expose().lines().filter(|line| !line.contains("--")) {
             self.outputs.must_not_say(line);
         }
+        self.learn_what_was_signed(8);
+    }
+
+    /// What came signed, which was so often at least, must not be said either.
+    #[cfg(feature = "signing")]
+    fn learn_what_was_signed(&self, least: usize) {
         let assertions = std::mem::take(&mut *self.server.assertions.lock().unwrap());
-        assert!(assertions.len() >= 8);
+        assert!(assertions.len() >= least, "{}", assertions.len());
         for part in assertions
             .iter()
             .flat_map(|assertion| assertion.split('.').skip(1))
@@ -886,6 +934,166 @@ impl Program {
                 self.outputs.must_not_say(part);
             }
         }
+    }
+
+    /// A life with tokens that are bound to keys: the keys and the proofs are learnt as assertions are.
+    #[cfg(feature = "dpop")]
+    async fn be_bound(&self) {
+        let key = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+        let pem = key.to_pem().unwrap();
+        for line in pem.expose().lines().filter(|line| !line.contains("--")) {
+            self.outputs.must_not_say(line);
+        }
+        let key = DpopKey::from_key(key);
+        self.outputs.show(&key);
+        // From the beginning of its time, which the dates below count from.
+        let clock = TestClock::new();
+        let builder = TokenEndpoint::builder(basic())
+            .token_url(format!("{}/token", self.server.http.url()))
+            .revocation_url(format!("{}/revoke", self.server.http.url()))
+            .dpop_nonce_first()
+            .clock(&clock);
+        self.outputs.show(&builder);
+        let endpoint = builder.build().unwrap();
+        self.server.script.lock().unwrap().clear();
+        let code = || AuthorizationCode::new("canary-code").dpop(&key);
+        self.outputs.show(&code());
+        let tokens = code().exchange(&endpoint).await.unwrap();
+        self.outputs.show(&tokens);
+        for (failure, _) in FAILURES {
+            self.server.then(failure);
+            self.show_outcome(code().exchange(&endpoint).await);
+        }
+        let source = |offers: bool| {
+            let refresh_token = tokens.refresh_token().unwrap().clone();
+            let grant = RefreshTokenGrant::from_token_set(
+                endpoint.clone(),
+                TokenSet::from_refresh_token(refresh_token).with_dpop_key(&key),
+            );
+            let events = self.outputs.clone();
+            let builder = TokenSource::builder(grant)
+                .clock(&clock)
+                .on_event(move |event| events.show(event));
+            let builder = if offers {
+                builder.offer_dpop(&key)
+            } else {
+                builder.dpop(&key)
+            };
+            self.outputs.show(&builder);
+            builder.build().unwrap()
+        };
+        for (failure, _) in FAILURES {
+            self.server.then(failure);
+            let source = source(false);
+            self.show_outcome(source.token().await);
+            self.outputs.show(&source);
+        }
+        // A wrong date, and then two bad nonces: with blanks, and the same again.
+        for (failures, kind) in [
+            (&[BAD_DATE][..], None),
+            (&[BAD_NONCE], Some(ErrorKind::Protocol)),
+            (&[NONCE, NONCE], Some(ErrorKind::Protocol)),
+            (
+                &[OTHER_NONCE, FAILURES[2].0],
+                Some(ErrorKind::SignInRequired),
+            ),
+        ] {
+            for failure in failures {
+                self.server.then(*failure);
+            }
+            let outcome = source(false).token().await;
+            assert_eq!(outcome.as_ref().err().map(Error::kind), kind);
+            self.show_outcome(outcome);
+        }
+        self.server.then(|_| {
+            Some(Reply::new(200).json(&json!({ "access_token": "canary", "token_type": "Bearer" })))
+        });
+        self.outputs.show(&source(true).token().await.unwrap());
+        self.call_bound(&source(false)).await;
+        self.keep_keys_of_sessions(&endpoint, &tokens, &clock).await;
+        let request = TokenRequest::new("canary").dpop(Some(&key));
+        self.outputs.show(&request);
+        self.learn_what_was_signed(2 * FAILURES.len());
+    }
+
+    /// One of the failures above is none for a bound token.
+    #[cfg(feature = "dpop")]
+    fn show_outcome<T: Debug>(&self, outcome: Result<T, Error>) {
+        match outcome {
+            Ok(brought) => self.outputs.show(&brought),
+            Err(error) => self.outputs.show_words(&error),
+        }
+    }
+
+    /// At an API, which is the same server.
+    #[cfg(feature = "dpop")]
+    async fn call_bound(&self, source: &TokenSource) {
+        let client = NamedClient::builder("bound", self.server.http.url(), source)
+            .http(Self::http())
+            .after(self.outputs.clone())
+            .build()
+            .unwrap();
+        self.outputs.show(&client);
+        client.get("x").send().await.unwrap();
+        let refusals: [Gossip; 3] = [
+            |_| Some(refused_proof("use_dpop_nonce")),
+            |_| Some(refused_proof("invalid_dpop_proof")),
+            |_| Some(refused_proof("canary")),
+        ];
+        for refusal in refusals {
+            self.server.then(refusal);
+            let answered = client.get("x").send().await.unwrap();
+            if let Some(reason) = Error::find_in_response(&answered) {
+                self.outputs.show_words(reason);
+            }
+            if let Some(challenge) = answered.extensions().get::<BearerChallenge>() {
+                self.outputs.show(challenge);
+            }
+        }
+        let token = source.token().await.unwrap();
+        let url = reqwest::Url::parse(self.server.http.url()).unwrap();
+        let proof = token.dpop_proof(&reqwest::Method::GET, &url).await.unwrap();
+        let proof = proof.unwrap();
+        self.outputs.say(format!("{proof:?} {token:?}"));
+        let mut signed = self.server.assertions.lock().unwrap();
+        signed.push(proof.to_str().unwrap().to_owned());
+    }
+
+    /// In a record, and in the sets that a sign-in brings.
+    #[cfg(feature = "dpop")]
+    async fn keep_keys_of_sessions(
+        &self,
+        endpoint: &TokenEndpoint,
+        tokens: &TokenSet,
+        clock: &TestClock,
+    ) {
+        let store = FragileStore::new(clock);
+        let events = self.outputs.clone();
+        let users = UserSessions::builder(endpoint)
+            .store(store.clone())
+            .clock(clock)
+            .on_event(move |event| events.show(event))
+            .dpop();
+        self.outputs.show(&users);
+        let users = users.build().unwrap();
+        let subject = Subject::new("canary-bound").unwrap();
+        let unbound = TokenSet::new("canary");
+        self.outputs
+            .show_failure(users.sign_in(&subject, unbound).await);
+        users.sign_in(&subject, tokens.clone()).await.unwrap();
+        let record = store.record(&store.last_key()).await.unwrap();
+        self.outputs.show(&record);
+        let anew = TokenOptions::new().force_refresh();
+        let source = users.for_subject(&subject);
+        self.outputs.show(&source.token_with(&anew).await.unwrap());
+        // Half of a key in a record that is whole.
+        let data = String::from_utf8(record.data().unwrap().to_vec()).unwrap();
+        let cut = data.replacen("MIG", "", 1);
+        assert_ne!(cut, data, "the record has the key");
+        store.overwrite(&store.last_key(), cut.as_bytes()).await;
+        clock.advance(Duration::from_secs(601));
+        self.outputs.show_failure(source.token().await);
+        self.outputs.show(&users);
     }
 
     /// A private key is a secret that no text of ours is in, so its own texts are looked for.
@@ -918,7 +1126,7 @@ impl Program {
         }
         self.outputs.show_failure(PublicJwk::from_jwk("canary"));
         #[cfg(feature = "dpop")]
-        self.outputs.show(&reqwest_bearer::DpopKey::from_key(key));
+        self.outputs.show(&DpopKey::from_key(key));
         #[cfg(feature = "mtls")]
         self.present_certificates();
     }
@@ -995,6 +1203,8 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.authenticate_in_every_way().await;
     #[cfg(feature = "signing")]
     program.sign_in_every_way().await;
+    #[cfg(feature = "dpop")]
+    program.be_bound().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.call_for_tenants().await;
@@ -1022,6 +1232,16 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
         "the file of the signing key is of no use",
         #[cfg(feature = "signing")]
         "SigningKeyUnreadable",
+        #[cfg(feature = "dpop")]
+        "ClockSkew",
+        #[cfg(feature = "dpop")]
+        "NoDpopNonce",
+        #[cfg(feature = "dpop")]
+        "RefreshTokenRefusedWithNonce",
+        #[cfg(feature = "dpop")]
+        "BearerInsteadOfDpop",
+        #[cfg(feature = "dpop")]
+        "\"dpop\": Sensitive",
         "(error code `invalid_client`)",
         "\"authorization\": Sensitive",
     ] {

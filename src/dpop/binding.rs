@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::Url;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
+use crate::clock_skew::{ClockSkew, ClockSkews};
 use crate::dpop::key::DpopKey;
 use crate::dpop::nonces::{Nonce, Nonces};
 use crate::dpop::proof::Sending;
@@ -23,6 +24,7 @@ pub(crate) struct Binding(Arc<Parts>);
 struct Parts {
     key: DpopKey,
     nonces: Nonces,
+    skews: ClockSkews,
     clock: Clock,
 }
 
@@ -33,8 +35,13 @@ pub(crate) struct Proof {
 }
 
 impl Binding {
-    pub(crate) fn new(key: DpopKey, nonces: Nonces, clock: Clock) -> Self {
-        Self(Arc::new(Parts { key, nonces, clock }))
+    pub(crate) fn new(key: DpopKey, nonces: Nonces, skews: ClockSkews, clock: Clock) -> Self {
+        Self(Arc::new(Parts {
+            key,
+            nonces,
+            skews,
+            clock,
+        }))
     }
 
     pub(crate) fn key(&self) -> &DpopKey {
@@ -58,7 +65,7 @@ impl Binding {
             url,
             token: Some(token),
             nonce: nonce.as_deref(),
-            now: self.0.clock.now(),
+            now: self.0.skews.date_for(url, self.0.clock.now()),
         };
         let header = self.0.key.proof(&sending).await?;
         Ok(Proof { header, nonce })
@@ -67,6 +74,17 @@ impl Binding {
     /// Takes note of the nonce that an answer of this URL gives.
     pub(crate) fn learn(&self, url: &Url, headers: &HeaderMap) {
         self.0.nonces.learn(url, headers);
+    }
+
+    /// Takes note of the date of an answer of this URL that refuses a proof, to a request that was sent at
+    /// `sent`. Says whether the next proof is dated otherwise.
+    pub(crate) fn learn_date(&self, url: &Url, headers: &HeaderMap, sent: Moment) -> bool {
+        self.0.skews.learn(url, headers, sent, self.0.clock.now())
+    }
+
+    /// What was learnt of a server's clock, once.
+    pub(crate) fn untold_skew(&self) -> Option<ClockSkew> {
+        self.0.skews.untold()
     }
 }
 

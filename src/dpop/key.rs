@@ -5,12 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 
 use crate::dpop::proof::Sending;
 use crate::error::{Error, HowFar};
+use crate::random_id::random_id;
 use crate::secret::Secret;
 
 #[cfg(feature = "dpop")]
@@ -181,13 +180,4 @@ impl<S: Signer> Prover for SigningProver<S> {
         let algorithm = key.algorithm().to_string();
         Some(key.to_pem().map(|pem| (pem, algorithm)))
     }
-}
-
-/// 128 random bits: no server sees one twice (RFC 9449 section 4.2).
-fn random_id() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| {
-        Error::settings("the operating system gives no random numbers").got(HowFar::NotSent)
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -72,16 +72,11 @@ impl DpopSetting {
                  session",
             )
             .got(HowFar::Unusable)),
-            None => Err(bearer_came()),
+            None => Err(Error::protocol(
+                "the token is a bearer token although a DPoP proof went along, and this source takes none; see \
+                 that the server knows this client as one with DPoP, or say `offer_dpop`",
+            )
+            .got(HowFar::Unusable)),
         }
     }
-}
-
-/// What becomes of a bearer token that came in answer to a proof, where only a bound one will do.
-pub(crate) fn bearer_came() -> Error {
-    Error::protocol(
-        "the token is a bearer token although a DPoP proof went along, and this source takes none; see \
-         that the server knows this client as one with DPoP, or say `offer_dpop`",
-    )
-    .got(HowFar::Unusable)
 }

@@ -45,7 +45,8 @@ impl AssertionContext {
         self.attempt
     }
 
-    /// When it is made (`iat`), by the clock of the endpoint.
+    /// When it is made (`iat`), by the clock of the endpoint, or by the server's where that has refused what was
+    /// signed ([`Event::ClockSkew`](crate::Event::ClockSkew)).
     #[must_use]
     pub fn issued_at(&self) -> SystemTime {
         self.issued_at

@@ -341,6 +341,16 @@ impl ClientAuthentication {
         Ok(())
     }
 
+    /// Whether it signs something that has a date in it, for each attempt.
+    pub(crate) fn is_dated(&self) -> bool {
+        match &self.method {
+            Method::AssertionByHand(_) => true,
+            #[cfg(feature = "signing")]
+            Method::PrivateKeyJwt(_) | Method::SecretJwt(_) => true,
+            _ => false,
+        }
+    }
+
     fn is_in_header(&self) -> bool {
         matches!(self.method, Method::Basic(_) | Method::BasicRaw(_))
     }

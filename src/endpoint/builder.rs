@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use reqwest::ClientBuilder;
+use reqwest::{ClientBuilder, Url};
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -13,6 +13,7 @@ use crate::endpoint::address::{self, PlainHttp};
 use crate::endpoint::authentication::ClientAuthentication;
 use crate::endpoint::discovery::Discovery;
 use crate::endpoint::document::{Issuer, Naming};
+use crate::endpoint::first_nonce::FirstNonce;
 use crate::endpoint::http_clients::{HttpSetting, Ours};
 use crate::endpoint::queue::Queue;
 use crate::endpoint::raw_answer::RawAnswer;
@@ -37,6 +38,7 @@ pub struct TokenEndpointBuilder {
     issuer_is_checked: bool,
     namespace: Option<String>,
     revocation_url: Option<String>,
+    dpop_nonce_first: bool,
     http: HttpSetting,
     plain_http: PlainHttp,
     requests_at_once: usize,
@@ -57,6 +59,7 @@ impl TokenEndpointBuilder {
             issuer_is_checked: true,
             namespace: None,
             revocation_url: None,
+            dpop_nonce_first: false,
             http: HttpSetting::Default,
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
@@ -141,6 +144,27 @@ impl TokenEndpointBuilder {
     /// Default: what the issuer's discovery document names.
     pub fn revocation_url(mut self, url: impl Into<String>) -> Self {
         self.revocation_url = Some(url.into());
+        self
+    }
+
+    /// Has a DPoP nonce of this server before a refresh token or a code goes there (RFC 9449 section 8), for
+    /// servers that spend those before they judge the proof: one that then wants a nonce has ended the session.
+    ///
+    /// A process that knows no nonce of the server yet sends one request first that spends nothing: the
+    /// revocation of a random token (RFC 7009), with a proof. It is sent once, however many refreshes begin at
+    /// the same time, within a quarter of [`attempt_timeout`](Self::attempt_timeout) (2.5 s), which counts towards
+    /// the attempt's time. If no nonce comes of it, the token request goes out without, and
+    /// [`Event::NoDpopNonce`](crate::Event::NoDpopNonce) says why. A server that has answered without a nonce
+    /// is not asked again; one that was down is, before the next attempt.
+    ///
+    /// A nonce that the server has replaced meanwhile is not noticed: the answer that would say so is the one
+    /// to the refresh token. Such a server gives the next nonce with each answer in time, or is none for this
+    /// client.
+    /// Default: the first token request goes out without a nonce, and once more with the one that the server
+    /// wants, which costs nothing at servers that judge the proof first.
+    #[cfg(feature = "dpop")]
+    pub fn dpop_nonce_first(mut self) -> Self {
+        self.dpop_nonce_first = true;
         self
     }
 
@@ -384,6 +408,9 @@ impl TokenEndpointBuilder {
                 ));
             }
         }
+        if self.dpop_nonce_first {
+            self.check_nonce_first(revocation_url.as_ref())?;
+        }
         let issuer = self.issuer_setting()?;
         let urls = match &self.discovery_url {
             Some(_) => [&self.token_url, &self.discovery_url, &self.revocation_url],
@@ -411,6 +438,9 @@ impl TokenEndpointBuilder {
             revocation_url,
             authentication: self.authentication,
             transport,
+            first_nonce: self
+                .dpop_nonce_first
+                .then(|| Arc::new(FirstNonce::default())),
             shape: self.shape,
             translation: self.translation,
             expires_with_id_token: self.expires_with_id_token,
@@ -418,6 +448,30 @@ impl TokenEndpointBuilder {
             successes: Successes::default(),
             clock: self.clock,
         })))
+    }
+
+    /// Finds settings with which no nonce could come. What a document names is seen when it is there.
+    fn check_nonce_first(&self, revocation_url: Option<&Url>) -> Result<(), Error> {
+        let Some(revocation_url) = revocation_url else {
+            return match (&self.issuer, &self.discovery_url) {
+                (None, None) => Err(Error::settings(
+                    "`dpop_nonce_first` asks the revocation endpoint, and none is known; give \
+                     `revocation_url`, or the `issuer` whose document names it",
+                )),
+                _ => Ok(()),
+            };
+        };
+        let token_url = self
+            .token_url
+            .as_deref()
+            .and_then(|url| Url::parse(url).ok());
+        match token_url {
+            Some(url) if url.origin() != revocation_url.origin() => Err(Error::settings(
+                "`dpop_nonce_first` asks the revocation endpoint, which is at another origin than the token \
+                 endpoint, so that its nonces are no good there",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The issuer and where its document is, as far as they are set.

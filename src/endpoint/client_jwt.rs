@@ -2,12 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::endpoint::assertion::{AssertionContext, HeaderSettings, Occasion};
 use crate::error::{Error, ErrorKind, HowFar};
+use crate::random_id::random_id;
 use crate::secret::Secret;
 use crate::signer::{Jws, Signer, certificates, hmac};
 
@@ -35,7 +34,7 @@ fn begin(header: HeaderSettings, context: &AssertionContext) -> Result<Jws, Erro
         iss: context.client_id(),
         sub: context.client_id(),
         aud: context.audience(),
-        jti: unheard_of()?,
+        jti: random_id()?,
         iat: now,
         exp: now + LIFETIME.as_secs(),
     };
@@ -93,15 +92,6 @@ pub(crate) fn by_secret(
 ) -> Result<Secret, Error> {
     occasion.check_listed(CLIENT_SECRET_JWT, hmac::ALGORITHM)?;
     hmac::sign(begin(header, context)?, secret)
-}
-
-/// 128 random bits.
-fn unheard_of() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        not_sent("the operating system gives no random numbers").with_source(error)
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn settings(message: String) -> Error {

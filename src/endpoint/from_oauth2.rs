@@ -36,9 +36,12 @@ impl TokenSet {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// A token of the type `DPoP` wants the key whose proof went along: `with_dpop_key` (feature `dpop`) says
+    /// which. One of the type `Bearer` is used as such, whatever key is said.
+    ///
     /// # Errors
-    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if it brings no bearer token: a type that
-    /// needs a proof, such as DPoP, or a character that no header can carry.
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if it brings neither a bearer token nor one of the
+    /// type DPoP, which needs the feature `dpop`; or a character that no header can carry.
     pub fn from_oauth2(response: &impl TokenResponse, asked_at: SystemTime) -> Result<Self, Error> {
         // An id token and the server's own members hide behind type parameters of those crates, but
         // every answer can be written out again as the JSON that it was read from.
@@ -49,7 +52,7 @@ impl TokenSet {
         };
         put_what_has_a_name(response, &mut members);
         // Those crates keep no header, so an end that stands in place of a lifetime is one by our clock.
-        let response = read_token(&mut members, asked_at, false)
+        let response = read_token(&mut members, asked_at, cfg!(feature = "dpop"))
             .map_err(|fault| Error::protocol(format!("the token response {fault}")))?;
         Ok(Self::from_response(response, asked_at))
     }
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_no_bearer_token_is_an_error_that_does_not_show_it() {
         // D6, D7
-        for (token_type, token) in [("DPoP", "canary"), ("bearer", "canary\r\nX: y")] {
+        for (token_type, token) in [("PoP", "canary"), ("bearer", "canary\r\nX: y")] {
             let answer = json!({ "access_token": token, "token_type": token_type });
             let response: BasicTokenResponse = serde_json::from_value(answer).unwrap();
             let error = TokenSet::from_oauth2(&response, asked_at()).unwrap_err();

@@ -1,11 +1,12 @@
 //! A token request with a proof of the key that the token is to be bound to (RFC 9449 section 5), sent
 //! once more where the server wants another nonce in it (section 8).
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use reqwest::Url;
 
-use crate::dpop::{DpopKey, Nonce, Sending, USE_DPOP_NONCE, next_nonce};
+use crate::dpop::{DpopKey, Nonce, USE_DPOP_NONCE, next_nonce};
 use crate::endpoint::Setup;
+use crate::endpoint::dated::Proving;
 use crate::endpoint::form::Form;
 use crate::endpoint::members;
 use crate::endpoint::supported::Supported;
@@ -28,16 +29,20 @@ impl Setup {
         supported: Option<&Supported>,
         key: &DpopKey,
     ) -> Result<Answer, Error> {
-        let known = self.transport.nonces().of(&url);
+        let known = match self.transport.nonces().of(&url) {
+            None if !form.spends_nothing() => self.first_nonce(&url, key).await,
+            known => known,
+        };
         let answer = self.post_with(&url, form.clone(), supported, key, known.as_ref());
         let answer = answer.await?;
         if !wants_nonce(&answer) {
             return Ok(answer);
         }
         let nonce = given(&answer, known.as_ref())?;
-        let again = self
+        let mut again = self
             .post_with(&url, form, supported, key, Some(&nonce))
             .await?;
+        again.is_of_repetition = true;
         if !wants_nonce(&again) {
             return Ok(again);
         }
@@ -48,7 +53,7 @@ impl Setup {
         Err(answered(error, &again))
     }
 
-    async fn post_with(
+    pub(super) async fn post_with(
         &self,
         url: &Url,
         form: Form,
@@ -56,16 +61,8 @@ impl Setup {
         key: &DpopKey,
         nonce: Option<&Nonce>,
     ) -> Result<Answer, Error> {
-        let sending = Sending {
-            method: &Method::POST,
-            url,
-            token: None,
-            nonce: nonce.map(|nonce| &**nonce),
-            now: self.clock.now(),
-        };
-        let proof = key.proof(&sending).await?;
-        self.post_once(url.clone(), form, supported, Some(proof))
-            .await
+        let proving = Some(Proving { key, nonce });
+        self.post_dated(url, form, supported, proving).await
     }
 }
 

@@ -283,6 +283,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             body: body.to_vec().into(),
+            is_of_repetition: false,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

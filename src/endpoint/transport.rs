@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
+use crate::clock_skew::ClockSkews;
 use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
@@ -29,6 +30,8 @@ pub(crate) struct Transport {
     timeout: Duration,
     /// What the server wants in proofs: each of its answers may say.
     nonces: Nonces,
+    /// What is signed for the server is dated by.
+    skews: ClockSkews,
 }
 
 /// An answer that is wholly there.
@@ -36,6 +39,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The request was sent for the second time, with the nonce that the answer to the first one gave.
+    pub(crate) is_of_repetition: bool,
 }
 
 impl Transport {
@@ -44,6 +49,7 @@ impl Transport {
             http,
             timeout,
             nonces: Nonces::default(),
+            skews: ClockSkews::default(),
         }
     }
 
@@ -60,6 +66,11 @@ impl Transport {
     /// The nonces that the answers have given.
     pub(crate) fn nonces(&self) -> &Nonces {
         &self.nonces
+    }
+
+    /// The clocks of the servers that have refused what was signed.
+    pub(crate) fn skews(&self) -> &ClockSkews {
+        &self.skews
     }
 
     /// Sends a form, with what client authentication puts into the header, and with a proof if there is one.
@@ -124,6 +135,7 @@ impl Transport {
             status,
             headers,
             body,
+            is_of_repetition: false,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The last step of a sign-in: a code is exchanged for tokens (RFC 6749 section 4.1.3).
 
-use crate::dpop::{DpopKey, bearer_came};
+use crate::dpop::DpopSetting;
+#[cfg(feature = "dpop")]
+use crate::dpop::{DpopKey, Keys};
 use crate::endpoint::{TokenEndpoint, TokenRequest};
 use crate::error::Error;
 use crate::parameters::TokenParameters;
@@ -32,7 +34,7 @@ pub struct AuthorizationCode {
     redirect_uri: Option<String>,
     code_verifier: Option<Secret>,
     parameters: TokenParameters,
-    dpop_key: Option<DpopKey>,
+    dpop: Option<DpopSetting>,
 }
 
 impl AuthorizationCode {
@@ -44,7 +46,7 @@ impl AuthorizationCode {
             redirect_uri: None,
             code_verifier: None,
             parameters: TokenParameters::new(),
-            dpop_key: None,
+            dpop: None,
         }
     }
 
@@ -64,7 +66,24 @@ impl AuthorizationCode {
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn dpop(mut self, key: &DpopKey) -> Self {
-        self.dpop_key = Some(key.clone());
+        self.dpop = Some(DpopSetting {
+            keys: Keys::OfProcess(key.clone()),
+            is_required: true,
+        });
+        self
+    }
+
+    /// Offers to bind the tokens to this key, and takes bearer tokens as well: for servers of which it is not
+    /// known whether they do. A set that such a server's answer makes has no
+    /// [`dpop_key`](TokenSet::dpop_key), and `UserSessionsBuilder::offer_dpop` takes it.
+    /// Default: see [`dpop`](Self::dpop).
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn offer_dpop(mut self, key: &DpopKey) -> Self {
+        self.dpop = Some(DpopSetting {
+            keys: Keys::OfProcess(key.clone()),
+            is_required: false,
+        });
         self
     }
 
@@ -103,13 +122,12 @@ impl AuthorizationCode {
         if let Some(verifier) = self.code_verifier {
             request = request.secret_field("code_verifier", verifier);
         }
-        let request = request
-            .parameters(&self.parameters)
-            .bound_to(self.dpop_key.as_ref());
+        let key = self.dpop.as_ref().and_then(DpopSetting::of_process);
+        let request = request.parameters(&self.parameters).bound_to(key);
         let asked_at = endpoint.now();
         let response = endpoint.request_token(request).await?;
-        if self.dpop_key.is_some() && response.binding.is_none() {
-            return Err(bearer_came());
+        if let Some(dpop) = &self.dpop {
+            dpop.check(key, response.binding.as_ref())?;
         }
         Ok(TokenSet::from_response(response, asked_at))
     }

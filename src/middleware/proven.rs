@@ -1,5 +1,5 @@
 //! The sending of a token that is bound to a key: with a proof, and once more where the API wants another
-//! nonce in it (RFC 9449 sections 7 and 9).
+//! nonce in it, or shows that its clock is another (RFC 9449 sections 7 and 9).
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,7 +10,7 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Next, Result as Chain};
 
 use crate::access_token::Issued;
-use crate::challenge::wants_nonce;
+use crate::challenge::{refuses_proof, wants_nonce};
 use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, next_nonce};
 use crate::engine::Setup;
 use crate::error::{Error, ErrorKind};
@@ -32,7 +32,7 @@ pub(crate) struct Proven<'call> {
 /// What came of it.
 pub(crate) struct Answered {
     pub(crate) response: Response,
-    /// Whether it has been sent twice: a request is for its nonce once, as it is once for its token (C3).
+    /// Whether it has been sent twice: a request is for its proof once, as it is once for its token (C3).
     pub(crate) is_resent: bool,
 }
 
@@ -66,14 +66,14 @@ impl<'call> Proven<'call> {
         next: Next<'_>,
     ) -> Chain<Answered> {
         let clock = &self.tokens.engine().setup.clock;
-        let mut response = self.run(request, extensions, next.clone()).await?;
+        let (mut response, is_redated) = self.run(request, extensions, next.clone()).await?;
         let once = |response| {
             Ok(Answered {
                 response,
                 is_resent: false,
             })
         };
-        if !wants_nonce(response.status(), response.headers()) {
+        if !is_redated && !wants_nonce(response.status(), response.headers()) {
             return once(response);
         }
         let Some(Kept::Copy(kept)) = self.kept else {
@@ -84,12 +84,17 @@ impl<'call> Proven<'call> {
             return once(response);
         };
         let ready = async {
-            let nonce = next_nonce(response.headers(), sent.as_ref()).map_err(|problem| {
-                Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
-            })?;
+            let nonce = if is_redated {
+                None
+            } else {
+                let nonce = next_nonce(response.headers(), sent.as_ref()).map_err(|problem| {
+                    Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
+                })?;
+                Some(nonce)
+            };
             copy.headers_mut()
                 .insert(AUTHORIZATION, self.token.header.clone());
-            self.prove_with(&mut copy, Some(nonce)).await?;
+            self.prove_with(&mut copy, nonce).await?;
             self.deadline.bound(&mut copy, clock)
         };
         if let Err(reason) = ready.await {
@@ -99,7 +104,7 @@ impl<'call> Proven<'call> {
         }
         make_room(response, &mut copy, self.deadline, clock).await;
         Ok(Answered {
-            response: self.run(copy, extensions, next).await?,
+            response: self.run(copy, extensions, next).await?.0,
             is_resent: true,
         })
     }
@@ -140,20 +145,28 @@ impl<'call> Proven<'call> {
         Ok(nonce)
     }
 
+    /// Returns the answer, and whether another proof would be dated otherwise than the one that it refuses.
     async fn run(
         &self,
         request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
-    ) -> Chain<Response> {
-        let asked = request.url().clone();
+    ) -> Chain<(Response, bool)> {
+        let setup = &self.tokens.engine().setup;
+        let (asked, sent) = (request.url().clone(), setup.clock.now());
         let response = next.run(request, extensions).await?;
         let url = if is_without_url(&response) {
             &asked
         } else {
             response.url()
         };
-        self.binding.learn(url, response.headers());
-        Ok(response)
+        let headers = response.headers();
+        self.binding.learn(url, headers);
+        let is_redated = refuses_proof(response.status(), headers)
+            && self.binding.learn_date(url, headers, sent);
+        if is_redated && let Some(skew) = self.binding.untold_skew() {
+            setup.telemetry.clock_skew(&skew);
+        }
+        Ok((response, is_redated))
     }
 }

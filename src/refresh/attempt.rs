@@ -105,6 +105,12 @@ impl Attempt<'_> {
         if let Some(error) = endpoint.and_then(TokenEndpoint::certificate_fault) {
             setup.telemetry.client_certificate_unreadable(&error);
         }
+        if let Some(skew) = endpoint.and_then(TokenEndpoint::untold_skew) {
+            setup.telemetry.clock_skew(&skew);
+        }
+        if let Some(error) = endpoint.and_then(TokenEndpoint::nonce_fault) {
+            setup.telemetry.no_dpop_nonce(&error);
+        }
         let duration = setup.clock.now().waited_since(asked);
         budget.spend(duration);
         let outcome = answer.as_ref().map(|_| ()).map_err(Clone::clone);

@@ -129,10 +129,9 @@ fn binding_of(setup: &Setup, entry: &Entry, token: &RecordToken) -> Result<Optio
         ));
     };
     let endpoint = entry.owner.endpoint();
-    let nonces = endpoint.map(|endpoint| endpoint.nonces().clone());
     let clock = setup.clock.clone();
-    let nonces = nonces.unwrap_or_default();
-    Ok(Some(Binding::new(key.clone(), nonces, clock)))
+    let (nonces, skews) = endpoint.map(|endpoint| endpoint.seen()).unwrap_or_default();
+    Ok(Some(Binding::new(key.clone(), nonces, skews, clock)))
 }
 
 /// A token that no call has seen yet.

@@ -140,13 +140,14 @@ pub(crate) fn land_check(
 /// # Errors
 /// If it cannot be sent.
 pub(crate) fn adopt(setup: &Setup, entry: &Entry, set: &TokenSet) -> Result<(), Error> {
+    set.check_key()?;
     let now = setup.clock.now().wall;
     let brought = RecordToken::brought_along(set, TokenParameters::new(), now);
     // A bearer token is no loss where bound ones are wanted: it would be the weakest of them.
     let is_required = setup.dpop.as_ref().is_some_and(|dpop| dpop.is_required);
     let brought = brought.filter(|token| token.is_bound || !is_required);
     let of_process = setup.dpop.as_ref().and_then(DpopSetting::of_process);
-    if let (Some(key), Some(known)) = (&set.dpop_key, of_process)
+    if let (Some(key), Some(known)) = (set.bound_to(), of_process)
         && key != known
     {
         return Err(Error::settings(

@@ -303,6 +303,7 @@ impl Run<'_> {
         let setup = &engine.setup;
         // What is said of the refresh token of a user who has gone meanwhile says nothing of the next one.
         let is_same_session = entry.owner.succession.epoch() == beginning.epoch;
+        let is_of_repetition = error.is_of_repetition();
         let (error, fate) = match spent.filter(|_| is_same_session) {
             Some(refresh_token) => {
                 let circumstances = Circumstances {
@@ -320,6 +321,9 @@ impl Run<'_> {
                 (error, fate)
             }
         };
+        if fate == Fate::Dead && is_of_repetition {
+            setup.telemetry.refresh_token_refused_with_nonce(&error);
+        }
         let asked = error.retry_after().unwrap_or_default();
         let pause = attempt_pause(self.repetitions, setup.jitter.draw()).max(asked);
         let repeatable = failure::is_repeatable(&error)

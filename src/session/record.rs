@@ -150,14 +150,14 @@ impl RecordToken {
         Some(Self {
             parameters,
             access_token: set.access_token()?.clone(),
-            is_bound: set.dpop_key.is_some(),
+            is_bound: set.bound_to().is_some(),
             issued_at: set.issued_at().map_or(now, since_epoch),
             expires_at: set.expires_at().map(since_epoch),
             refresh_at: None,
             scope: set.scope().map(ToOwned::to_owned),
             members: set.members.clone(),
             id_token: set.id_token().cloned(),
-            dpop_key: set.dpop_key.clone(),
+            dpop_key: set.bound_to().cloned(),
         })
     }
 

@@ -49,7 +49,11 @@ pub(crate) fn from_bytes(bytes: &[u8], version: Version) -> Result<Record, &'sta
     let state = match header.format {
         FORMAT => None,
         FORMAT_WITH_KEY if cfg!(feature = "dpop") => None,
-        FORMAT_WITH_KEY => return Err("it is bound to a DPoP key, and the feature `dpop` is off"),
+        FORMAT_WITH_KEY => {
+            return Err(
+                "its session is bound to a DPoP key, and this program is built without the feature `dpop`",
+            );
+        }
         FORMAT_WITH_FLAGS => {
             let flags: Flags = serde_json::from_slice(bytes).map_err(damaged)?;
             Some(flags.as_state(version))

@@ -196,7 +196,7 @@ impl TokenSourceBuilder {
     /// place. If it has another than the dead one, that is sent at once, in the same refresh; if it has the
     /// same, or none, the session is over
     /// ([`SignInRequired`](crate::ErrorKind::SignInRequired)). It is asked once in a refresh; calls that come
-    /// later, after the pauses that follow a failure (1 s to 60 s), ask it again and nobody else. If it
+    /// later, after the pauses that follow a failure (1 s to 30 s), ask it again and nobody else. If it
     /// fails, panics or takes longer than 10 s, calls fail with an error that says so, and nothing counts as
     /// over.
     /// Default: what the server says is dead, is dead.

@@ -161,6 +161,39 @@ pub enum Event {
         /// What is wrong with the files.
         error: Error,
     },
+    /// A server has refused a DPoP proof or a client assertion, and the `Date` of its answer shows that this
+    /// machine's clock is wrong, or the server's. What is signed for that server is dated by its clock from now on,
+    /// the repetition of the request that it refused included. Nothing else is: tokens age by this machine's.
+    #[non_exhaustive]
+    ClockSkew {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// The origin of the server, such as `https://login.example.com`.
+        server: Arc<str>,
+        /// By how many seconds the server's clock is ahead; negative if it is behind. 900 at most.
+        seconds_ahead: i64,
+    },
+    /// No DPoP nonce of the authorization server was to be had by a request that spends nothing
+    /// (`TokenEndpointBuilder::dpop_nonce_first`): the token request has gone out without. Told each time that
+    /// it was asked for in vain.
+    #[non_exhaustive]
+    NoDpopNonce {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// Why there is none.
+        error: Error,
+    },
+    /// The authorization server wanted a DPoP nonce, and refused the refresh token when it was sent again with
+    /// that nonce (RFC 9449 section 8): it may be one that spends refresh tokens before it judges the proof, and
+    /// has then ended this session. `TokenEndpointBuilder::dpop_nonce_first` is for those. Where another process
+    /// has stored another refresh token meanwhile, that one is used.
+    #[non_exhaustive]
+    RefreshTokenRefusedWithNonce {
+        /// The name of the token source.
+        source: Arc<str>,
+        /// What the server answered.
+        error: Error,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -179,6 +212,11 @@ impl fmt::Debug for Event {
             Self::SigningKeyUnreadable { source, .. } => ("SigningKeyUnreadable", source),
             Self::ClientCertificateUnreadable { source, .. } => {
                 ("ClientCertificateUnreadable", source)
+            }
+            Self::ClockSkew { source, .. } => ("ClockSkew", source),
+            Self::NoDpopNonce { source, .. } => ("NoDpopNonce", source),
+            Self::RefreshTokenRefusedWithNonce { source, .. } => {
+                ("RefreshTokenRefusedWithNonce", source)
             }
         };
         let mut shown = formatter.debug_struct(name);
@@ -202,7 +240,16 @@ impl fmt::Debug for Event {
             Self::StoreFailed { error, .. }
             | Self::RevocationFailed { error, .. }
             | Self::SigningKeyUnreadable { error, .. }
-            | Self::ClientCertificateUnreadable { error, .. } => shown.field("error", error),
+            | Self::ClientCertificateUnreadable { error, .. }
+            | Self::NoDpopNonce { error, .. }
+            | Self::RefreshTokenRefusedWithNonce { error, .. } => shown.field("error", error),
+            Self::ClockSkew {
+                server,
+                seconds_ahead,
+                ..
+            } => shown
+                .field("server", server)
+                .field("seconds_ahead", seconds_ahead),
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
             // Without the hook's own text, which may be a database's, with values in it.
             Self::RefreshTokenUnsaved { error, .. } => {

@@ -359,18 +359,13 @@ async fn a_key_elsewhere_that_hangs_or_panics_costs_a_call_its_time_and_nothing_
     }
 
     let kind = |error: &reqwest_middleware::Error| Error::find_in(error).unwrap().kind();
-    let servers = Servers::start().await;
+    let mut servers = Servers::start().await;
     let kms = Kms {
         key: SigningKey::generate(SigningAlgorithm::Es256).unwrap(),
         health: Arc::new(Mutex::new(Health::Well)),
     };
-    let key = DpopKey::from_signer(kms.clone(), &kms.key.public_jwk());
-    let source = TokenSource::builder(ClientCredentials::new(servers.endpoint()))
-        .clock(&servers.clock)
-        .dpop(&key)
-        .build()
-        .unwrap();
-    let client = servers.client(&source);
+    servers.key = DpopKey::from_signer(kms.clone(), &kms.key.public_jwk());
+    let client = servers.client(&servers.source());
     // The first sending of a fresh token, and of one that has been sent before; the second sending.
     for _ in 0..2 {
         assert_eq!(client.get("x").send().await.unwrap().status(), 200);
@@ -392,4 +387,25 @@ async fn a_key_elsewhere_that_hangs_or_panics_costs_a_call_its_time_and_nothing_
     }
     assert_eq!(client.get("x").send().await.unwrap().status(), 200);
     servers.assert_no_faults();
+
+    // At the token endpoint nothing has been sent then, and no refresh token is lost.
+    let source = servers.refreshing();
+    let anew = TokenOptions::new().force_refresh();
+    source.token_with(&anew).await.unwrap();
+    let asked = servers.issuer.requests();
+    kms.is(Health::Hangs);
+    let got = while_time_passes(&servers.clock, source.token_with(&anew)).await;
+    assert_eq!(got.unwrap_err().kind(), ErrorKind::Timeout);
+    servers.clock.advance(Duration::from_secs(60));
+    kms.is(Health::Panics);
+    let got = source.token_with(&anew).await;
+    assert_eq!(got.unwrap_err().kind(), ErrorKind::Panicked);
+    servers.clock.advance(Duration::from_secs(60));
+    kms.is(Health::Well);
+    assert_eq!(servers.issuer.requests(), asked);
+    source.token_with(&anew).await.unwrap();
+    assert_eq!(
+        (servers.issuer.requests(), servers.reuses()),
+        (asked + 1, 0)
+    );
 }

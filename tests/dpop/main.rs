@@ -7,8 +7,12 @@ mod support;
 
 mod api_nonces;
 mod application;
+mod clock_skew;
+mod first_nonce;
 mod proof;
 mod server;
 mod sessions;
 mod settings;
+mod signed_in;
+mod spent_first;
 mod token_nonces;

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use reqwest_bearer::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::proof::Proof;
 use crate::support::http_server::{HttpServer, Reply, Seen};
@@ -47,6 +49,12 @@ pub(crate) struct Door {
     pub(crate) gives_instead: Option<Vec<String>>,
     /// Whether other answers give the nonce as well.
     pub(crate) gives_always: bool,
+    /// A request is carried out before its nonce is judged, and what it spends is spent.
+    pub(crate) spends_first: bool,
+    /// By how many seconds its clock is ahead of the client's.
+    pub(crate) seconds_ahead: i64,
+    /// Each answer waits for a permit.
+    pub(crate) gate: Option<Arc<Semaphore>>,
     pub(crate) script: VecDeque<Reply>,
     pub(crate) seen: Vec<Seen>,
     /// What was wrong with proofs, nonces aside.
@@ -71,7 +79,8 @@ struct Book {
 /// What a proof is judged to be.
 enum Judged {
     Good(Proof),
-    Wants(Reply),
+    WantsNonce(Reply, Proof),
+    Bad(Reply),
 }
 
 impl Servers {
@@ -213,9 +222,21 @@ impl Side {
                     let reply = answer(&seen, &proof);
                     door.with_nonce(reply)
                 }
-                Judged::Wants(reply) => reply,
+                Judged::WantsNonce(reply, proof) => {
+                    if door.spends_first {
+                        answer(&seen, &proof);
+                    }
+                    reply
+                }
+                Judged::Bad(reply) => reply,
             });
-            std::future::ready(Some(reply))
+            let gate = door.gate.clone();
+            async move {
+                if let Some(gate) = gate {
+                    gate.acquire().await.unwrap().forget();
+                }
+                Some(reply)
+            }
         })
         .await;
         Self { http, door }
@@ -288,7 +309,10 @@ impl Door {
             Some("htm")
         } else if proof.claim("htu") != Some(&htu) {
             Some("htu")
-        } else if proof.claims["iat"] != json!(since_epoch.as_secs()) {
+        } else if !self.takes_date(proof.claims["iat"].as_i64().unwrap(), since_epoch) {
+            if self.seconds_ahead != 0 {
+                return Judged::Bad(self.proof_refused(since_epoch));
+            }
             Some("iat")
         } else if proof.claim("ath").map(ToOwned::to_owned) != token(seen).map(digest) {
             Some("ath")
@@ -301,7 +325,7 @@ impl Door {
             return self.fault(fault);
         }
         if self.nonce.as_deref() != proof.claim("nonce") && self.nonce.is_some() {
-            return Judged::Wants(self.nonce_wanted());
+            return Judged::WantsNonce(self.nonce_wanted(), proof);
         }
         self.good_for += 1;
         if self.rotates_after == Some(self.good_for) {
@@ -312,10 +336,25 @@ impl Door {
 
     fn fault(&mut self, fault: &str) -> Judged {
         self.faults.push(fault.to_owned());
-        let reply = Reply::new(self.nonce_status);
-        let challenge = r#"DPoP error="invalid_dpop_proof""#;
-        let reply = reply.header("www-authenticate", challenge);
-        Judged::Wants(reply.json(&json!({ "error": "invalid_dpop_proof" })))
+        Judged::Bad(self.proof_refused(Duration::ZERO))
+    }
+
+    fn proof_refused(&self, since_epoch: Duration) -> Reply {
+        let now = since_epoch
+            .as_secs()
+            .saturating_add_signed(self.seconds_ahead);
+        let date = std::time::UNIX_EPOCH + Duration::from_secs(now);
+        Reply::new(self.nonce_status)
+            .header("date", httpdate::fmt_http_date(date))
+            .header("www-authenticate", r#"DPoP error="invalid_dpop_proof""#)
+            .json(&json!({ "error": "invalid_dpop_proof" }))
+    }
+
+    /// The second of the clock, or one of the few seconds before it where the clocks differ.
+    fn takes_date(&self, iat: i64, since_epoch: Duration) -> bool {
+        let now = i64::try_from(since_epoch.as_secs()).unwrap() + self.seconds_ahead;
+        let tolerance = if self.seconds_ahead == 0 { 0 } else { 5 };
+        (now - tolerance..=now).contains(&iat)
     }
 
     fn nonce_wanted(&self) -> Reply {
@@ -340,6 +379,9 @@ impl Door {
 
 impl Book {
     fn issue(&mut self, seen: &Seen, proof: &Proof) -> Reply {
+        if seen.path.starts_with("/revoke") {
+            return Reply::new(200);
+        }
         let mut body =
             json!({ "token_type": self.token_type.unwrap_or("DPoP"), "expires_in": 600 });
         let spent = match seen.field("grant_type").as_deref() {

@@ -13,24 +13,24 @@ use crate::support::http_server::Reply;
 use crate::support::soon;
 use crate::support::store::FragileStore;
 
-fn subject(id: &str) -> Subject {
+pub(crate) fn subject(id: &str) -> Subject {
     Subject::new(id).unwrap()
 }
 
 impl Servers {
-    fn users(&self, store: impl TokenStore) -> UserSessionsBuilder {
+    pub(crate) fn users(&self, store: impl TokenStore) -> UserSessionsBuilder {
         UserSessions::builder(&self.endpoint())
             .store(store)
             .clock(&self.clock)
             .jitter(0.0)
     }
 
-    fn user_client(&self, users: &UserSessions) -> NamedUserClient {
+    pub(crate) fn user_client(&self, users: &UserSessions) -> NamedUserClient {
         NamedUserClient::new("api", self.api.url(""), users).unwrap()
     }
 
     /// What a sign-in with this key brings.
-    async fn tokens(&self, key: &DpopKey) -> TokenSet {
+    pub(crate) async fn tokens(&self, key: &DpopKey) -> TokenSet {
         let code = self.code(key.thumbprint());
         let code = AuthorizationCode::new(code).dpop(key);
         code.exchange(&self.endpoint()).await.unwrap()

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -16,7 +17,9 @@ use crate::named::builder::NamedClientBuilder;
 use crate::named::tenants::settings::TenantSettings;
 use crate::redirect::HttpClient;
 use crate::source::TokenSourceBuilder;
-use crate::timeouts::Timeouts;
+
+/// How long the program may take to say what a tenant is called with.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Asked = Pin<Box<dyn Future<Output = Result<TenantSettings, Error>> + Send>>;
 
@@ -64,7 +67,7 @@ impl Recipe {
             self.make(tenant, settings)
         };
         let made = AssertUnwindSafe(made).catch_unwind();
-        let late = self.clock.sleep(Timeouts::new().attempt);
+        let late = self.clock.sleep(SETTINGS_TIMEOUT);
         tokio::select! {
             biased;
             made = made => made.unwrap_or_else(|_| Err(Error::new(

@@ -70,7 +70,7 @@ fn check(scenario: &Scenario, least: usize, wanted: &[&str]) {
 
 #[test]
 fn one_process_with_a_store_keeps_what_we_promise() {
-    // E3, F2, F5, F6, A4
+    // E3, F2, F5, F6, A4, H6
     let wanted = [
         "AnswerLost",
         "Crashed",
@@ -81,6 +81,7 @@ fn one_process_with_a_store_keeps_what_we_promise() {
         "Lost",
         "NotOurs",
         "Rescued",
+        "SentAgain",
         "StillUnsaved",
         "StoreDown",
         "Taken",
@@ -102,7 +103,11 @@ fn one_process_without_a_store_keeps_what_we_promise() {
         mishaps: 2,
         ..ONE
     };
-    check(&private, 6_000, &["AnswerLost", "Issued", "Lifted"]);
+    check(
+        &private,
+        6_000,
+        &["AnswerLost", "Issued", "Lifted", "SentAgain"],
+    );
     let with_grace = Scenario {
         grace: GRACE,
         ..private

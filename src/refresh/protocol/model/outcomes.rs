@@ -17,6 +17,9 @@ pub(super) enum Outcome {
     /// The server does not get the request, or sends it away, and the process hears that.
     TurnedAway,
     ServerFails,
+    /// The server spends the refresh token before it judges the proof, wants a nonce, and gets the request once
+    /// more with it (H6).
+    SentAgain,
     /// The request is lost, or the answer.
     Vanishes,
     /// The answer cannot be used.
@@ -28,7 +31,7 @@ pub(super) enum Outcome {
 impl Scenario {
     /// How the next step of a flight may turn out. All but the first are mishaps.
     pub(super) fn outcomes(&self, world: &World, at: usize, flight: &Flight) -> Vec<Outcome> {
-        use Outcome::{Fails, Fine, RefusedMeanwhile, ServerFails};
+        use Outcome::{Fails, Fine, RefusedMeanwhile, SentAgain, ServerFails};
         use Outcome::{TurnedAway, Unheard, Unusable, Vanishes};
         if world.mishaps == 0 {
             return vec![Fine];
@@ -59,7 +62,7 @@ impl Scenario {
             (Command::Send, Some(Reply::Tokens(_))) => &[Vanishes, Unusable],
             (Command::Send, None) if !flight.may_send(world.now) => &[],
             (Command::Send, None) if self.is_crowd() => &[TurnedAway],
-            (Command::Send, None) => &[TurnedAway, ServerFails, Vanishes],
+            (Command::Send, None) => &[TurnedAway, ServerFails, SentAgain, Vanishes],
             (Command::Commit, _) if !flight.has_asked_again && is_current => &[RefusedMeanwhile],
             _ => &[],
         };

@@ -39,6 +39,11 @@ impl Work<'_> {
             Outcome::TurnedAway => Reply::NotTaken,
             Outcome::ServerFails => Reply::Failed,
             Outcome::Vanishes => Reply::Nothing,
+            Outcome::SentAgain => {
+                self.deeds.push(Deed::SentAgain);
+                self.world.server.receive(refresh_token, grace, now);
+                self.world.server.receive(refresh_token, grace, now)
+            }
             _ => self.world.server.receive(refresh_token, grace, now),
         };
         self.flight().reply = Some(reply);

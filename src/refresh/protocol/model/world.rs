@@ -46,6 +46,8 @@ pub(super) enum Deed {
         by: usize,
         refresh_token: RefreshToken,
     },
+    /// The server has wanted a nonce, and got the refresh token once more.
+    SentAgain,
     /// Nothing was sent: the lease may be another's, or the user is gone.
     NotOurs,
     /// An answer is lost.
