@@ -13,7 +13,8 @@ use crate::ambient::SourceId;
 use crate::cache::entry::Entry;
 use crate::cache::map::EntryMap;
 use crate::clock::Clock;
-use crate::dpop::{DpopKey, DpopSetting, USE_DPOP_NONCE};
+use crate::clock_skew::ClockSkews;
+use crate::dpop::{DpopKey, DpopSetting, Nonces, USE_DPOP_NONCE};
 use crate::endpoint::TokenEndpoint;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
@@ -55,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) refused_refresh: Option<RefusedRefresh>,
     /// What the tokens are to be bound to, if they are.
     pub(crate) dpop: Option<DpopSetting>,
+    /// What the APIs of bound tokens want in proofs, where the grant asks no endpoint that would know.
+    pub(crate) seen: (Nonces, ClockSkews),
     /// Where the tokens outlive the process, if they do.
     pub(crate) store: Option<Arc<RecordStore>>,
     /// Whether the sessions are found by what their id tokens say.

@@ -191,6 +191,47 @@ fn one_more_user_costs_at_most_a_kibibyte_besides_the_token() {
     assert!(each <= 2048, "{each} bytes a user, with a token of {TOKEN}");
 }
 
+#[cfg(feature = "dpop")]
+#[test]
+fn one_more_user_with_a_key_costs_at_most_two_kibibytes_besides_the_token() {
+    // G3, H5: what the cryptographic library keeps of the key is in its own memory, and is not counted. The
+    // nonces of servers are no user's.
+    const USERS: usize = 1000;
+    const TOKEN: usize = 1024;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let store = MemoryStore::new();
+    let source = || {
+        let grant = GrantFn::new("g", |_| async { Ok(TokenResponse::bearer("unused")) });
+        let builder = UserSessions::with_grant(grant).store(store.clone());
+        builder.dpop().build().unwrap()
+    };
+    let session = |number: usize| Subject::new(format!("session-{number:035}")).unwrap();
+    let front = source();
+    for number in 0..=USERS {
+        let key = reqwest_bearer::DpopKey::generate().unwrap();
+        let tokens = tokens(TOKEN).with_dpop_key(&key);
+        runtime
+            .block_on(front.sign_in(&session(number), tokens))
+            .unwrap();
+    }
+    let other = source();
+    let call = |number: usize| {
+        let token = other.for_subject(&session(number));
+        runtime.block_on(token.token()).unwrap();
+    };
+    call(USERS);
+    let AllocationInfo { bytes_current, .. } = measure(|| (0..USERS).for_each(call));
+    let each = usize::try_from(bytes_current).unwrap() / USERS;
+    assert!(each > TOKEN, "the tokens are kept: {each}");
+    assert!(
+        each <= TOKEN + 2048,
+        "{each} bytes a user, with a token of {TOKEN}"
+    );
+}
+
 #[test]
 fn one_more_key_costs_at_most_a_kibibyte_besides_its_token() {
     // G3

@@ -155,7 +155,7 @@ impl TokenEndpointBuilder {
     /// the same time, within a quarter of [`attempt_timeout`](Self::attempt_timeout) (2.5 s), which counts towards
     /// the attempt's time. If no nonce comes of it, the token request goes out without, and
     /// [`Event::NoDpopNonce`](crate::Event::NoDpopNonce) says why. A server that has answered without a nonce
-    /// is not asked again; one that was down is, before the next attempt.
+    /// is not asked again; one that was down, or has refused the client, is, before the next attempt.
     ///
     /// A nonce that the server has replaced meanwhile is not noticed: the answer that would say so is the one
     /// to the refresh token. Such a server gives the next nonce with each answer in time, or is none for this

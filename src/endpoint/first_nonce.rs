@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use http::StatusCode;
 use reqwest::Url;
 use tokio::sync::Mutex as Turn;
 
@@ -47,6 +48,13 @@ impl FirstNonce {
     }
 }
 
+/// Whether a server that answers so, and gives no nonce, would answer the next time as well: it is not in trouble,
+/// and what is wrong with the client may be mended.
+fn is_final(status: StatusCode) -> bool {
+    let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    !is_refusal && !status_says_all(status)
+}
+
 impl Setup {
     /// The nonce of the server of `url`, which no answer has given yet, if so set. A failure costs no more than
     /// its time, a quarter of the attempt's at most: the request goes on without.
@@ -73,10 +81,8 @@ impl Setup {
             match asked {
                 Ok(()) => {}
                 Err(fault) => {
-                    if fault
-                        .error_response()
-                        .is_some_and(|answer| !status_says_all(answer.status()))
-                    {
+                    let answer = fault.error_response();
+                    if answer.is_some_and(|answer| is_final(answer.status())) {
                         state.silent = Some(origin);
                     }
                     state.fault = Some(fault.got(HowFar::NotSent).at_server(url));

@@ -130,7 +130,7 @@ fn binding_of(setup: &Setup, entry: &Entry, token: &RecordToken) -> Result<Optio
     };
     let endpoint = entry.owner.endpoint();
     let clock = setup.clock.clone();
-    let (nonces, skews) = endpoint.map(|endpoint| endpoint.seen()).unwrap_or_default();
+    let (nonces, skews) = endpoint.map_or_else(|| setup.seen.clone(), |endpoint| endpoint.seen());
     Ok(Some(Binding::new(key.clone(), nonces, skews, clock)))
 }
 

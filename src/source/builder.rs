@@ -486,6 +486,7 @@ impl TokenSourceBuilder {
                 telemetry,
                 refused_refresh: self.hooks.refused_refresh,
                 dpop: self.dpop,
+                seen: Default::default(),
                 store,
                 keeps_index: self.keeps_index,
             },

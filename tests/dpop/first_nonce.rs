@@ -137,10 +137,11 @@ async fn refreshes_that_begin_at_once_share_the_request_for_the_nonce() {
 
 #[tokio::test]
 async fn a_nonce_that_cannot_be_had_costs_no_refresh_and_is_told() {
-    // H6: a server that gives none is not asked again; one that is busy is.
+    // H6: a server that gives none is not asked again; one that is busy is, or that refuses the client.
     for (answer, asked) in [
         (Reply::new(200), 1),
         (Reply::new(400), 1),
+        (Reply::new(401), 2),
         (Reply::new(503), 2),
         (Reply::new(429), 2),
     ] {

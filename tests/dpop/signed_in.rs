@@ -1,11 +1,14 @@
 //! H5, H7: what a sign-in brings, by this crate or by another one, and what becomes of its type.
 
 use reqwest_bearer::{
-    AuthorizationCode, DpopKey, ErrorKind, MemoryStore, RefreshTokenGrant, TokenSet, TokenSource,
-    UserSessionsBuilder,
+    AuthorizationCode, DpopKey, GrantFn, MemoryStore, TokenResponse, UserSessions,
 };
+#[cfg(feature = "oauth2")]
+use reqwest_bearer::{ErrorKind, RefreshTokenGrant, TokenSet, TokenSource, UserSessionsBuilder};
 
-use crate::server::{Servers, token};
+use crate::server::Servers;
+#[cfg(feature = "oauth2")]
+use crate::server::token;
 use crate::sessions::subject;
 use crate::support::http_server::Reply;
 
@@ -32,6 +35,27 @@ async fn a_code_for_which_binding_is_offered_brings_what_the_server_issues() {
         let sent = seen.headers["authorization"].to_str().unwrap();
         assert!(sent.starts_with(scheme), "{token_type}: {sent}");
         assert_eq!(seen.headers.contains_key("dpop"), token_type == "DPoP");
+    }
+    servers.assert_no_faults();
+}
+
+#[tokio::test]
+async fn users_of_a_grant_that_asks_no_endpoint_share_the_nonces_of_apis() {
+    // H6: a nonce is of a server, and of no user.
+    let servers = Servers::start().await;
+    let grant = GrantFn::new("elsewhere", |_| async {
+        Ok(TokenResponse::bearer("unused"))
+    });
+    let users = UserSessions::with_grant(grant).clock(&servers.clock).dpop();
+    let users = users.build().unwrap();
+    let client = servers.user_client(&users);
+    servers.api.demand("n-1");
+    for (user, requests) in [("alice", 2), ("bob", 3)] {
+        let tokens = servers.tokens(&DpopKey::generate().unwrap()).await;
+        users.sign_in(&subject(user), tokens).await.unwrap();
+        let call = client.for_subject(&subject(user)).get("x").send();
+        assert_eq!(call.await.unwrap().status(), 200);
+        assert_eq!(servers.api.requests(), requests);
     }
     servers.assert_no_faults();
 }
@@ -67,6 +91,8 @@ async fn a_bound_token_that_another_library_got_wants_its_key() {
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Settings);
             assert!(error.to_string().contains("with_dpop_key"), "{error}");
+            let status = users.status_of(&subject("alice")).await.unwrap();
+            assert!(status.is_none(), "nothing of it is stored");
             if number == 2 {
                 continue;
             }
