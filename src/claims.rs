@@ -158,6 +158,7 @@ mod tests {
     use std::future::ready;
     use std::pin::pin;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::Poll;
     use std::time::Duration;
 
@@ -257,5 +258,24 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{round:?}: {error}");
             assert!(error.is_transient());
         }
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_begins_after_the_claims_were_asked_for_in_vain_is_not_taken_for_their_own()
+     {
+        // K28: nobody has judged them, since the first request did not reach the server.
+        let has_failed = AtomicBool::new(false);
+        let fragile = GrantFn::new("fragile", move |_: GrantRequest| {
+            ready(if has_failed.swap(true, Ordering::Relaxed) {
+                Ok(TokenResponse::bearer("with"))
+            } else {
+                Err(Error::store("no secret to sign in with"))
+            })
+        });
+        let source = source(fragile);
+        let error = outcome_after(&source, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store);
+        let outcome = outcome_after(&source, &[Round::Failed]).await;
+        assert_eq!(outcome.unwrap(), "with");
     }
 }

@@ -31,8 +31,10 @@ pub(crate) struct PendingRefusal {
 }
 
 impl History {
-    /// A flight begins.
+    /// A flight begins. However the one before has ended, this one does not ask for its claims: whoever
+    /// has it do so says that next.
     pub(crate) fn begin(&mut self, flight: Flight<Outcome>, is_check: bool) {
+        self.claims.end();
         self.flight = Some(flight);
         self.is_check = is_check;
     }
