@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::access_token::Issued;
 use crate::cache::entry::Entry;
 use crate::cache::outcome::{Outcome, superseded};
+use crate::call;
 use crate::clock::system_time;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
@@ -28,7 +29,8 @@ pub(crate) struct Lacking<'call> {
 }
 
 enum Next {
-    Use(Arc<Issued>),
+    /// Another token has come meanwhile, which may be refused or expired itself.
+    Newer,
     /// For a flight, which carries the claims or does not.
     Wait(Waiter<Outcome>, Carries),
 }
@@ -53,14 +55,18 @@ pub(crate) async fn token_with(
     let began = clock.now();
     let mut rounds = 0;
     loop {
-        let (flight, carries) = match next(engine, entry, lacking)? {
-            Next::Use(token) => return Ok(token),
+        let looked = next(engine, entry, lacking)?;
+        let left = within.saturating_sub(clock.now().waited_since(began));
+        let (flight, carries) = match looked {
+            Next::Newer => {
+                let (generation, handovers) = (lacking.generation, lacking.handovers);
+                return call::renewed(engine, entry, generation, handovers, left).await;
+            }
             Next::Wait(flight, carries) => (flight, carries),
         };
         if rounds == MOST_ROUNDS && carries == Carries::Others {
             return Err(not_their_turn());
         }
-        let left = within.saturating_sub(clock.now().waited_since(began));
         let outcome = tokio::select! {
             biased;
             outcome = flight.outcome() => outcome,
@@ -100,7 +106,7 @@ fn next(engine: &Arc<Engine>, entry: &Arc<Entry>, lacking: &Lacking<'_>) -> Resu
         return Err(superseded());
     }
     if present.generation != generation {
-        return Ok(Next::Use(present));
+        return Ok(Next::Newer);
     }
     let are_asked = history.claims.are(generation, claims);
     if let Some(why) = history.claims.in_vain().filter(|_| are_asked) {
