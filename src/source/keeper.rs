@@ -159,10 +159,10 @@ impl Keeper {
             .err()
             .filter(|_| is_refused)
             .map(|until| until.saturating_sub(now.monotonic));
-        let by_pauses = history.cooldowns.until_next_end(now);
-        let known = [by_token, by_limit, by_pauses].into_iter().flatten().min();
-        // A failure that left no pause behind, such as one that no request was made for.
-        known.or_else(|| failure.map(|error| dry_pause(self.failures, error)))
+        // A failure may leave no pause behind, such as one that no request was made for.
+        let of_its_own = || failure.map(|error| dry_pause(self.failures.saturating_sub(1), error));
+        let by_pauses = history.cooldowns.until_next_end(now).or_else(of_its_own);
+        [by_token, by_limit, by_pauses].into_iter().flatten().min()
     }
 }
 

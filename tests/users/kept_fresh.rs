@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, TokenWatch, UserSessions};
+use reqwest_bearer::{ErrorKind, TokenParameters, TokenWatch, UserSessions};
 
+use crate::doubt::{expired, invalid_request, refused_for};
 use crate::support::login::id_token;
-use crate::support::store::Mode;
+use crate::support::store::{Call, Mode};
 use crate::support::{soon, time_passes, until};
 use crate::{World, subject, token, until_token};
 
@@ -119,6 +120,31 @@ async fn a_watch_that_was_opened_after_the_subject_had_passed_on_is_the_next_use
     let mut tokens = here.for_subject(&alice).keep_fresh().unwrap();
     assert_eq!(next(&mut tokens).await.as_deref(), Ok("access-bob-3"));
     assert!(!tokens.has_ended());
+}
+
+#[tokio::test]
+async fn a_look_that_failed_and_left_no_pause_is_taken_again_after_one_second_then_two_then_four() {
+    // K31, B6: the refresh token is in doubt, which costs the server no request.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = expired(&world, &users, "alice").await;
+    let error = refused_for(&world, &users, &alice, &invalid_request(), 330).await;
+    assert!(error.is_doubtful());
+    let requests = world.login.token_requests();
+    let handle = users.for_subject(&alice);
+    let scoped = handle.with_parameters(TokenParameters::new().scope("more"));
+    let mut tokens = scoped.keep_fresh().unwrap();
+    assert_eq!(next(&mut tokens).await, Err(ErrorKind::SignInRequired));
+    assert!(!tokens.has_ended());
+    for pause in [1, 2, 4, 8] {
+        let looks = world.store.calls(Call::Load);
+        time_passes(&world.clock, Duration::from_millis(pause * 1000 - 100)).await;
+        assert_eq!(world.store.calls(Call::Load), looks, "{pause}");
+        time_passes(&world.clock, Duration::from_millis(100)).await;
+        until(async || world.store.calls(Call::Load) > looks).await;
+        until(async || !scoped.status().is_refreshing()).await;
+    }
+    assert_eq!(world.login.token_requests(), requests);
 }
 
 #[tokio::test]
