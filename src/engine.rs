@@ -130,10 +130,9 @@ impl Work {
         if self.is_closing() {
             return clock.sleep(pause).await;
         }
-        let mut closing = self.closing.subscribe();
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => {}
+            () = self.closed() => {}
             () = clock.sleep(pause) => {}
         }
     }
