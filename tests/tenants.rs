@@ -552,8 +552,12 @@ async fn what_the_store_did_not_take_of_a_tenant_is_not_offered_to_it_again_afte
         })
         .await;
         issuer.release();
+        let began = clock.system_time();
         let removed = while_time_passes(&clock, removing).await;
         removed.unwrap().unwrap();
+        // What was waiting to be offered is waited for no longer; what is under way is, for 10 s.
+        let took = clock.system_time().duration_since(began).unwrap();
+        assert_eq!(took >= Duration::from_secs(10), comes_during_the_removal);
         let _ = soon(waiting).await.unwrap();
         store.be(Mode::Well);
         for _ in 0..3 {
