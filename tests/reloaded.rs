@@ -213,8 +213,9 @@ async fn a_dead_refresh_token_that_could_not_be_saved_never_takes_the_place_of_a
         } else {
             world.shelf.put("");
             soon(daemon.token()).await.unwrap_err();
-            world.expire();
             world.shelf.put("refresh-x");
+            *is_full.lock().unwrap() = false;
+            time_passes(&world.clock, Duration::from_secs(120)).await;
         }
         world.server.then(rotates_nothing);
         assert_eq!(soon(daemon.token()).await.unwrap().expose(), "other");
