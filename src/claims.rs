@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::access_token::Issued;
 use crate::cache::entry::Entry;
 use crate::cache::outcome::{Outcome, superseded};
+use crate::call;
 use crate::clock::system_time;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
@@ -15,7 +16,7 @@ use crate::flight::Waiter;
 use crate::refresh::start;
 use crate::refuser::Refuser;
 
-/// How often a call looks anew, because a flight that was under way has come to nothing.
+/// How many flights a call waits for that bring nothing of the claims, before and besides the one that does.
 const MOST_ROUNDS: u32 = 3;
 
 /// A token that lacks claims, and what it was sent for.
@@ -28,7 +29,8 @@ pub(crate) struct Lacking<'call> {
 }
 
 enum Next {
-    Use(Arc<Issued>),
+    /// Another token has come meanwhile, which may be refused or expired itself.
+    Newer,
     /// For a flight, which carries the claims or does not.
     Wait(Waiter<Outcome>, Carries),
 }
@@ -51,12 +53,20 @@ pub(crate) async fn token_with(
 ) -> Result<Arc<Issued>, Error> {
     let clock = &engine.setup.clock;
     let began = clock.now();
-    for _ in 0..MOST_ROUNDS {
-        let (flight, carries) = match next(engine, entry, lacking)? {
-            Next::Use(token) => return Ok(token),
+    let mut rounds = 0;
+    loop {
+        let looked = next(engine, entry, lacking)?;
+        let left = within.saturating_sub(clock.now().waited_since(began));
+        let (flight, carries) = match looked {
+            Next::Newer => {
+                let (generation, handovers) = (lacking.generation, lacking.handovers);
+                return call::renewed(engine, entry, generation, handovers, left).await;
+            }
             Next::Wait(flight, carries) => (flight, carries),
         };
-        let left = within.saturating_sub(clock.now().waited_since(began));
+        if rounds == MOST_ROUNDS && carries == Carries::Others {
+            return Err(not_their_turn());
+        }
         let outcome = tokio::select! {
             biased;
             outcome = flight.outcome() => outcome,
@@ -65,13 +75,15 @@ pub(crate) async fn token_with(
                 "no token with the claims that the API demands came in time",
             )),
         };
-        if carries == Carries::These
-            && let Some(Err(missed)) = outcome
-        {
-            return Err(missed.into_error());
+        match (carries, outcome) {
+            (Carries::These, Some(Err(missed))) => return Err(missed.into_error()),
+            // The next look finds the token, or that the claims were asked for in vain.
+            (Carries::These, Some(Ok(_))) => {}
+            (Carries::These, None) if rounds == MOST_ROUNDS => return Err(not_their_turn()),
+            // It was for others, or its runtime is gone (A4).
+            _ => rounds += 1,
         }
     }
-    Err(superseded())
 }
 
 /// Begins to ask for the claims, if nothing speaks against it, for the calls to come.
@@ -94,9 +106,12 @@ fn next(engine: &Arc<Engine>, entry: &Arc<Entry>, lacking: &Lacking<'_>) -> Resu
         return Err(superseded());
     }
     if present.generation != generation {
-        return Ok(Next::Use(present));
+        return Ok(Next::Newer);
     }
     let are_asked = history.claims.are(generation, claims);
+    if let Some(why) = history.claims.in_vain().filter(|_| are_asked) {
+        return Err(why.clone());
+    }
     if let Some(flight) = history.join() {
         let carries = if are_asked {
             Carries::These
@@ -104,9 +119,6 @@ fn next(engine: &Arc<Engine>, entry: &Arc<Entry>, lacking: &Lacking<'_>) -> Resu
             Carries::Others
         };
         return Ok(Next::Wait(flight, carries));
-    }
-    if let Some(why) = history.claims.in_vain().filter(|_| are_asked) {
-        return Err(why.clone());
     }
     if let Some(why) = history.cooldowns.reason_to_wait(now) {
         return Err(why.clone());
@@ -123,4 +135,153 @@ fn next(engine: &Arc<Engine>, entry: &Arc<Entry>, lacking: &Lacking<'_>) -> Resu
     history.limiter.begin(now.monotonic, demanded_by, false);
     history.claims.begin(generation, claims);
     Ok(Next::Wait(flight, Carries::These))
+}
+
+/// Nobody has signed out, and the claims may be had a moment later.
+fn not_their_turn() -> Error {
+    Error::unavailable(
+        "other token requests came before the one for the claims that the API demands, or its runtime is \
+         being shut down; call again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::{Lacking, token_with};
+    use crate::access_token::{AccessToken, Issued};
+    use crate::cache::outcome::{NoToken, Outcome};
+    use crate::engine::Engine;
+    use crate::error::{Error, ErrorKind};
+    use crate::flight::{self, Landing};
+    use crate::grant::{GrantFn, GrantRequest};
+    use crate::refresh::adopt;
+    use crate::refuser::Refuser;
+    use crate::source::TokenSource;
+    use crate::token::TokenResponse;
+    use crate::token_set::TokenSet;
+    use std::future::ready;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Poll;
+    use std::time::Duration;
+
+    /// What a call meets in one round.
+    #[derive(Clone, Copy, Debug)]
+    enum Round {
+        /// A look into the store that finds the token which is there.
+        Looked,
+        /// A refresh without the claims that brings that same token.
+        Same,
+        /// A refresh without the claims that fails.
+        Failed,
+        /// The runtime of a flight was shut down.
+        Dropped,
+    }
+
+    impl Round {
+        fn land(self, landing: Landing<Outcome>, present: &Arc<Issued>) {
+            match self {
+                Self::Looked | Self::Same => landing.land(Ok(AccessToken::new(present.clone()))),
+                Self::Failed => landing.land(Err(NoToken::Failed(Error::unavailable("not this")))),
+                Self::Dropped => drop(landing),
+            }
+        }
+    }
+
+    /// A source with a token that lacks claims, whose grant has others.
+    fn source(grant: GrantFn) -> TokenSource {
+        let source = TokenSource::builder(grant).build().unwrap();
+        let engine = source.handle().engine();
+        adopt(
+            &engine.setup,
+            &engine.entries.primary,
+            &TokenSet::new("without"),
+        )
+        .unwrap();
+        source
+    }
+
+    fn with_claims() -> GrantFn {
+        GrantFn::new("claims", |_: GrantRequest| {
+            ready(Ok(TokenResponse::bearer("with")))
+        })
+    }
+
+    /// Puts a flight that is to bring no claims in the call's way.
+    fn under_way(engine: &Engine, round: Round) -> Landing<Outcome> {
+        let (landing, flight, _) = flight::begin();
+        let mut history = engine.entries.primary.history();
+        history.begin(flight, matches!(round, Round::Looked));
+        landing
+    }
+
+    /// What a call gets whose API demands claims, and that meets these, one after the other.
+    async fn outcome_after(source: &TokenSource, rounds: &[Round]) -> Result<String, Error> {
+        let engine = source.handle().engine();
+        let entry = &engine.entries.primary;
+        let present = entry.present().unwrap();
+        let lacking = Lacking {
+            generation: present.generation,
+            handovers: present.handovers,
+            claims: r#"{"access_token":{"nbf":null}}"#.into(),
+            demanded_by: &Refuser::ByHand,
+        };
+        let mut waiting = rounds.first().map(|round| under_way(engine, *round));
+        let within = Duration::from_secs(30);
+        let mut call = pin!(token_with(engine, entry, &lacking, within));
+        for (number, round) in rounds.iter().enumerate() {
+            if let Poll::Ready(outcome) = poll!(call.as_mut()) {
+                return outcome.map(|token| token.text().to_owned());
+            }
+            let next = rounds.get(number + 1);
+            let next = next.map(|round| under_way(engine, *round));
+            if let Some(landing) = std::mem::replace(&mut waiting, next) {
+                round.land(landing, &present);
+            }
+        }
+        call.await.map(|token| token.text().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_call_that_others_come_before_gets_its_token_or_an_error_that_ends_no_session() {
+        // K28, C8
+        use Round::{Dropped, Failed, Looked, Same};
+        for rounds in [
+            &[][..],
+            &[Looked, Same],
+            &[Looked, Failed, Same],
+            &[Dropped, Dropped, Failed],
+        ] {
+            let outcome = outcome_after(&source(with_claims()), rounds).await;
+            assert_eq!(outcome.unwrap(), "with", "{rounds:?}");
+        }
+        for round in [Looked, Same, Failed, Dropped] {
+            let outcome = outcome_after(&source(with_claims()), &[round; 10]).await;
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{round:?}: {error}");
+            assert!(error.is_transient());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_begins_after_the_claims_were_asked_for_in_vain_is_not_taken_for_their_own()
+     {
+        // K28: nobody has judged them, since the first request did not reach the server.
+        let has_failed = AtomicBool::new(false);
+        let fragile = GrantFn::new("fragile", move |_: GrantRequest| {
+            ready(if has_failed.swap(true, Ordering::Relaxed) {
+                Ok(TokenResponse::bearer("with"))
+            } else {
+                Err(Error::store("no secret to sign in with"))
+            })
+        });
+        let source = source(fragile);
+        let error = outcome_after(&source, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store);
+        let outcome = outcome_after(&source, &[Round::Failed]).await;
+        assert_eq!(outcome.unwrap(), "with");
+    }
 }

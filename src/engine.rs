@@ -133,10 +133,9 @@ impl Work {
         if self.is_closing() {
             return clock.sleep(pause).await;
         }
-        let mut closing = self.closing.subscribe();
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => {}
+            () = self.closed() => {}
             () = clock.sleep(pause) => {}
         }
     }
@@ -275,7 +274,7 @@ impl Engine {
     /// under way have landed.
     ///
     /// # Errors
-    /// If the store cannot be told.
+    /// The first one, if the store cannot be told of a record; it is told of all the others nevertheless.
     pub(crate) async fn end(&self) -> Result<(), Error> {
         // First, so that no flight starts whose token would come after the others are gone.
         self.work.close();
@@ -285,6 +284,8 @@ impl Engine {
             // Each may have an owner of its own (A5). What is in the air lands in another epoch.
             entry.owner.succession.begin_epoch();
             entry.owner.forget();
+            // Or it would be offered to the store until that has taken it.
+            drop(entry.owner.take_unsaved());
             entry.clear();
         }
         let Some(store) = &self.setup.store else {
@@ -294,11 +295,16 @@ impl Engine {
         // version of the record, unless there was none before.
         let _ = self.shut_down().await;
         let endpoint = self.setup.endpoint_of(&primary.key.owner()).await?;
+        let mut ended = Ok(());
         for entry in &entries {
+            // What came meanwhile, and the store did not take.
+            drop(entry.owner.take_unsaved());
             let key = self.setup.store_key(endpoint.as_ref(), &entry.key);
-            store.remove(&key).await?;
+            let removed = store.remove(&key).await;
+            // One record that stays is no reason to leave the others.
+            ended = ended.and(removed.map(drop));
         }
-        Ok(())
+        ended
     }
 
     /// Takes the tokens of an owner away from this process.

@@ -160,8 +160,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Puts `record` under the key `to`, and removes the one under `from`: if that one has the version
     /// `expected`, and there is none under `to`; otherwise nothing changes. Returns whether it did.
     ///
-    /// Several calls by itself, the removal before the save: there are never two records with one refresh
-    /// token, and a process that ends between the two loses the session. A store that can does both in one
+    /// Several calls by itself, the removal before the save, so that there are never two records with one
+    /// refresh token. A store that fails in between is told to put the record back where it was; only if it
+    /// fails at that too, or the process ends there, the session is lost. A store that can does both in one
     /// step.
     ///
     /// # Errors
@@ -188,12 +189,20 @@ pub trait TokenStore: Send + Sync + 'static {
             if matches!(saved, Ok(true)) {
                 return saved;
             }
+            let has_arrived = async || {
+                let found = self.load(to).await;
+                matches!(found, Ok(Some(found)) if found.version() == version)
+            };
             // It may have been carried out, and the answer be lost; or be that to a second try.
-            if self.load(to).await?.map(|found| found.version()) == Some(version) {
+            if has_arrived().await {
                 return Ok(true);
             }
-            // Back where it was, as if nothing had happened.
-            let _ = self.save(from, removed, None, keep_for).await;
+            // Back where it was, as if nothing had happened. So too if the store does not say what has
+            // happened; then it is asked once more, since two would spend one refresh token.
+            let is_back = self.save(from, removed, None, keep_for).await;
+            if matches!(is_back, Ok(true)) && has_arrived().await {
+                let _ = self.remove(to).await;
+            }
             saved
         }
     }

@@ -51,7 +51,7 @@ async fn a_watch_tells_each_token_ahead_of_the_expiry_of_the_one_before_and_nobo
     // K31
     let (clock, issuer, _source, mut tokens) = watching().await;
     for round in 2..6 {
-        clock.advance(secs(479.9));
+        time_passes(&clock, secs(479.9)).await;
         assert!(is_silent(&mut tokens).await);
         assert_eq!(issuer.requests(), round - 1);
         clock.advance(secs(0.1));

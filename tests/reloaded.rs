@@ -15,7 +15,7 @@ use reqwest_bearer::{
 use serde_json::json;
 use support::authorization_server::{Answer, AuthorizationServer};
 use support::http_server::Reply;
-use support::{landed, soon, under_way, while_time_passes};
+use support::{landed, soon, time_passes, under_way, while_time_passes};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// Where the programs keep their refresh token.
@@ -181,6 +181,51 @@ async fn a_refresh_ahead_of_the_expiry_finds_the_newer_one_as_well() {
     assert_eq!(during.expose(), first.expose(), "nobody waits");
     landed(&one).await;
     assert_eq!(one.token().await.unwrap().expose(), "access-4");
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_that_could_not_be_saved_never_takes_the_place_of_a_newer_one() {
+    // K13, F2
+    for is_signed_in_before in [true, false] {
+        let world = World::new().await;
+        let is_full = Arc::new(Mutex::new(true));
+        let (full, saved, loaded) = (is_full.clone(), world.shelf.clone(), world.shelf.clone());
+        let daemon = world
+            .builder()
+            .on_new_refresh_token(move |refresh_token| {
+                let full = *full.lock().unwrap();
+                if !full {
+                    saved.put(refresh_token.expose());
+                }
+                ready(if full { Err("no room") } else { Ok(()) })
+            })
+            .reload_refresh_token(move || ready(Ok::<_, Error>(loaded.load())))
+            .build()
+            .unwrap();
+        soon(daemon.token()).await.unwrap();
+        world.expire();
+        // The user signs in with another program, whose refresh token does not rotate.
+        let token = json!({ "access_token": "other", "token_type": "Bearer", "expires_in": 600 });
+        let rotates_nothing = Answer::Reply(Reply::new(200).json(&token));
+        world.server.then(dead());
+        if is_signed_in_before {
+            world.shelf.put("refresh-x");
+        } else {
+            world.shelf.put("");
+            soon(daemon.token()).await.unwrap_err();
+            world.shelf.put("refresh-x");
+            *is_full.lock().unwrap() = false;
+            time_passes(&world.clock, Duration::from_secs(120)).await;
+        }
+        world.server.then(rotates_nothing);
+        assert_eq!(soon(daemon.token()).await.unwrap().expose(), "other");
+        *is_full.lock().unwrap() = false;
+        time_passes(&world.clock, Duration::from_secs(120)).await;
+        assert_eq!(world.shelf.kept(), "refresh-x", "{is_signed_in_before}");
+        // Nor is anything left that a shutdown would wait for.
+        soon(daemon.shutdown()).await.unwrap();
+        assert_eq!(world.shelf.kept(), "refresh-x", "{is_signed_in_before}");
+    }
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ use support::api::Api;
 use support::authorization_server::{Answer, AuthorizationServer};
 use support::http_server::{HttpServer, Reply};
 use support::issuer::Issuer;
-use support::store::FragileStore;
-use support::{soon, time_passes, under_way, until};
+use support::store::{Call, FragileStore, Mode};
+use support::{soon, time_passes, under_way, until, while_time_passes};
 
 /// What a test answers for a tenant.
 #[derive(Clone)]
@@ -480,6 +480,91 @@ async fn what_is_under_way_when_a_tenant_is_removed_leaves_no_record_either() {
     soon(removing).await.unwrap().unwrap();
     assert!(soon(waiting).await.unwrap().is_err());
     assert!(store.memory().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_at_one_record_of_a_removed_tenant_is_told_of_the_others_all_the_same() {
+    // K30, F10
+    let clock = TestClock::new();
+    let store = FragileStore::new(&clock);
+    let of_each = store.clone();
+    let (tenants, _) = named_tenants();
+    let orders = tenants
+        .client(&clock)
+        .each_source(move |source| source.jitter(0.0).store(of_each.clone()))
+        .build()
+        .unwrap();
+    let tenant = orders.for_tenant("acme").await.unwrap();
+    let (plain, read) = (TokenOptions::new(), TokenOptions::new().scope("read"));
+    for options in [plain, read.clone(), read.scope("write")] {
+        soon(tenant.source().token_with(&options)).await.unwrap();
+    }
+    assert_eq!(store.memory().len(), 3);
+    store.hold(Call::Remove);
+    let removing = under_way({
+        let orders = orders.clone();
+        async move { orders.remove("acme").await }
+    })
+    .await;
+    store.until_calls(Call::Remove, 1).await;
+    store.be(Mode::Failing(Call::Remove));
+    store.release_and_hold(Call::Remove);
+    store.until_calls(Call::Remove, 2).await;
+    store.be(Mode::Well);
+    store.release();
+    let error = soon(removing).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert_eq!(store.memory().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_store_did_not_take_of_a_tenant_is_not_offered_to_it_again_after_the_removal() {
+    // K30, F2
+    for comes_during_the_removal in [false, true] {
+        let clock = TestClock::new();
+        let (store, issuer) = (FragileStore::new(&clock), Issuer::new());
+        let (of_each, grant) = (store.clone(), issuer.grant());
+        let tenants = Tenants::new(move |_| TenantSettings::new(grant.clone()));
+        let orders = tenants
+            .client(&clock)
+            .each_source(move |source| source.jitter(0.0).store(of_each.clone()))
+            .build()
+            .unwrap();
+        // A refresh token is what a store is offered again and again.
+        let token = TokenResponse::bearer("token").with_refresh_token("refresh");
+        issuer.always(token.with_expires_in(Duration::from_secs(600)));
+        store.be(Mode::Failing(Call::Save));
+        let held = orders.for_tenant("acme").await.unwrap();
+        issuer.hold();
+        let waiting = under_way({
+            let source = held.source();
+            async move { source.token().await.map(drop) }
+        })
+        .await;
+        issuer.until_requests(1).await;
+        if !comes_during_the_removal {
+            issuer.release();
+            store.until_calls(Call::Save, 1).await;
+        }
+        let removing = under_way({
+            let orders = orders.clone();
+            async move { orders.remove("acme").await }
+        })
+        .await;
+        issuer.release();
+        let began = clock.system_time();
+        let removed = while_time_passes(&clock, removing).await;
+        removed.unwrap().unwrap();
+        // What was waiting to be offered is waited for no longer; what is under way is, for 10 s.
+        let took = clock.system_time().duration_since(began).unwrap();
+        assert_eq!(took >= Duration::from_secs(10), comes_during_the_removal);
+        let _ = soon(waiting).await.unwrap();
+        store.be(Mode::Well);
+        for _ in 0..3 {
+            time_passes(&clock, Duration::from_secs(60)).await;
+        }
+        assert!(store.memory().is_empty(), "{comes_during_the_removal}");
+    }
 }
 
 #[tokio::test]

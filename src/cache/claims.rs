@@ -40,6 +40,13 @@ impl AskedClaims {
         }));
     }
 
+    /// They are not asked for any more: unless the authorization server has answered, they may be again.
+    pub(crate) fn end(&mut self) {
+        if self.in_vain().is_none() {
+            self.0 = None;
+        }
+    }
+
     /// The authorization server has answered, and the token is the same as before.
     pub(crate) fn end_in_vain(&mut self, why: Error) {
         if let Some(asked) = &mut self.0 {

@@ -31,6 +31,14 @@ pub(crate) struct PendingRefusal {
 }
 
 impl History {
+    /// A flight begins. However the one before has ended, this one does not ask for its claims: whoever
+    /// has it do so says that next.
+    pub(crate) fn begin(&mut self, flight: Flight<Outcome>, is_check: bool) {
+        self.claims.end();
+        self.flight = Some(flight);
+        self.is_check = is_check;
+    }
+
     /// Whether a flight is under way that still may land.
     pub(crate) fn is_in_flight(&self) -> bool {
         self.flight.as_ref().is_some_and(Flight::is_under_way)

@@ -124,16 +124,24 @@ impl NamedTenantClient {
     }
 
     /// Removes a tenant: one that has left, or whose settings have changed. Its tokens leave this process at
-    /// once, and the store, if there is one, when the requests under way have ended, after 10 s at most; a client of it that the program still holds sends nothing with a
-    /// token any more, and its calls end with [`ErrorKind::ShutDown`](crate::ErrorKind::ShutDown). The next
+    /// once; a client of it that the program still holds sends nothing with a token any more, and its calls
+    /// end with [`ErrorKind::ShutDown`](crate::ErrorKind::ShutDown). The next
     /// [`for_tenant`](Self::for_tenant) asks for the settings anew.
     ///
-    /// Other processes have a tenant until they remove it too. Tokens are not revoked. If the call is dropped
-    /// before it returns, the tenant has left this process, and records of it may stay in the store until
-    /// their tokens end.
+    /// From the store, if there is one, it takes the records of the tokens that this process has in its
+    /// cache, when the requests under way have ended, after 10 s at most. Other records of the tenant stay
+    /// until they end by themselves, and its next client uses them: those of scopes and other parameters
+    /// whose tokens have left the cache, and all of a tenant that this process has not called for, or that
+    /// has left to make room.
+    ///
+    /// Other processes have a tenant until they remove it too, and may write its records anew. Tokens are not
+    /// revoked. If the call is dropped before it returns, the tenant has left this process, and any of its
+    /// records may stay.
     ///
     /// # Errors
-    /// If the store cannot be told; in this process the tenant is gone all the same.
+    /// The first error, if the store cannot be told of a record, which then stays; it is told of all the
+    /// others nevertheless. In this process the tenant is gone all the same, so that a second call finds
+    /// nothing to remove.
     pub async fn remove(&self, tenant: impl AsRef<str>) -> Result<(), Error> {
         let removed = match self.directory.take(tenant.as_ref()) {
             Some(slot) => slot.remove().await,

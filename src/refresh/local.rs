@@ -52,8 +52,14 @@ impl<'flight> Local<'flight> {
     }
 
     pub(crate) fn write(&mut self, state: RefreshTokenState) {
+        let owner = &self.flight.entry.owner;
         self.record.state = state;
-        self.flight.entry.owner.keep(&self.record);
+        owner.keep(&self.record);
+        if let (RefreshTokenState::Dead, Some(hook), Some(dead)) =
+            (state, &owner.hook, &self.record.refresh_token)
+        {
+            hook.withdraw(dead);
+        }
     }
 
     /// Asks the user's hook for a newer refresh token than the one that is dead.

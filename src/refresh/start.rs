@@ -65,8 +65,7 @@ fn begin(
     }
     let runtime = runtime()?;
     let (landing, flight, waiter) = flight::begin();
-    history.flight = Some(flight);
-    history.is_check = false;
+    history.begin(flight, false);
     let beginning = Beginning::of(entry);
     let work = fly(task, entry.clone(), reason, claims, beginning, landing);
     runtime.spawn(marks(engine, entry).scope(work));
@@ -85,8 +84,7 @@ pub(crate) fn look(
 ) -> Result<Waiter<Outcome>, Error> {
     let runtime = runtime()?;
     let (landing, flight, waiter) = flight::begin();
-    history.flight = Some(flight);
-    history.is_check = true;
+    history.begin(flight, true);
     let epoch = entry.owner.succession.epoch();
     let (engine, entry) = (engine.clone(), entry.clone());
     runtime.spawn(async move {

@@ -76,6 +76,18 @@ impl Hook {
         self.unsaved.send_replace(Some(refresh_token.clone()));
     }
 
+    /// This refresh token need not be saved any more: it is, or it is dead, and another program's may be at
+    /// its place by the time the hook takes it.
+    pub(crate) fn withdraw(&self, refresh_token: &Secret) {
+        self.unsaved.send_if_modified(|unsaved| {
+            let is_unsaved = unsaved.as_ref() == Some(refresh_token);
+            if is_unsaved {
+                *unsaved = None;
+            }
+            is_unsaved
+        });
+    }
+
     /// Returns when the hook has taken the newest refresh token, or has failed once: it is then
     /// called again from a task of its own. Also takes up what a runtime that is gone has left.
     pub(crate) async fn save(self: &Arc<Self>, clock: &Clock, telemetry: &Telemetry) {
@@ -104,13 +116,7 @@ impl Hook {
         let call = async { (self.function.0)(newest.clone()).await };
         let saved = guarded(clock, THE_HOOK, call).await;
         if saved.is_ok() {
-            self.unsaved.send_if_modified(|unsaved| {
-                let done = unsaved.as_ref() == Some(&newest);
-                if done {
-                    *unsaved = None;
-                }
-                done
-            });
+            self.withdraw(&newest);
         }
         saved
     }

@@ -42,6 +42,7 @@ pub(super) fn start(
     let (states, receiver) = watch::channel(State::default());
     let mut keeper = Keeper {
         changes: entry.changes(),
+        began: entry.owner.succession.next_look(),
         entry: entry.clone(),
         engine: engine.clone(),
         handovers: None,
@@ -63,7 +64,10 @@ struct Keeper {
     entry: Arc<Entry>,
     /// Holds the entry in the cache.
     changes: watch::Receiver<()>,
-    /// How often the subject had passed to another user when the first token came.
+    /// The next look into the store when the watch was opened.
+    began: u32,
+    /// How often the subject had passed to another user when the first token came. Not when the watch was
+    /// opened: what this process knew of the subject then may have been of the user before.
     handovers: Option<u32>,
     /// How many looks in a row have found no token.
     failures: u32,
@@ -129,9 +133,14 @@ impl Keeper {
     /// If the subject has passed to another user: what was opened for one is not given the token of the
     /// next (F10).
     fn is_of_same_user(&self, handovers: u32) -> Result<(), Error> {
-        match self.handovers {
-            Some(known) if known != handovers => Err(superseded()),
-            _ => Ok(()),
+        let has_passed = match self.handovers {
+            Some(known) => known != handovers,
+            None => self.entry.owner.succession.has_passed_since(self.began),
+        };
+        if has_passed {
+            Err(superseded())
+        } else {
+            Ok(())
         }
     }
 
@@ -150,10 +159,10 @@ impl Keeper {
             .err()
             .filter(|_| is_refused)
             .map(|until| until.saturating_sub(now.monotonic));
-        let by_pauses = history.cooldowns.until_next_end(now);
-        let known = [by_token, by_limit, by_pauses].into_iter().flatten().min();
-        // A failure that left no pause behind, such as one that no request was made for.
-        known.or_else(|| failure.map(|error| dry_pause(self.failures, error)))
+        // A failure may leave no pause behind, such as one that no request was made for.
+        let of_its_own = || failure.map(|error| dry_pause(self.failures.saturating_sub(1), error));
+        let by_pauses = history.cooldowns.until_next_end(now).or_else(of_its_own);
+        [by_token, by_limit, by_pauses].into_iter().flatten().min()
     }
 }
 

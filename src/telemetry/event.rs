@@ -103,7 +103,8 @@ pub enum Event {
         /// `None` if it was the store, whose error a [`StoreFailed`](Event::StoreFailed) has told.
         error: Option<Error>,
     },
-    /// The store, or the hook for new refresh tokens, has taken the newest one after it had failed.
+    /// The store, or the hook for new refresh tokens, has taken the newest one after it had failed; or that
+    /// one is dead by now, and need not be taken any more.
     #[non_exhaustive]
     RefreshTokenSaved {
         /// The name of the token source.

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::support::api::Api;
 use crate::support::authorization_server::{Answer, AuthorizationServer};
 use crate::support::http_server::Reply;
-use crate::support::{landed, soon};
+use crate::support::{landed, soon, under_way};
 use crate::{Parts, call, secs, stream_body};
 
 /// `{"access_token":{"nbf":{"essential":true}}}`
@@ -155,6 +155,55 @@ async fn claims_that_the_server_refuses_are_asked_for_once_with_each_token() {
     );
     assert_eq!(demanded(&parts, LATER).await.status(), 200);
     assert_eq!(parts.source.token().await.unwrap().expose(), "access-3");
+}
+
+#[tokio::test]
+async fn claims_that_the_server_has_refused_are_not_waited_for_while_another_request_is_under_way()
+{
+    // K28, C8
+    let (parts, _reasons) = parts().await;
+    let refusal = json!({ "error": "interaction_required" });
+    let refusal = Answer::Reply(Reply::new(400).json(&refusal));
+    parts.server.then(refusal);
+    assert_eq!(demanded(&parts, LATER).await.status(), 401);
+    parts.server.hold();
+    parts.clock.advance(secs(500.0));
+    assert_eq!(parts.call().await.status(), 200);
+    parts.server.until_held(1).await;
+    let answer = soon(demanded(&parts, LATER)).await;
+    let why = reason(&answer).unwrap();
+    assert_eq!(why.oauth_code(), Some("interaction_required"));
+    parts.server.release();
+    landed(&parts.source).await;
+    // The next token may have them.
+    assert_eq!(demanded(&parts, LATER).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_token_that_came_meanwhile_and_is_no_good_is_not_what_the_request_is_sent_again_with() {
+    // K28, C1, C7
+    for is_refused in [true, false] {
+        let (parts, _reasons) = parts().await;
+        parts.api.then(demand(LATER));
+        parts.api.hold();
+        let call = under_way({
+            let client = parts.api.client(&parts.source);
+            async move { client.get("x").send().await.unwrap().status().as_u16() }
+        })
+        .await;
+        parts.api.until_held(1).await;
+        let forced = TokenOptions::new().force_refresh();
+        let other = soon(parts.source.token_with(&forced)).await.unwrap();
+        parts.server.revoke(other.expose());
+        if is_refused {
+            parts.source.invalidate(&other);
+        } else {
+            parts.clock.advance(secs(601.0));
+        }
+        parts.api.release();
+        assert_eq!(soon(call).await.unwrap(), 200, "{is_refused}");
+        assert_eq!(parts.api.tokens(), ["access-1", "access-3"]);
+    }
 }
 
 #[tokio::test]

@@ -14,13 +14,13 @@ fn silent() -> Reply {
     Reply::new(400)
 }
 
-fn invalid_request() -> Reply {
+pub(crate) fn invalid_request() -> Reply {
     let description = "Too many requests.";
     Reply::new(400).json(&json!({ "error": "invalid_request", "error_description": description }))
 }
 
 /// Calls when the error before says that it is worth it, for this long; returns the last error.
-async fn refused_for(
+pub(crate) async fn refused_for(
     world: &World,
     users: &UserSessions,
     subject: &Subject,
@@ -43,7 +43,7 @@ async fn refused_for(
 }
 
 /// A session whose access token has expired.
-async fn expired(world: &World, users: &UserSessions, user: &str) -> Subject {
+pub(crate) async fn expired(world: &World, users: &UserSessions, user: &str) -> Subject {
     let subject = world.sign_in(users, user).await;
     world.advance(601);
     subject

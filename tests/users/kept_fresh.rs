@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest_bearer::{ErrorKind, TokenWatch, UserSessions};
+use reqwest_bearer::{ErrorKind, TokenParameters, TokenWatch, UserSessions};
 
+use crate::doubt::{expired, invalid_request, refused_for};
 use crate::support::login::id_token;
+use crate::support::store::{Call, Mode};
 use crate::support::{soon, time_passes, until};
 use crate::{World, subject, token, until_token};
 
@@ -78,6 +80,71 @@ async fn a_sign_out_ends_a_watch_for_good_and_the_next_user_s_token_is_not_told(
     let mut anew = users.for_subject(&alice).keep_fresh().unwrap();
     assert_eq!(next(&mut anew).await.as_deref(), Ok("access-bob-2"));
     assert_eq!(world.login.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_watch_whose_first_look_failed_is_not_told_the_next_user_s_token_either() {
+    // K31, F10
+    for signs_out in [true, false] {
+        let world = World::new().await;
+        let (here, there) = (world.process(), world.process());
+        let alice = world.sign_in(&there, "alice").await;
+        world.store.be(Mode::Down);
+        let mut tokens = here.for_subject(&alice).keep_fresh().unwrap();
+        assert_eq!(next(&mut tokens).await, Err(ErrorKind::Store));
+        assert!(!tokens.has_ended());
+        world.store.be(Mode::Well);
+        if signs_out {
+            drop(soon(here.sign_out(&alice)).await.unwrap());
+        }
+        let of_bob = world.login.sign_in("bob", world.clock.system_time());
+        let of_bob = of_bob.with_id_token(id_token("bob"));
+        soon(here.sign_in(&alice, of_bob)).await.unwrap();
+        let told = next(&mut tokens).await;
+        assert_eq!(told, Err(ErrorKind::SignInRequired), "{signs_out}");
+        assert!(tokens.has_ended() && tokens.present().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_was_opened_after_the_subject_had_passed_on_is_the_next_user_s() {
+    // K31, F10: this process had seen the user before, and does not know yet.
+    let world = World::new().await;
+    let (here, there) = (world.process(), world.process());
+    let alice = world.sign_in(&here, "alice").await;
+    assert_eq!(token(&here, &alice).await.unwrap(), "access-alice-1");
+    let of_bob = world.login.sign_in("bob", world.clock.system_time());
+    let of_bob = of_bob.with_id_token(id_token("bob"));
+    there.sign_in(&alice, of_bob).await.unwrap();
+    world.advance(601);
+    let mut tokens = here.for_subject(&alice).keep_fresh().unwrap();
+    assert_eq!(next(&mut tokens).await.as_deref(), Ok("access-bob-3"));
+    assert!(!tokens.has_ended());
+}
+
+#[tokio::test]
+async fn a_look_that_failed_and_left_no_pause_is_taken_again_after_one_second_then_two_then_four() {
+    // K31, B6: the refresh token is in doubt, which costs the server no request.
+    let world = World::new().await;
+    let users = world.process();
+    let alice = expired(&world, &users, "alice").await;
+    let error = refused_for(&world, &users, &alice, &invalid_request(), 330).await;
+    assert!(error.is_doubtful());
+    let requests = world.login.token_requests();
+    let handle = users.for_subject(&alice);
+    let scoped = handle.with_parameters(TokenParameters::new().scope("more"));
+    let mut tokens = scoped.keep_fresh().unwrap();
+    assert_eq!(next(&mut tokens).await, Err(ErrorKind::SignInRequired));
+    assert!(!tokens.has_ended());
+    for pause in [1, 2, 4, 8] {
+        let looks = world.store.calls(Call::Load);
+        time_passes(&world.clock, Duration::from_millis(pause * 1000 - 100)).await;
+        assert_eq!(world.store.calls(Call::Load), looks, "{pause}");
+        time_passes(&world.clock, Duration::from_millis(100)).await;
+        until(async || world.store.calls(Call::Load) > looks).await;
+        until(async || !scoped.status().is_refreshing()).await;
+    }
+    assert_eq!(world.login.token_requests(), requests);
 }
 
 #[tokio::test]

@@ -77,6 +77,38 @@ async fn a_rename_whose_answer_is_lost_or_that_the_store_repeats_leaves_one_reco
     }
 }
 
+#[tokio::test]
+async fn a_rename_that_the_store_fails_at_half_way_leaves_the_session_where_it_was() {
+    // F12, E3: also if the record has arrived, and the store says so later only.
+    for mode in [Mode::Down, Mode::SavingSilently] {
+        let world = World::new().await;
+        let users = world.process();
+        let (old, new) = (world.sign_in(&users, "alice").await, subject("renewed"));
+        let (loads, saves) = (world.store.calls(Call::Load), world.store.calls(Call::Save));
+        world.store.hold(Call::Save);
+        let renaming = tokio::spawn({
+            let (users, old, new) = (users.clone(), old.clone(), new.clone());
+            async move { users.rename(&old, &new).await }
+        });
+        world.store.until_calls(Call::Save, saves + 1).await;
+        // Neither the save nor the question what became of it is answered.
+        world.store.be(mode);
+        let asked = world.store.calls(Call::Load);
+        assert!(asked > loads);
+        world.store.release_and_hold(Call::Load);
+        world.store.until_calls(Call::Load, asked + 1).await;
+        world.store.be(Mode::Down);
+        world.store.release_and_hold(Call::Save);
+        world.store.until_calls(Call::Save, saves + 2).await;
+        world.store.be(Mode::Well);
+        world.store.release();
+        let error = soon(renaming).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store, "{mode:?}");
+        assert!(token(&users, &old).await.is_ok(), "{mode:?}");
+        assert!(users.status_of(&new).await.unwrap().is_none(), "{mode:?}");
+    }
+}
+
 /// A store that renames in one step, as Redis does; the answer is lost, or that to a second try.
 struct AtOnce {
     below: MemoryStore,
