@@ -15,7 +15,9 @@
 // Below each of them:
 //
 //   /api/...             the protected API: 200 for a live token, 401 for any other; its header
-//                        `Token-Expires-At` says until when the token lives, in seconds since 1970
+//                        `Token-Expires-At` says until when the token lives, in seconds since 1970.
+//                        A token that is bound to a key needs a proof. The API has a second origin,
+//                        as most have one apart from their authorization server's
 //   /admin/token-requests what the token endpoint was asked, in order
 //   /admin/api-requests   what the API was sent, in order
 //   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
@@ -32,7 +34,11 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 
 import Provider from 'oidc-provider';
+// Its own nonces change too seldom for a test, and it has no setting for that.
+import internals from 'oidc-provider/lib/helpers/weak_cache.js';
 
+import { ChangingNonce } from './nonces.js';
+import { Proofs, keyOf } from './proofs.js';
 import { memory } from './store.js';
 
 const settings = {
@@ -44,11 +50,15 @@ const settings = {
   // Clients besides those below, as the library has them.
   clients: [],
   dpopNonces: false,
+  // With a number both sides want nonces, each one of its own, which changes each so many seconds.
+  dpopNonceSeconds: 0,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
 /** Nobody listens here: the test reads the code out of the `Location` header. */
 const REDIRECT_URI = 'http://127.0.0.1:9/callback';
+
+const wantsNonces = settings.dpopNonces || settings.dpopNonceSeconds > 0;
 
 const USER_GRANTS = ['authorization_code', 'refresh_token'];
 const SCOPES = 'openid offline_access email api:read api:write';
@@ -138,7 +148,7 @@ function configuration(mount) {
       devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
       // With nonces each proof needs one, at the token endpoint and at userinfo.
-      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => settings.dpopNonces },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => wantsNonces },
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
@@ -171,13 +181,16 @@ class Issuer {
     this.revoked = [];
     this.issuedTokens = [];
     this.provider = new Provider(this.url, configuration(mount));
+    const seconds = settings.dpopNonceSeconds;
+    if (seconds) internals(this.provider).DPoPNonces = new ChangingNonce(seconds);
+    this.proofs = new Proofs(seconds ? new ChangingNonce(seconds, 0.5) : undefined);
     this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
       // Not `performance.now()`, which has fractions but drifts away from the clock of the processes.
       const cameAt = Date.now();
       await next();
       if (ctx.oidc?.route !== 'token') return;
-      this.note(ctx, cameAt);
+      await this.note(ctx, cameAt);
       this.tokenRequests.push({
         grant_type: ctx.oidc.params?.grant_type ?? null,
         status: ctx.status,
@@ -190,17 +203,21 @@ class Issuer {
   }
 
   /** Writes down what a refresh token was used for, and when: the clock is that of the machine. */
-  note(ctx, cameAt) {
+  async note(ctx, cameAt) {
     const { params, entities } = ctx.oidc;
     if (params?.grant_type !== 'refresh_token') return;
+    const answeredAt = Date.now();
+    const proof = ctx.get('dpop');
     this.rotations.push({
       account: entities.Account?.accountId ?? null,
       user_agent: ctx.get('user-agent'),
       sent: params.refresh_token ?? null,
       issued: ctx.body?.refresh_token ?? null,
       came_at: cameAt,
-      answered_at: Date.now(),
+      answered_at: answeredAt,
       status: ctx.status,
+      error: ctx.body?.error ?? null,
+      key: proof ? await keyOf(proof) : null,
     });
   }
 
@@ -240,14 +257,23 @@ class Issuer {
   }
 
   async answerAsApi(request, response, path) {
-    const { authorization = null } = request.headers;
-    const [, value] = /^Bearer ([^ ]+)$/.exec(authorization ?? '') ?? [];
+    const { authorization = null, dpop = null } = request.headers;
+    const [, scheme, value] = /^(Bearer|DPoP) ([^ ]+)$/.exec(authorization ?? '') ?? [];
     const body = await read(request);
     const token = value && (await this.findLive(value));
-    const status = token ? 200 : 401;
-    this.apiRequests.push({ method: request.method, path, authorization, status, sub: token?.accountId ?? null });
+    const error = await this.apiError(request, scheme, value, token);
+    const status = error ? 401 : 200;
+    this.apiRequests.push({
+      method: request.method,
+      path,
+      authorization,
+      status,
+      sub: token?.accountId ?? null,
+      error,
+      key: dpop && (await keyOf(dpop)),
+    });
 
-    if (token) {
+    if (!error) {
       response.setHeader('Token-Expires-At', token.exp);
       json(response, 200, {
         path,
@@ -259,10 +285,20 @@ class Issuer {
       });
       return;
     }
-    // RFC 6750 section 3.1: no error code for a request that brought no credentials at all.
-    const challenge = authorization === null ? '' : ', error="invalid_token", error_description="dead or unknown"';
-    response.setHeader('WWW-Authenticate', `Bearer realm="api"${challenge}`);
-    json(response, 401, { error: 'invalid_token' });
+    if (scheme === 'DPoP') this.proofs.refuse(response, error);
+    else {
+      // RFC 6750 section 3.1: no error code for a request that brought no credentials at all.
+      const challenge = authorization === null ? '' : `, error="${error}", error_description="dead or unknown"`;
+      response.setHeader('WWW-Authenticate', `Bearer realm="api"${challenge}`);
+    }
+    json(response, 401, { error });
+  }
+
+  /** What the API has against a request; `null` for nothing. */
+  async apiError(request, scheme, value, token) {
+    // RFC 9449 section 7.1: neither goes in place of the other.
+    if (!token || (scheme === 'DPoP') !== Boolean(token.jkt)) return 'invalid_token';
+    return token.jkt ? this.proofs.fault(request, value, token) : null;
   }
 
   /** Stands in for the sign-in and consent pages: says yes to everything for `login_hint`. */
@@ -299,20 +335,26 @@ function json(response, status, value) {
   response.end(JSON.stringify(value));
 }
 
-const server = createServer();
-// Whoever ends idle connections ends one now and then under a request that is just coming, and a call
-// that no test is about fails by chance.
-server.keepAliveTimeout = 0;
-server.listen(0, '127.0.0.1');
-await once(server, 'listening');
-const origin = `http://127.0.0.1:${server.address().port}`;
+async function listen() {
+  const server = createServer();
+  // Whoever ends idle connections ends one now and then under a request that is just coming, and a call
+  // that no test is about fails by chance.
+  server.keepAliveTimeout = 0;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  server.on('request', answer);
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+const origin = await listen();
+const apiOrigin = await listen();
 
 const tenantA = new Issuer(origin, '/tenant/a');
 const tenantB = new Issuer(origin, '/tenant/b');
 // The one without a path is asked last, because every path is below it.
 const issuers = [tenantA, tenantB, new Issuer(origin, '')];
 
-server.on('request', async (request, response) => {
+async function answer(request, response) {
   try {
     if (request.url === '/tenant/b/.well-known/openid-configuration') {
       json(response, 404, { error: 'not_found' });
@@ -328,7 +370,7 @@ server.on('request', async (request, response) => {
     console.error(error);
     if (!response.headersSent) json(response, 500, { error: 'server_error' });
   }
-});
+}
 
 process.stdin.resume();
 process.stdin.on('end', () => process.exit(0));
@@ -337,5 +379,6 @@ console.log(JSON.stringify({
   issuer: origin,
   tenant_a: tenantA.url,
   tenant_b: tenantB.url,
+  api_origin: apiOrigin,
   redirect_uri: REDIRECT_URI,
 }));

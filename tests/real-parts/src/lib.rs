@@ -92,6 +92,7 @@ struct Ready {
     issuer: String,
     tenant_a: String,
     tenant_b: String,
+    api_origin: String,
     redirect_uri: String,
 }
 
@@ -103,7 +104,8 @@ impl AuthorizationServer {
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
     /// seconds, `rotateRefreshToken`, `pages` (people sign in in a browser) and `dpopNonces` (proofs of a
-    /// key need a nonce) as booleans, `clients` besides those above.
+    /// key need a nonce) as booleans, `dpopNonceSeconds` (they need one that changes so often, here and at
+    /// the API), `clients` besides those above.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node(&folder))
@@ -129,16 +131,17 @@ impl AuthorizationServer {
         let ready: Ready =
             serde_json::from_str(&line).expect("the authorization server's first line is no JSON");
 
-        let issuer = |url| Issuer {
+        let issuer = |url: String| Issuer {
+            api_apart: format!("{}/api", url.replace(&ready.issuer, &ready.api_origin)),
             url,
             redirect_uri: ready.redirect_uri.clone(),
             http: plain_client(),
         };
         Self {
             _process: process,
-            root: issuer(ready.issuer),
-            tenant_a: issuer(ready.tenant_a),
-            tenant_b: issuer(ready.tenant_b),
+            root: issuer(ready.issuer.clone()),
+            tenant_a: issuer(ready.tenant_a.clone()),
+            tenant_b: issuer(ready.tenant_b.clone()),
         }
     }
 }
@@ -167,6 +170,7 @@ fn plain_client() -> reqwest::Client {
 #[derive(Debug)]
 pub struct Issuer {
     url: String,
+    api_apart: String,
     redirect_uri: String,
     http: reqwest::Client,
 }
@@ -195,6 +199,10 @@ pub struct ApiRequest {
     pub status: u16,
     /// The user whose token it was, if it was a live token of a user.
     pub sub: Option<String>,
+    /// What the API had against it, as the code of an error.
+    pub error: Option<String>,
+    /// The thumbprint of the key that its proof names, if one came along.
+    pub key: Option<String>,
 }
 
 /// One use of a refresh token, as the token endpoint saw it. Times are milliseconds since 1970.
@@ -214,6 +222,10 @@ pub struct Rotation {
     pub answered_at: f64,
     /// The status of the answer.
     pub status: u16,
+    /// The OAuth error code of the answer.
+    pub error: Option<String>,
+    /// The thumbprint of the key that its proof names, if one came along.
+    pub key: Option<String>,
 }
 
 impl Issuer {
@@ -230,6 +242,11 @@ impl Issuer {
     /// The base URL of the protected API. It answers below every path, e.g. at `echo`.
     pub fn api(&self) -> String {
         self.at("/api")
+    }
+
+    /// The base URL of the same API at an origin of its own.
+    pub fn api_apart(&self) -> &str {
+        &self.api_apart
     }
 
     /// The token requests so far, in order.

@@ -1,20 +1,22 @@
 //! A fleet under load, and nothing goes wrong.
 
 use real_parts::Rotation;
-use real_parts::fleet::Line;
+use real_parts::fleet::{Line, Tokens};
 
 use crate::{
-    CALLS_PER_SECOND, FIRST_USER_AFTER, PROCESSES, World, duration, quantile, run_for, turn,
+    CALLS_PER_SECOND, FIRST_USER_AFTER, Fleet, PROCESSES, World, duration, quantile, run_for, turn,
 };
 
 /// What a fleet of so many processes made of the load.
-struct Run {
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) fleet: Fleet,
     calls: usize,
     token_requests: usize,
 }
 
-async fn run(processes: usize) -> Run {
-    let world = World::start().await;
+pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
+    let world = World::start_as(tokens).await;
     let mut fleet = world.fleet(processes);
     run_for(duration().as_secs_f64()).await;
     fleet.stop().await;
@@ -52,6 +54,8 @@ async fn run(processes: usize) -> Run {
     assert!(calls as f64 > 0.5 * expected, "{calls}");
     let in_time = |rotation: &&Rotation| rotation.came_at < ends_at;
     Run {
+        world,
+        fleet,
         calls,
         token_requests: rotations.iter().filter(in_time).count(),
     }
@@ -61,8 +65,8 @@ async fn run(processes: usize) -> Run {
 async fn eight_processes_make_no_more_token_requests_than_one_and_nothing_fails() {
     // F2, F3
     let _turn = turn().await;
-    let alone = run(1).await;
-    let fleet = run(PROCESSES).await;
+    let alone = run(Tokens::Bearer, 1).await;
+    let fleet = run(Tokens::Bearer, PROCESSES).await;
     let ratio = fleet.token_requests as f64 / alone.token_requests as f64;
     let difference = fleet.calls as f64 / alone.calls as f64;
     println!("{ratio:.3} times the token requests, {difference:.3} times the calls of one process");
