@@ -208,7 +208,10 @@ impl TokenEndpoint {
         response.asked_scope = asked_scope;
         response.binding = key
             .filter(|_| response.token_type == TokenType::Dpop)
-            .map(|key| Binding::new(key, self.nonces().clone(), self.0.clock.clone()));
+            .map(|key| {
+                let (token, nonces) = (&response.access_token, self.nonces().clone());
+                Binding::new(key, token, nonces, self.0.clock.clone())
+            });
         if let Some(left) = response
             .id_token_lifetime
             .filter(|_| self.0.expires_with_id_token)

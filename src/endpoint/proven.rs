@@ -59,7 +59,7 @@ impl Setup {
         let sending = Sending {
             method: &Method::POST,
             url,
-            token: None,
+            ath: None,
             nonce: nonce.map(|nonce| &**nonce),
             now: self.clock.now(),
         };

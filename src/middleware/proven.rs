@@ -63,17 +63,23 @@ impl<'call> Proven<'call> {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Chain<Answered> {
-        let clock = &self.tokens.engine().setup.clock;
-        let mut response = self.run(request, extensions, next.clone()).await?;
-        let once = |response| {
-            Ok(Answered {
-                response,
-                is_resent: false,
-            })
-        };
+        let response = self.run(request, extensions, next.clone()).await?;
         if !wants_nonce(response.status(), response.headers()) {
             return once(response);
         }
+        // Boxed: few calls meet a nonce that has changed, and no other has room for a second sending.
+        Box::pin(self.send_again(response, sent, extensions, next)).await
+    }
+
+    /// Sends a copy, with the nonce that the answer gives, if that is possible.
+    async fn send_again(
+        &self,
+        mut response: Response,
+        sent: Option<Nonce>,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Chain<Answered> {
+        let clock = &self.tokens.engine().setup.clock;
         let Some(Kept::Copy(kept)) = self.kept else {
             // What was learnt serves the next call.
             return once(response);
@@ -119,7 +125,7 @@ impl<'call> Proven<'call> {
         nonce: Option<Nonce>,
     ) -> Result<Option<Nonce>, Error> {
         let (method, url) = (request.method(), request.url());
-        let proof = self.binding.prove(method, url, self.token.text(), nonce);
+        let proof = self.binding.prove(method, url, nonce);
         let Proof { header, nonce } = proof.await?;
         request.headers_mut().insert(DPOP_HEADER, header);
         Ok(nonce)
@@ -141,4 +147,11 @@ impl<'call> Proven<'call> {
         self.binding.learn(url, response.headers());
         Ok(response)
     }
+}
+
+fn once(response: Response) -> Chain<Answered> {
+    Ok(Answered {
+        response,
+        is_resent: false,
+    })
 }

@@ -132,7 +132,12 @@ fn binding_of(setup: &Setup, entry: &Entry, token: &RecordToken) -> Result<Optio
     let nonces = endpoint.map(|endpoint| endpoint.nonces().clone());
     let clock = setup.clock.clone();
     let nonces = nonces.unwrap_or_default();
-    Ok(Some(Binding::new(key.clone(), nonces, clock)))
+    Ok(Some(Binding::new(
+        key.clone(),
+        &token.access_token,
+        nonces,
+        clock,
+    )))
 }
 
 /// A token that no call has seen yet.
