@@ -8,7 +8,7 @@ import { createHmac, randomBytes } from 'node:crypto';
  * The one before is taken for so many milliseconds more: a request may be on its way when the nonce changes,
  * and no client can mend that.
  */
-const GRACE = 250;
+const GRACE = 1000;
 
 /** A nonce that changes each so many seconds. Its methods have the names that oidc-provider calls. */
 export class ChangingNonce {

@@ -127,7 +127,7 @@ pub(crate) async fn run(tokens: Tokens, abort_before_save: f64, one_certain_abor
     fleet.stop().await;
 
     let lost = lost(&world).await;
-    let calls = fleet.calls();
+    let (calls, left_out) = world.judged(&fleet);
     let failed: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
     let signed_out = users(calls.iter().filter(|call| call.wants_sign_in()));
     let revoked = world.issuer().revoked().await;
@@ -139,8 +139,8 @@ pub(crate) async fn run(tokens: Tokens, abort_before_save: f64, one_certain_abor
     let (mut gap, mut whole) = gaps(&world, &fleet).await;
     let mut times: Vec<_> = calls.iter().map(|call| call.took).collect();
     println!(
-        "{} processes killed and {aborted} aborted; {} calls, {} failed, the longest took {:.1} s; \
-         {} refresh tokens lost; {} users have to sign in again, {} families revoked; \
+        "{} processes killed and {aborted} aborted; {} calls, {} failed, {left_out} outlasted a nonce, the \
+         longest took {:.1} s; {} refresh tokens lost; {} users have to sign in again, {} families revoked; \
          answer to write: {:.2} ms (median), {:.2} ms (p99), {:.2} ms (longest of {}); \
          arrival to write: {:.2} ms (median), {:.2} ms (p99)",
         deaths.len() - aborted,

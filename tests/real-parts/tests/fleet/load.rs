@@ -3,9 +3,7 @@
 use real_parts::Rotation;
 use real_parts::fleet::{Line, Tokens};
 
-use crate::{
-    CALLS_PER_SECOND, FIRST_USER_AFTER, Fleet, PROCESSES, World, duration, quantile, run_for, turn,
-};
+use crate::{FIRST_USER_AFTER, Fleet, PROCESSES, World, duration, quantile, run_for, turn};
 
 /// What a fleet of so many processes made of the load.
 pub(crate) struct Run {
@@ -24,7 +22,7 @@ pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
     // Of each fleet the same span of time counts: the more processes there are, the longer it takes
     // to start and to stop them.
     let ends_at = fleet.orders.first_user_at - FIRST_USER_AFTER + duration().as_secs_f64() * 1000.0;
-    let calls = fleet.calls();
+    let (calls, left_out) = world.judged(&fleet);
     let failed: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
     let rotations = world.issuer().rotations().await;
     let revoked = world.issuer().revoked().await;
@@ -36,7 +34,7 @@ pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
         }
     }
     println!(
-        "{processes} processes: {} calls, {} failed, {} token requests {reasons:?}, {} families revoked; \
+        "{processes} processes: {} calls, {} failed, {left_out} outlasted a nonce, {} token requests {reasons:?}, {} families revoked; \
          a call took {:.1} ms (median), {:.0} ms (p99), {:.0} ms (longest)",
         calls.len(),
         failed.len(),
@@ -50,7 +48,7 @@ pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
     assert!(revoked.is_empty(), "{revoked:?}");
     // The load was what it should be.
     let calls = calls.iter().filter(|call| call.at < ends_at).count();
-    let expected = CALLS_PER_SECOND * duration().as_secs_f64();
+    let expected = world.calls_per_second() * duration().as_secs_f64();
     assert!(calls as f64 > 0.5 * expected, "{calls}");
     let in_time = |rotation: &&Rotation| rotation.came_at < ends_at;
     Run {

@@ -40,6 +40,8 @@ const USERS: usize = 30;
 const PROCESSES: usize = 8;
 /// Less than an access token lives, so that a nonce lasts for one refresh of a user at the most.
 const NONCE_LIFETIME: u32 = 5;
+/// How long the server takes the nonce before: what `provider/nonces.js` says, in milliseconds.
+const NONCE_GRACE: f64 = 1000.0;
 /// Of the whole fleet: each user's page makes some eight calls a second.
 const CALLS_PER_SECOND: f64 = 240.0;
 /// How long after the orders were given the first user comes, in milliseconds.
@@ -132,6 +134,27 @@ impl World {
         }
     }
 
+    /// A call with a proof costs a signature here and its check at the API, on the same machine.
+    fn calls_per_second(&self) -> f64 {
+        match self.tokens() {
+            Tokens::Bearer => CALLS_PER_SECOND,
+            Tokens::Bound => CALLS_PER_SECOND / 2.0,
+        }
+    }
+
+    /// The calls of the fleet that say something about it. A call that lasts long, on a machine that has too
+    /// much to do, may be given a nonce that is over when it comes back with it, and is sent once more for one
+    /// alone (H6): such a one is left out if it failed, and counted.
+    fn judged(&self, fleet: &Fleet) -> (Vec<Call>, usize) {
+        let outlasted = |call: &Call| !call.succeeded() && call.took > NONCE_GRACE;
+        let is_bound = self.tokens() == Tokens::Bound;
+        let (left_out, judged): (Vec<_>, Vec<_>) = fleet
+            .calls()
+            .into_iter()
+            .partition(|call| is_bound && !call.wants_sign_in() && outlasted(call));
+        (judged, left_out.len())
+    }
+
     fn endpoint(&self) -> TokenEndpoint {
         let client = self.tokens().authentication();
         TokenEndpoint::discover(self.issuer().url(), client).expect("an issuer on this machine")
@@ -192,7 +215,7 @@ impl World {
             store: Place::Redis(format!("redis://{}", self.store)),
             users: self.users.clone(),
             tokens: self.tokens(),
-            calls_per_second: CALLS_PER_SECOND / processes as f64,
+            calls_per_second: self.calls_per_second() / processes as f64,
             first_user_at: now() + FIRST_USER_AFTER,
             next_user_after: f64::from(LIFETIME) * 1000.0 / self.users.len().max(1) as f64,
             abort_before_save: 0.0,
