@@ -66,6 +66,7 @@ impl Jws {
     }
 
     /// Its header, for many payloads.
+    #[cfg(feature = "dpop")]
     pub(crate) fn write_header(self, signer: &impl Signer) -> WrittenHeader {
         WrittenHeader::of(self.header, signer)
     }
