@@ -55,10 +55,19 @@ pub(crate) fn ready<T>(
 ) -> Option<T> {
     let present = entry.peek();
     let token = present.as_ref()?;
-    let is_ready = token.binding.is_none()
-        && !token.standing.is_refused()
-        && !engine.setup.clock.has_come(token.fresh_until);
-    is_ready.then(|| with(token))
+    (token.binding.is_none() && is_ready(engine, token)).then(|| with(token))
+}
+
+/// The same for a token that is bound to a key, which is kept while its proof is made.
+pub(crate) fn ready_bound(engine: &Engine, entry: &Entry) -> Option<Arc<Issued>> {
+    let present = entry.peek();
+    let token = present.as_ref()?;
+    (token.binding.is_some() && is_ready(engine, token)).then(|| token.clone())
+}
+
+#[inline]
+fn is_ready(engine: &Engine, token: &Issued) -> bool {
+    !token.standing.is_refused() && !engine.setup.clock.has_come(token.fresh_until)
 }
 
 /// A token for a call, waited for if need be.

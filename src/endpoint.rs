@@ -225,8 +225,8 @@ impl TokenEndpoint {
         response.binding = key
             .filter(|_| response.token_type == TokenType::Dpop)
             .map(|key| {
-                let (nonces, skews) = self.seen();
-                Binding::new(key, nonces, skews, self.0.clock.clone())
+                let token = &response.access_token;
+                Binding::new(key, token, self.seen(), self.0.clock.clone())
             });
         if let Some(left) = response
             .id_token_lifetime

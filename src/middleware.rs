@@ -415,9 +415,10 @@ impl Middleware for BearerTokenMiddleware {
             let entry = place.as_ref().unwrap_or(&engine.entries.primary);
             let deadline = Deadline::of(&request, &engine.setup.clock);
             let kept = Kept::of(&request);
-            let ready = match options {
-                Some(options) if !options.takes_any_token() => None,
-                _ => call::ready(engine, entry, |token| {
+            let takes_any = options.is_none_or(TokenOptions::takes_any_token);
+            let ready = match takes_any {
+                false => None,
+                true => call::ready(engine, entry, |token| {
                     let sent = (!token.needs_no_proof()).then(|| engine.setup.clock.now());
                     let put = self
                         .carrier
@@ -426,7 +427,9 @@ impl Middleware for BearerTokenMiddleware {
                 }),
             };
             let Some(stamp) = ready else {
+                let bound = takes_any.then(|| call::ready_bound(engine, entry));
                 let waiting = Waiting {
+                    bound: bound.flatten(),
                     demand: self.tokens.demand(options),
                     kept,
                     deadline,

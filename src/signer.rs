@@ -20,6 +20,8 @@ mod signing_key;
 
 pub use algorithm::SigningAlgorithm;
 pub use jws::Jws;
+#[cfg(feature = "dpop")]
+pub(crate) use jws::WrittenHeader;
 pub use key_file::SigningKeyFile;
 pub use key_source::SigningKeySource;
 pub use public_jwk::PublicJwk;

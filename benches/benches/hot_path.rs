@@ -1,19 +1,16 @@
 //! What a warm call costs, in instructions and in time, over a middleware that does nothing.
 //!
-//! The program runs itself under callgrind, once for each contender and number of calls: the
-//! difference between two numbers of calls holds no start of the program. Fails if ours misses the
-//! goal in instructions, which are exact; time is only shown.
+//! The program runs itself under callgrind, once for each contender and number of calls. Fails if ours
+//! misses the goal in instructions, which are exact; time is only shown.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use reqwest_bearer_benches::{Call, Contender, in_turn, median};
+use reqwest_bearer_benches::{Call, Contender, in_turn, instructions_per_call, median};
 use tokio::runtime::Builder;
 
 /// At most this share of what the constant header with the copy costs.
 const GOAL: f64 = 1.25;
-const FEW: u64 = 1_000;
-const MANY: u64 = 3_000;
 const ROUNDS: usize = 51;
 const CALLS_PER_ROUND: u32 = 20_000;
 
@@ -83,24 +80,7 @@ fn make_calls(contender: &str, calls: &str) {
 }
 
 fn instructions(contender: Contender) -> u64 {
-    let few = collected(contender, FEW);
-    let many = collected(contender, MANY);
-    (many - few) / (MANY - FEW)
-}
-
-fn collected(contender: Contender, calls: u64) -> u64 {
-    let program = std::env::current_exe().expect("the path of this program");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(["--calls", contender.name(), &calls.to_string()])
-        .output()
-        .expect("valgrind is installed: apt-get install valgrind");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let count = said.lines().find_map(|line| line.split_once("Collected :"));
-    let (_, count) = count.expect("callgrind says how much it collected");
-    count.trim().parse().expect("a number")
+    instructions_per_call(&["--calls", contender.name()])
 }
 
 fn nanoseconds() -> Vec<f64> {

@@ -5,7 +5,7 @@
 //! they miss the goal in instructions, which are exact, or if the cache misses its bound; times are
 //! only shown.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use reqwest_bearer::{Error, Lease, MemoryStore, StoreKey, StoredRecord, TokenSto
 use reqwest_bearer_benches::users::{
     Door, Draw, UserCall, Whose, client_of, letters_of_tokens, session, token_set, user_sessions,
 };
-use reqwest_bearer_benches::{ORIGIN, in_turn, median};
+use reqwest_bearer_benches::{ORIGIN, in_turn, instructions_per_call, median};
 use reqwest_middleware::ClientWithMiddleware;
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,8 +27,6 @@ const GOAL: f64 = 1.5;
 /// For callgrind, where a sign-in takes long; how many there are makes no difference to what a call
 /// executes, only to where the memory is that it reads.
 const COUNTED: usize = 1_000;
-const FEW: u64 = 1_000;
-const MANY: u64 = 3_000;
 const ROUNDS: usize = 51;
 const CALLS_PER_ROUND: u32 = 20_000;
 
@@ -149,28 +147,12 @@ fn make_calls(door: &str, users: &str, calls: &str) {
 }
 
 fn instructions(door: Door, whose: Whose) -> u64 {
-    let [few, many] = [FEW, MANY].map(|calls| collected(door, whose, calls));
-    (many - few) / (MANY - FEW)
-}
-
-fn collected(door: Door, whose: Whose, calls: u64) -> u64 {
     let users = match whose {
         Whose::Nobodys => "none".to_owned(),
         Whose::TheApplications => "application".to_owned(),
         Whose::Users(users) | Whose::UsersByHand(users) => users.to_string(),
     };
-    let program = std::env::current_exe().expect("the path of this program");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(["--calls", door.name(), &users, &calls.to_string()])
-        .output()
-        .expect("valgrind is installed: apt-get install valgrind");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let count = said.lines().find_map(|line| line.split_once("Collected :"));
-    let (_, count) = count.expect("callgrind says how much it collected");
-    count.trim().parse().expect("a number")
+    instructions_per_call(&["--calls", door.name(), &users])
 }
 
 fn nanoseconds(door: Door, whose: &[Whose]) -> Vec<Vec<f64>> {

@@ -1,7 +1,12 @@
 //! What the benches share: the contenders, the call that each of them makes, and rounds in turn.
 
 mod call;
+mod callgrind;
 mod contender;
+#[cfg(feature = "dpop")]
+pub mod dpop;
+#[cfg(feature = "dpop")]
+pub mod dpop_server;
 mod middlewares;
 mod rounds;
 pub mod server;
@@ -9,6 +14,7 @@ pub mod token_server;
 pub mod users;
 
 pub use call::{Call, client, grant};
+pub use callgrind::instructions_per_call;
 pub use contender::Contender;
 pub use middlewares::Canned;
 pub use rounds::{in_turn, median};

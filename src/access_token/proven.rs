@@ -37,7 +37,7 @@ impl AccessToken {
         let Some(binding) = &self.0.binding else {
             return Ok(None);
         };
-        let proof = binding.prove(method, url, self.expose(), None).await?;
+        let proof = binding.prove(method, url, None).await?;
         Ok(Some(proof.header))
     }
 

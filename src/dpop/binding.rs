@@ -10,19 +10,22 @@ use crate::clock::{Clock, Moment};
 use crate::clock_skew::{ClockSkew, ClockSkews};
 use crate::dpop::key::DpopKey;
 use crate::dpop::nonces::{Nonce, Nonces};
-use crate::dpop::proof::Sending;
+use crate::dpop::proof::{Sending, ath};
 use crate::error::Error;
+use crate::secret::Secret;
 
 /// The header of a proof.
 pub(crate) const DPOP_HEADER: HeaderName = HeaderName::from_static("dpop");
 
-/// The key of a bound token, and the nonces of the servers that it goes to. Cheap to clone, and as small as
+/// The key of one bound token, and the nonces of the servers that it goes to. Cheap to clone, and as small as
 /// a pointer, since each token has room for one.
 #[derive(Clone)]
 pub(crate) struct Binding(Arc<Parts>);
 
 struct Parts {
     key: DpopKey,
+    /// What proofs say of the token.
+    ath: String,
     nonces: Nonces,
     skews: ClockSkews,
     clock: Clock,
@@ -35,9 +38,15 @@ pub(crate) struct Proof {
 }
 
 impl Binding {
-    pub(crate) fn new(key: DpopKey, nonces: Nonces, skews: ClockSkews, clock: Clock) -> Self {
+    pub(crate) fn new(
+        key: DpopKey,
+        token: &Secret,
+        (nonces, skews): (Nonces, ClockSkews),
+        clock: Clock,
+    ) -> Self {
         Self(Arc::new(Parts {
             key,
+            ath: ath(token.expose()),
             nonces,
             skews,
             clock,
@@ -48,7 +57,7 @@ impl Binding {
         &self.0.key
     }
 
-    /// A proof for a sending of `token`, with this nonce or else the newest one of the server.
+    /// A proof for a sending of the token, with this nonce or else the newest one of the server.
     ///
     /// # Errors
     /// If the key cannot sign.
@@ -56,14 +65,13 @@ impl Binding {
         &self,
         method: &Method,
         url: &Url,
-        token: &str,
         nonce: Option<Nonce>,
     ) -> Result<Proof, Error> {
         let nonce = nonce.or_else(|| self.0.nonces.of(url));
         let sending = Sending {
             method,
             url,
-            token: Some(token),
+            ath: Some(&self.0.ath),
             nonce: nonce.as_deref(),
             now: self.0.skews.date_for(url, self.0.clock.now()),
         };

@@ -13,7 +13,7 @@ use crate::random_id::random_id;
 use crate::secret::Secret;
 
 #[cfg(feature = "dpop")]
-use crate::signer::{Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey};
+use crate::signer::{Jws, PublicJwk, Signer, SigningAlgorithm, SigningKey, WrittenHeader};
 
 /// A private key that tokens are bound to (RFC 9449): with each request that carries such a token goes a
 /// proof, signed with it, of having it. Whoever steals the token alone cannot use it.
@@ -34,7 +34,7 @@ pub struct DpopKey(Arc<dyn Prover>);
 /// A private key as PEM, and the name of its algorithm.
 type Kept = Result<(Secret, String), Error>;
 
-type Signed<'key> = Pin<Box<dyn Future<Output = Result<Secret, Error>> + Send + 'key>>;
+type Signed<'key> = Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'key>>;
 
 /// What a key does, whoever keeps it.
 trait Prover: Send + Sync {
@@ -64,7 +64,7 @@ impl DpopKey {
     }
 
     /// A key that something else keeps, such as a KMS, with its public part. It signs for each request, so
-    /// one that is far away makes each request wait.
+    /// one that is far away makes each request wait. Its algorithm and its key id are read here, once.
     #[must_use]
     pub fn from_signer(signer: impl Signer, public: &PublicJwk) -> Self {
         Self::new(signer, public, None)
@@ -78,10 +78,14 @@ impl DpopKey {
     }
 
     fn new(signer: impl Signer, public: &PublicJwk, kept: Option<SigningKey>) -> Self {
+        let header = Jws::new([])
+            .header("typ", "dpop+jwt")
+            .header("jwk", public.to_value())
+            .write_header(&signer);
         Self(Arc::new(SigningProver {
             signer,
+            header,
             thumbprint: public.thumbprint(),
-            public: public.clone(),
             kept,
         }))
     }
@@ -127,7 +131,8 @@ impl DpopKey {
     /// If the key cannot sign, or nothing random can be had.
     pub(crate) async fn proof(&self, sending: &Sending<'_>) -> Result<HeaderValue, Error> {
         let signed = self.0.sign(sending.claims(&random_id()?)).await?;
-        let mut header = HeaderValue::from_str(signed.expose()).map_err(|_| {
+        // It moves, so that no copy of it stays behind.
+        let mut header = HeaderValue::try_from(signed).map_err(|_| {
             Error::settings("the proof of the DPoP key cannot be sent as a header")
                 .got(HowFar::NotSent)
         })?;
@@ -156,7 +161,8 @@ impl fmt::Debug for DpopKey {
 #[cfg(feature = "dpop")]
 struct SigningProver<S> {
     signer: S,
-    public: PublicJwk,
+    /// The same in each proof: it says which key that is.
+    header: WrittenHeader,
     thumbprint: String,
     /// The signer, if it is a key that this process has.
     kept: Option<SigningKey>,
@@ -169,10 +175,7 @@ impl<S: Signer> Prover for SigningProver<S> {
     }
 
     fn sign(&self, claims: Vec<u8>) -> Signed<'_> {
-        let jws = Jws::new(claims)
-            .header("typ", "dpop+jwt")
-            .header("jwk", self.public.to_value());
-        Box::pin(jws.sign(&self.signer))
+        Box::pin(async move { self.header.sign(&claims, &self.signer).await })
     }
 
     fn kept(&self) -> Option<Kept> {

@@ -1,5 +1,6 @@
 //! The nonces that servers want in proofs: the newest one of each origin (RFC 9449 sections 8 and 9).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -32,7 +33,7 @@ pub(crate) struct Nonces(
 impl Nonces {
     /// What proofs for this URL are to have in them, if its server has said.
     pub(crate) fn of(&self, url: &Url) -> Option<Nonce> {
-        self.0.get()?.pin().get(&origin(url)).cloned()
+        self.0.get()?.pin().get(&*origin(url)).cloned()
     }
 
     /// Takes note of what an answer of this URL gives. One that cannot be used says nothing.
@@ -42,14 +43,14 @@ impl Nonces {
         };
         let (origin, known) = (origin(url), self.0.get_or_init(HashMap::new).pin());
         // Most answers repeat it.
-        if known.get(&origin).is_some_and(|known| *known == nonce) {
+        if known.get(&*origin).is_some_and(|known| **known == *nonce) {
             return;
         }
-        if known.len() >= MOST_ORIGINS && !known.contains_key(&origin) {
+        if known.len() >= MOST_ORIGINS && !known.contains_key(&*origin) {
             // An origin that has lost its nonce gives it again, for one more request.
             known.clear();
         }
-        known.insert(origin, nonce);
+        known.insert(origin.into_owned(), nonce.into());
     }
 }
 
@@ -67,7 +68,7 @@ impl fmt::Debug for Nonces {
 struct Unusable;
 
 /// The nonce in an answer, if there is one.
-fn nonce_in(headers: &HeaderMap) -> Result<Option<Nonce>, Unusable> {
+fn nonce_in(headers: &HeaderMap) -> Result<Option<&str>, Unusable> {
     let mut given = headers.get_all(DPOP_NONCE).iter();
     let nonce = match (given.next(), given.next()) {
         (None, _) => return Ok(None),
@@ -78,7 +79,7 @@ fn nonce_in(headers: &HeaderMap) -> Result<Option<Nonce>, Unusable> {
     let is_nqchar = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     let is_good = (1..=LONGEST).contains(&nonce.len()) && nonce.iter().all(is_nqchar);
     match std::str::from_utf8(nonce) {
-        Ok(text) if is_good => Ok(Some(text.into())),
+        Ok(text) if is_good => Ok(Some(text)),
         _ => Err(Unusable),
     }
 }
@@ -90,7 +91,7 @@ fn nonce_in(headers: &HeaderMap) -> Result<Option<Nonce>, Unusable> {
 /// the same.
 pub(crate) fn next_nonce(headers: &HeaderMap, sent: Option<&Nonce>) -> Result<Nonce, &'static str> {
     match nonce_in(headers) {
-        Ok(Some(nonce)) if Some(&nonce) != sent => Ok(nonce),
+        Ok(Some(nonce)) if Some(nonce) != sent.map(|sent| &**sent) => Ok(nonce.into()),
         Ok(Some(_)) => Err("gives the one that was in the proof"),
         Ok(None) => Err("gives none"),
         Err(Unusable) => {
@@ -99,8 +100,16 @@ pub(crate) fn next_nonce(headers: &HeaderMap, sent: Option<&Nonce>) -> Result<No
     }
 }
 
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
+/// The beginning of the URL, or a text of its own where a user is named between its parts.
+fn origin(url: &Url) -> Cow<'_, str> {
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none();
+    let path = url.as_str().match_indices('/').nth(2);
+    match path.and_then(|(path, _)| url.as_str().get(..path)) {
+        Some(beginning) if is_plain => Cow::Borrowed(beginning),
+        _ => Cow::Owned(url.origin().ascii_serialization()),
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +143,7 @@ mod tests {
             &longest,
         ] {
             let text = std::str::from_utf8(good).unwrap();
-            assert_eq!(nonce_in(&headers(&[good])), Ok(Some(text.into())));
+            assert_eq!(nonce_in(&headers(&[good])), Ok(Some(text)));
         }
         let too_long = vec![b'a'; LONGEST + 1];
         for bad in [

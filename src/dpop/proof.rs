@@ -1,5 +1,7 @@
 //! What a proof says: a pure function of the request that it goes along with.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
@@ -14,8 +16,8 @@ use crate::clock::Moment;
 pub(crate) struct Sending<'request> {
     pub(crate) method: &'request Method,
     pub(crate) url: &'request Url,
-    /// The access token that it carries; none at a token endpoint.
-    pub(crate) token: Option<&'request str>,
+    /// The [digest](ath) of the access token that it carries; none at a token endpoint.
+    pub(crate) ath: Option<&'request str>,
     pub(crate) nonce: Option<&'request str>,
     pub(crate) now: Moment,
 }
@@ -28,7 +30,7 @@ struct Claims<'request> {
     htu: &'request str,
     iat: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ath: Option<String>,
+    ath: Option<&'request str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'request str>,
 }
@@ -40,28 +42,39 @@ impl Sending<'_> {
         let claims = Claims {
             jti,
             htm: self.method.as_str(),
-            htu: url.as_str(),
+            htu: &url,
             iat: self.now.wall.as_secs(),
-            ath: self
-                .token
-                .map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token))),
+            ath: self.ath,
             nonce: self.nonce,
         };
+        // Room for all but the longest URLs and nonces, so that nothing grows.
+        let mut json = Vec::with_capacity(512);
         // Texts and a number: nothing of it fails.
-        serde_json::to_vec(&claims).unwrap_or_default()
+        let _ = serde_json::to_writer(&mut json, &claims);
+        json
     }
+}
+
+/// What stands in a proof for an access token: the same in all of them.
+pub(crate) fn ath(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(token))
 }
 
 /// The URL without query and fragment (RFC 9449 section 4.2), and without the user information that no
 /// server sees in it: reqwest makes a header of that.
-fn bare(url: &Url) -> Url {
+fn bare(url: &Url) -> Cow<'_, str> {
+    if url.username().is_empty() && url.password().is_none() {
+        // In a path both are escaped.
+        let bare = url.as_str().split(['?', '#']).next();
+        return Cow::Borrowed(bare.unwrap_or_default());
+    }
     let mut bare = url.clone();
     bare.set_query(None);
     bare.set_fragment(None);
     // Fails for URLs without a host, which have none.
     let _ = bare.set_username("");
     let _ = bare.set_password(None);
-    bare
+    Cow::Owned(bare.into())
 }
 
 #[cfg(test)]
@@ -72,15 +85,16 @@ mod tests {
     use reqwest::Url;
     use serde_json::{Value, json};
 
-    use super::Sending;
+    use super::{Sending, ath};
     use crate::clock::Moment;
 
     fn claims(url: &str, method: &Method, token: Option<&str>, nonce: Option<&str>) -> Value {
+        let ath = token.map(ath);
         let wall = Duration::from_millis(1_562_262_618_999);
         let sending = Sending {
             method,
             url: &Url::parse(url).unwrap(),
-            token,
+            ath: ath.as_deref(),
             nonce,
             now: Moment {
                 monotonic: Duration::ZERO,

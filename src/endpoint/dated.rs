@@ -29,7 +29,7 @@ impl Proving<'_> {
         let sending = Sending {
             method: &Method::POST,
             url,
-            token: None,
+            ath: None,
             nonce: self.nonce.map(|nonce| &**nonce),
             now,
         };

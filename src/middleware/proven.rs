@@ -36,6 +36,14 @@ pub(crate) struct Answered {
     pub(crate) is_resent: bool,
 }
 
+/// Why a request is sent once more.
+enum Again {
+    /// Its proof was refused for its date, and the server's clock is known by now.
+    Redated,
+    /// The API wants another nonce than the one that was sent.
+    WithNonce { sent: Option<Nonce> },
+}
+
 impl<'call> Proven<'call> {
     /// The sending of this token; `None` for a bearer token.
     pub(crate) fn of(
@@ -65,17 +73,28 @@ impl<'call> Proven<'call> {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Chain<Answered> {
-        let clock = &self.tokens.engine().setup.clock;
-        let (mut response, is_redated) = self.run(request, extensions, next.clone()).await?;
-        let once = |response| {
-            Ok(Answered {
-                response,
-                is_resent: false,
-            })
-        };
+        let (response, is_redated) = self.run(request, extensions, next.clone()).await?;
         if !is_redated && !wants_nonce(response.status(), response.headers()) {
             return once(response);
         }
+        // Boxed: few calls meet a nonce that has changed, and no other has room for a second sending.
+        let again = if is_redated {
+            Again::Redated
+        } else {
+            Again::WithNonce { sent }
+        };
+        Box::pin(self.send_again(response, again, extensions, next)).await
+    }
+
+    /// Sends a copy, with another proof, if that is possible.
+    async fn send_again(
+        &self,
+        mut response: Response,
+        again: Again,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Chain<Answered> {
+        let clock = &self.tokens.engine().setup.clock;
         let Some(Kept::Copy(kept)) = self.kept else {
             // What was learnt serves the next call.
             return once(response);
@@ -84,13 +103,14 @@ impl<'call> Proven<'call> {
             return once(response);
         };
         let ready = async {
-            let nonce = if is_redated {
-                None
-            } else {
-                let nonce = next_nonce(response.headers(), sent.as_ref()).map_err(|problem| {
-                    Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
-                })?;
-                Some(nonce)
+            let nonce = match again {
+                Again::Redated => None,
+                Again::WithNonce { sent } => {
+                    let given = next_nonce(response.headers(), sent.as_ref());
+                    Some(given.map_err(|problem| {
+                        Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
+                    })?)
+                }
             };
             copy.headers_mut()
                 .insert(AUTHORIZATION, self.token.header.clone());
@@ -123,7 +143,7 @@ impl<'call> Proven<'call> {
         nonce: Option<Nonce>,
     ) -> Result<Option<Nonce>, Error> {
         let (method, url) = (request.method(), request.url());
-        let proof = self.binding.prove(method, url, self.token.text(), nonce);
+        let proof = self.binding.prove(method, url, nonce);
         let Setup {
             clock, settings, ..
         } = &self.tokens.engine().setup;
@@ -169,4 +189,11 @@ impl<'call> Proven<'call> {
         }
         Ok((response, is_redated))
     }
+}
+
+fn once(response: Response) -> Chain<Answered> {
+    Ok(Answered {
+        response,
+        is_resent: false,
+    })
 }

@@ -130,8 +130,13 @@ fn binding_of(setup: &Setup, entry: &Entry, token: &RecordToken) -> Result<Optio
     };
     let endpoint = entry.owner.endpoint();
     let clock = setup.clock.clone();
-    let (nonces, skews) = endpoint.map_or_else(|| setup.seen.clone(), |endpoint| endpoint.seen());
-    Ok(Some(Binding::new(key.clone(), nonces, skews, clock)))
+    let seen = endpoint.map_or_else(|| setup.seen.clone(), |endpoint| endpoint.seen());
+    Ok(Some(Binding::new(
+        key.clone(),
+        &token.access_token,
+        seen,
+        clock,
+    )))
 }
 
 /// A token that no call has seen yet.

@@ -51,12 +51,55 @@ impl Jws {
     /// # Errors
     /// What the signer says, and [`ErrorKind::Settings`](crate::ErrorKind::Settings) for an ECDSA
     /// signature in DER.
-    pub async fn sign(mut self, signer: &impl Signer) -> Result<Secret, Error> {
-        let algorithm = signer.algorithm();
+    pub async fn sign(self, signer: &impl Signer) -> Result<Secret, Error> {
+        let Self { header, payload } = self;
+        let header = WrittenHeader::of(header, signer);
+        header.sign(&payload, signer).await.map(Secret::new)
+    }
+
+    /// Signs it by a function, such as one with a secret.
+    pub(crate) fn sign_by(self, algorithm: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Secret {
+        let header = WrittenHeader::new(self.header, algorithm);
+        let text = header.signing_input(&self.payload);
+        let signature = sign(text.as_bytes());
+        Secret::new(with_signature(text, &signature))
+    }
+
+    /// Its header, for many payloads.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn write_header(self, signer: &impl Signer) -> WrittenHeader {
+        WrittenHeader::of(self.header, signer)
+    }
+}
+
+/// A header that is written once, for a key that signs with each request.
+pub(crate) struct WrittenHeader {
+    /// In base64url, with the dot.
+    text: String,
+}
+
+impl WrittenHeader {
+    fn of(mut header: Map<String, Value>, signer: &impl Signer) -> Self {
         if let Some(key_id) = signer.key_id() {
-            self = self.header("kid", key_id);
+            header.insert("kid".to_owned(), key_id.into());
         }
-        let text = self.signing_input(algorithm.as_str());
+        Self::new(header, signer.algorithm().as_str())
+    }
+
+    fn new(mut header: Map<String, Value>, algorithm: &str) -> Self {
+        header.insert("alg".to_owned(), algorithm.into());
+        let mut text = URL_SAFE_NO_PAD.encode(Value::Object(header).to_string());
+        text.push('.');
+        Self { text }
+    }
+
+    /// Signs this payload by the signer whose header it is.
+    ///
+    /// # Errors
+    /// As [`Jws::sign`].
+    pub(crate) async fn sign(&self, payload: &[u8], signer: &impl Signer) -> Result<String, Error> {
+        let algorithm = signer.algorithm();
+        let text = self.signing_input(payload);
         let signature = signer.sign(text.as_bytes()).await;
         let signature = signature.map_err(|error| error.got(HowFar::NotSent))?;
         let length = algorithm.coordinate_length().map(|length| 2 * length);
@@ -70,30 +113,20 @@ impl Jws {
         Ok(with_signature(text, &signature))
     }
 
-    /// Signs it by a function, such as one with a secret.
-    pub(crate) fn sign_by(self, algorithm: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Secret {
-        let text = self.signing_input(algorithm);
-        let signature = sign(text.as_bytes());
-        with_signature(text, &signature)
-    }
-
-    fn signing_input(mut self, algorithm: &str) -> String {
-        self.header.insert("alg".to_owned(), algorithm.into());
-        let header = Value::Object(self.header).to_string();
+    fn signing_input(&self, payload: &[u8]) -> String {
         // Room for the longest signature of usual keys, so that nothing grows.
-        let room = 2 * (header.len() + self.payload.len()) + 1024;
+        let room = self.text.len() + 2 * payload.len() + 1024;
         let mut text = String::with_capacity(room);
-        URL_SAFE_NO_PAD.encode_string(header, &mut text);
-        text.push('.');
-        URL_SAFE_NO_PAD.encode_string(&self.payload, &mut text);
+        text.push_str(&self.text);
+        URL_SAFE_NO_PAD.encode_string(payload, &mut text);
         text
     }
 }
 
-fn with_signature(mut text: String, signature: &[u8]) -> Secret {
+fn with_signature(mut text: String, signature: &[u8]) -> String {
     text.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut text);
-    Secret::new(text)
+    text
 }
 
 impl fmt::Debug for Jws {

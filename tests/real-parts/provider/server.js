@@ -15,7 +15,9 @@
 // Below each of them:
 //
 //   /api/...             the protected API: 200 for a live token, 401 for any other; its header
-//                        `Token-Expires-At` says until when the token lives, in seconds since 1970
+//                        `Token-Expires-At` says until when the token lives, in seconds since 1970.
+//                        A token that is bound to a key needs a proof. The API has a second origin,
+//                        as most have one apart from their authorization server's
 //   /admin/token-requests what the token endpoint was asked, in order
 //   /admin/api-requests   what the API was sent, in order
 //   /admin/rotations      each use of a refresh token: whose it was, by whom, and what came of it
@@ -36,7 +38,11 @@ import { createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
 
 import Provider from 'oidc-provider';
+// Its own nonces change too seldom for a test, and it has no setting for that.
+import internals from 'oidc-provider/lib/helpers/weak_cache.js';
 
+import { ChangingNonce } from './nonces.js';
+import { Proofs, keyOf } from './proofs.js';
 import { memory } from './store.js';
 
 const settings = {
@@ -51,11 +57,15 @@ const settings = {
   // `{ certificate, key, authority }` as PEM: a second port speaks TLS by this certificate, and asks clients
   // for one of their own. The documents name it for them (RFC 8705 section 5).
   mtls: null,
+  // With a number both sides want nonces, each one of its own, which changes each so many seconds.
+  dpopNonceSeconds: 0,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 
 /** Nobody listens here: the test reads the code out of the `Location` header. */
 const REDIRECT_URI = 'http://127.0.0.1:9/callback';
+
+const wantsNonces = settings.dpopNonces || settings.dpopNonceSeconds > 0;
 
 const USER_GRANTS = ['authorization_code', 'refresh_token'];
 const SCOPES = 'openid offline_access email api:read api:write';
@@ -179,7 +189,7 @@ function configuration(mount) {
       devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
       // With nonces each proof needs one, at the token endpoint and at userinfo.
-      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => settings.dpopNonces },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => wantsNonces },
       mTLS: mutualTls(),
       revocation: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
       introspection: { enabled: true, allowedPolicy: (_, client, token) => token.clientId === client.clientId },
@@ -213,13 +223,16 @@ class Issuer {
     this.revoked = [];
     this.issuedTokens = [];
     this.provider = new Provider(this.url, configuration(mount));
+    const seconds = settings.dpopNonceSeconds;
+    if (seconds) internals(this.provider).DPoPNonces = new ChangingNonce(seconds);
+    this.proofs = new Proofs(seconds ? new ChangingNonce(seconds, 0.5) : undefined);
     this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
       // Not `performance.now()`, which has fractions but drifts away from the clock of the processes.
       const cameAt = Date.now();
       await next();
       if (ctx.oidc?.route !== 'token') return;
-      this.note(ctx, cameAt);
+      await this.note(ctx, cameAt);
       this.tokenRequests.push({
         grant_type: ctx.oidc.params?.grant_type ?? null,
         status: ctx.status,
@@ -232,17 +245,21 @@ class Issuer {
   }
 
   /** Writes down what a refresh token was used for, and when: the clock is that of the machine. */
-  note(ctx, cameAt) {
+  async note(ctx, cameAt) {
     const { params, entities } = ctx.oidc;
     if (params?.grant_type !== 'refresh_token') return;
+    const answeredAt = Date.now();
+    const proof = ctx.get('dpop');
     this.rotations.push({
       account: entities.Account?.accountId ?? null,
       user_agent: ctx.get('user-agent'),
       sent: params.refresh_token ?? null,
       issued: ctx.body?.refresh_token ?? null,
       came_at: cameAt,
-      answered_at: Date.now(),
+      answered_at: answeredAt,
       status: ctx.status,
+      error: ctx.body?.error ?? null,
+      key: proof ? await keyOf(proof) : null,
     });
   }
 
@@ -282,16 +299,23 @@ class Issuer {
   }
 
   async answerAsApi(request, response, path) {
-    const { authorization = null } = request.headers;
-    const [, value] = /^Bearer ([^ ]+)$/.exec(authorization ?? '') ?? [];
+    const { authorization = null, dpop = null } = request.headers;
+    const [, scheme, value] = /^(Bearer|DPoP) ([^ ]+)$/.exec(authorization ?? '') ?? [];
     const body = await read(request);
-    const found = value && (await this.findLive(value));
-    const boundTo = found?.['x5t#S256'];
-    const token = !boundTo || boundTo === thumbprint(certificateOf(request)) ? found : undefined;
-    const status = token ? 200 : 401;
-    this.apiRequests.push({ method: request.method, path, authorization, status, sub: token?.accountId ?? null });
+    const token = value && (await this.findLive(value));
+    const error = await this.apiError(request, scheme, value, token);
+    const status = error ? 401 : 200;
+    this.apiRequests.push({
+      method: request.method,
+      path,
+      authorization,
+      status,
+      sub: token?.accountId ?? null,
+      error,
+      key: dpop && (await keyOf(dpop)),
+    });
 
-    if (token) {
+    if (!error) {
       response.setHeader('Token-Expires-At', token.exp);
       json(response, 200, {
         path,
@@ -303,10 +327,23 @@ class Issuer {
       });
       return;
     }
-    // RFC 6750 section 3.1: no error code for a request that brought no credentials at all.
-    const challenge = authorization === null ? '' : ', error="invalid_token", error_description="dead or unknown"';
-    response.setHeader('WWW-Authenticate', `Bearer realm="api"${challenge}`);
-    json(response, 401, { error: 'invalid_token' });
+    if (scheme === 'DPoP') this.proofs.refuse(response, error);
+    else {
+      // RFC 6750 section 3.1: no error code for a request that brought no credentials at all.
+      const challenge = authorization === null ? '' : `, error="${error}", error_description="dead or unknown"`;
+      response.setHeader('WWW-Authenticate', `Bearer realm="api"${challenge}`);
+    }
+    json(response, 401, { error });
+  }
+
+  /** What the API has against a request; `null` for nothing. */
+  async apiError(request, scheme, value, token) {
+    // RFC 9449 section 7.1: neither goes in place of the other.
+    if (!token || (scheme === 'DPoP') !== Boolean(token.jkt)) return 'invalid_token';
+    // RFC 8705 section 3.
+    const certificate = token['x5t#S256'];
+    if (certificate && certificate !== thumbprint(certificateOf(request))) return 'invalid_token';
+    return token.jkt ? this.proofs.fault(request, value, token) : null;
   }
 
   /** Stands in for the sign-in and consent pages: says yes to everything for `login_hint`. */
@@ -353,13 +390,14 @@ async function listen(server) {
   return `127.0.0.1:${server.address().port}`;
 }
 
-const servers = [createServer()];
+const servers = [createServer(), createServer()];
 const origin = `http://${await listen(servers[0])}`;
+const apiOrigin = `http://${await listen(servers[1])}`;
 let mtlsOrigin;
 if (settings.mtls) {
   const { certificate: cert, key, authority: ca } = settings.mtls;
   servers.push(createTlsServer({ cert, key, ca, requestCert: true, rejectUnauthorized: false }));
-  mtlsOrigin = `https://${await listen(servers[1])}`;
+  mtlsOrigin = `https://${await listen(servers[2])}`;
 }
 
 const tenantA = new Issuer(origin, '/tenant/a');
@@ -394,6 +432,7 @@ console.log(JSON.stringify({
   issuer: origin,
   tenant_a: tenantA.url,
   tenant_b: tenantB.url,
+  api_origin: apiOrigin,
   redirect_uri: REDIRECT_URI,
   mtls: mtlsOrigin ?? null,
 }));

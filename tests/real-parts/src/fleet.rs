@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use reqwest_bearer::{ClientAuthentication, UserSessionsBuilder};
 use serde::{Deserialize, Serialize};
+
+use crate::{BASIC, Credentials, PUBLIC};
 
 /// Milliseconds since 1970, with fractions: the clock that all processes of a machine share.
 pub fn now() -> f64 {
@@ -22,6 +25,8 @@ pub struct Orders {
     pub store: Place,
     /// For whom to call; nobody means for the application itself.
     pub users: Vec<String>,
+    /// What tokens the users' sessions have.
+    pub tokens: Tokens,
     /// Calls per second, all users together.
     pub calls_per_second: f64,
     /// The first user is called for from this time on ...
@@ -36,6 +41,43 @@ pub struct Orders {
     pub token_request_timeout: f64,
     /// The file that the lines are appended to.
     pub log: PathBuf,
+}
+
+/// What the tokens of a session are worth to a thief.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tokens {
+    /// As much as to its user.
+    Bearer,
+    /// Nothing without the key of the session, which is in its record (DPoP, RFC 9449).
+    Bound,
+}
+
+impl Tokens {
+    /// The client that gets them. Of a client with a secret the server would bind the access tokens alone
+    /// (RFC 9449 section 5).
+    pub fn client(self) -> Credentials {
+        match self {
+            Self::Bearer => BASIC,
+            Self::Bound => PUBLIC,
+        }
+    }
+
+    /// How that client says who it is.
+    pub fn authentication(self) -> ClientAuthentication {
+        let Credentials { id, secret } = self.client();
+        match self {
+            Self::Bearer => ClientAuthentication::client_secret_basic(id, secret),
+            Self::Bound => ClientAuthentication::none(id),
+        }
+    }
+
+    /// Sessions with these tokens.
+    pub fn of(self, users: UserSessionsBuilder) -> UserSessionsBuilder {
+        match self {
+            Self::Bearer => users,
+            Self::Bound => users.dpop(),
+        }
+    }
 }
 
 /// A store.

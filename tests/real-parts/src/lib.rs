@@ -92,6 +92,7 @@ struct Ready {
     issuer: String,
     tenant_a: String,
     tenant_b: String,
+    api_origin: String,
     redirect_uri: String,
     mtls: Option<String>,
 }
@@ -104,8 +105,9 @@ impl AuthorizationServer {
 
     /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
     /// seconds, `rotateRefreshToken`, `pages` (people sign in in a browser) and `dpopNonces` (proofs of a
-    /// key need a nonce) as booleans, `clients` besides those above, `mtls` with a `certificate`, its `key` and
-    /// the `authority` of clients as PEM, for a second port with TLS.
+    /// key need a nonce) as booleans, `dpopNonceSeconds` (they need one that changes so often, here and at
+    /// the API), `clients` besides those above, `mtls` with a `certificate`, its `key` and the `authority` of
+    /// clients as PEM, for a second port with TLS.
     pub async fn start_with(settings: Value) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("provider");
         let mut process = Command::new(installed_node())
@@ -138,6 +140,7 @@ impl AuthorizationServer {
                     .expect("it is below the first");
                 format!("{mtls}{mount}/api")
             }),
+            api_apart: format!("{}/api", url.replace(&ready.issuer, &ready.api_origin)),
             url,
             redirect_uri: ready.redirect_uri.clone(),
             http: plain_client(),
@@ -178,6 +181,7 @@ fn plain_client() -> reqwest::Client {
 pub struct Issuer {
     url: String,
     api_by_certificate: Option<String>,
+    api_apart: String,
     redirect_uri: String,
     http: reqwest::Client,
 }
@@ -206,6 +210,10 @@ pub struct ApiRequest {
     pub status: u16,
     /// The user whose token it was, if it was a live token of a user.
     pub sub: Option<String>,
+    /// What the API had against it, as the code of an error.
+    pub error: Option<String>,
+    /// The thumbprint of the key that its proof names, if one came along.
+    pub key: Option<String>,
 }
 
 /// One use of a refresh token, as the token endpoint saw it. Times are milliseconds since 1970.
@@ -225,6 +233,10 @@ pub struct Rotation {
     pub answered_at: f64,
     /// The status of the answer.
     pub status: u16,
+    /// The OAuth error code of the answer.
+    pub error: Option<String>,
+    /// The thumbprint of the key that its proof names, if one came along.
+    pub key: Option<String>,
 }
 
 impl Issuer {
@@ -247,6 +259,11 @@ impl Issuer {
     pub fn api_by_certificate(&self) -> &str {
         let api = self.api_by_certificate.as_deref();
         api.expect("the server was started with the setting `mtls`")
+    }
+
+    /// The base URL of the same API at an origin of its own.
+    pub fn api_apart(&self) -> &str {
+        &self.api_apart
     }
 
     /// The token requests so far, in order.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use real_parts::fleet::{Call, Line, Orders, Place, now};
+use real_parts::fleet::{Call, Line, Orders, Place, Tokens, now};
 use real_parts::{
     AuthorizationServer, CertificateAuthority, Folder, RedisServer, TlsProxy, Worker,
 };
@@ -160,6 +160,7 @@ async fn a_fleet_s_tokens_go_to_redis_by_tls() {
         store: Place::Redis(format!("rediss://{}", proxy.address())),
         // Nobody: the application's own token, which is shared through the store as well.
         users: Vec::new(),
+        tokens: Tokens::Bearer,
         calls_per_second: 20.0,
         first_user_at: now(),
         next_user_after: 0.0,

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use real_parts::fleet::{Call, Line, now};
+use real_parts::fleet::{Call, Line, Tokens, now};
 use real_parts::{Rotation, Worker};
 
 use crate::{Fleet, PROCESSES, World, quantile, turn};
@@ -101,8 +101,16 @@ pub(crate) fn users<'calls>(calls: impl IntoIterator<Item = &'calls Call>) -> BT
     calls.into_iter().map(|call| call.user.clone()).collect()
 }
 
-async fn run(abort_before_save: f64, one_certain_abort: bool) {
-    let world = World::start().await;
+/// What a fleet left behind whose processes were killed.
+pub(crate) struct Killed {
+    pub(crate) world: World,
+    pub(crate) fleet: Fleet,
+    /// The refresh tokens that were lost, by their user.
+    pub(crate) lost: BTreeMap<String, Rotation>,
+}
+
+pub(crate) async fn run(tokens: Tokens, abort_before_save: f64, one_certain_abort: bool) -> Killed {
+    let world = World::start_as(tokens).await;
     let mut fleet = world.fleet_with(0, world.orders(PROCESSES));
     if one_certain_abort {
         // Alone, so that nobody else refreshes first, and before anybody is killed.
@@ -119,7 +127,7 @@ async fn run(abort_before_save: f64, one_certain_abort: bool) {
     fleet.stop().await;
 
     let lost = lost(&world).await;
-    let calls = fleet.calls();
+    let (calls, left_out) = world.judged(&fleet);
     let failed: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
     let signed_out = users(calls.iter().filter(|call| call.wants_sign_in()));
     let revoked = world.issuer().revoked().await;
@@ -131,8 +139,8 @@ async fn run(abort_before_save: f64, one_certain_abort: bool) {
     let (mut gap, mut whole) = gaps(&world, &fleet).await;
     let mut times: Vec<_> = calls.iter().map(|call| call.took).collect();
     println!(
-        "{} processes killed and {aborted} aborted; {} calls, {} failed, the longest took {:.1} s; \
-         {} refresh tokens lost; {} users have to sign in again, {} families revoked; \
+        "{} processes killed and {aborted} aborted; {} calls, {} failed, {left_out} outlasted a nonce, the \
+         longest took {:.1} s; {} refresh tokens lost; {} users have to sign in again, {} families revoked; \
          answer to write: {:.2} ms (median), {:.2} ms (p99), {:.2} ms (longest of {}); \
          arrival to write: {:.2} ms (median), {:.2} ms (p99)",
         deaths.len() - aborted,
@@ -184,18 +192,19 @@ async fn run(abort_before_save: f64, one_certain_abort: bool) {
     for call in end {
         assert_eq!(call.succeeded(), !lost.contains_key(&call.user), "{call:?}");
     }
+    Killed { world, fleet, lost }
 }
 
 #[tokio::test]
 async fn whoever_is_killed_takes_at_most_the_answer_along_that_it_had_not_written() {
     // F6, F2
     let _turn = turn().await;
-    run(0.0, false).await;
+    run(Tokens::Bearer, 0.0, false).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_was_never_written_costs_its_user_a_sign_in_and_nobody_else_anything() {
     // F6, F5
     let _turn = turn().await;
-    run(0.02, true).await;
+    run(Tokens::Bearer, 0.02, true).await;
 }

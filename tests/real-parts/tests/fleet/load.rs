@@ -1,20 +1,20 @@
 //! A fleet under load, and nothing goes wrong.
 
 use real_parts::Rotation;
-use real_parts::fleet::Line;
+use real_parts::fleet::{Line, Tokens};
 
-use crate::{
-    CALLS_PER_SECOND, FIRST_USER_AFTER, PROCESSES, World, duration, quantile, run_for, turn,
-};
+use crate::{FIRST_USER_AFTER, Fleet, PROCESSES, World, duration, quantile, run_for, turn};
 
 /// What a fleet of so many processes made of the load.
-struct Run {
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) fleet: Fleet,
     calls: usize,
     token_requests: usize,
 }
 
-async fn run(processes: usize) -> Run {
-    let world = World::start().await;
+pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
+    let world = World::start_as(tokens).await;
     let mut fleet = world.fleet(processes);
     run_for(duration().as_secs_f64()).await;
     fleet.stop().await;
@@ -22,7 +22,7 @@ async fn run(processes: usize) -> Run {
     // Of each fleet the same span of time counts: the more processes there are, the longer it takes
     // to start and to stop them.
     let ends_at = fleet.orders.first_user_at - FIRST_USER_AFTER + duration().as_secs_f64() * 1000.0;
-    let calls = fleet.calls();
+    let (calls, left_out) = world.judged(&fleet);
     let failed: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
     let rotations = world.issuer().rotations().await;
     let revoked = world.issuer().revoked().await;
@@ -34,7 +34,7 @@ async fn run(processes: usize) -> Run {
         }
     }
     println!(
-        "{processes} processes: {} calls, {} failed, {} token requests {reasons:?}, {} families revoked; \
+        "{processes} processes: {} calls, {} failed, {left_out} outlasted a nonce, {} token requests {reasons:?}, {} families revoked; \
          a call took {:.1} ms (median), {:.0} ms (p99), {:.0} ms (longest)",
         calls.len(),
         failed.len(),
@@ -48,10 +48,12 @@ async fn run(processes: usize) -> Run {
     assert!(revoked.is_empty(), "{revoked:?}");
     // The load was what it should be.
     let calls = calls.iter().filter(|call| call.at < ends_at).count();
-    let expected = CALLS_PER_SECOND * duration().as_secs_f64();
+    let expected = world.calls_per_second() * duration().as_secs_f64();
     assert!(calls as f64 > 0.5 * expected, "{calls}");
     let in_time = |rotation: &&Rotation| rotation.came_at < ends_at;
     Run {
+        world,
+        fleet,
         calls,
         token_requests: rotations.iter().filter(in_time).count(),
     }
@@ -61,8 +63,8 @@ async fn run(processes: usize) -> Run {
 async fn eight_processes_make_no_more_token_requests_than_one_and_nothing_fails() {
     // F2, F3
     let _turn = turn().await;
-    let alone = run(1).await;
-    let fleet = run(PROCESSES).await;
+    let alone = run(Tokens::Bearer, 1).await;
+    let fleet = run(Tokens::Bearer, PROCESSES).await;
     let ratio = fleet.token_requests as f64 / alone.token_requests as f64;
     let difference = fleet.calls as f64 / alone.calls as f64;
     println!("{ratio:.3} times the token requests, {difference:.3} times the calls of one process");

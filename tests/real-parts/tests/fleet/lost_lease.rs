@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use real_parts::fleet::{Line, Orders, Place, now};
+use real_parts::fleet::{Line, Orders, Place, Tokens, now};
 use real_parts::{Folder, RedisServer, Worker};
 use reqwest_bearer::{
     ClientAuthentication, Protection, RedisStore, Subject, TokenEndpoint, TokenSet, UserSessions,
@@ -290,6 +290,7 @@ impl World {
             api: format!("{}/api", self.http.url()),
             store: Place::Redis(self.redis.url()),
             users: vec!["alice".to_owned()],
+            tokens: Tokens::Bearer,
             calls_per_second: 10.0,
             first_user_at: 0.0,
             next_user_after: 0.0,

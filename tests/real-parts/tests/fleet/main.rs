@@ -5,15 +5,16 @@
 //! `FLEET_SECONDS` says. The tests print their figures: `cargo test -p real-parts --test fleet --
 //! --nocapture`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use real_parts::fleet::{Call, Line, Orders, Place, now};
-use real_parts::{AuthorizationServer, BASIC, Folder, Issuer, RedisServer, Worker};
+use real_parts::fleet::{Call, Line, Orders, Place, Tokens, now};
+use real_parts::{AuthorizationServer, Folder, Issuer, RedisServer, Worker};
 use reqwest_bearer::{
-    AuthorizationCode, ClientAuthentication, Protection, RedisStore, Subject, TokenEndpoint,
-    TokenSet, TokenStore, UserSessions,
+    AuthorizationCode, DpopKey, Protection, RedisStore, Subject, TokenEndpoint, TokenSet,
+    TokenStore, UserSessions,
 };
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
@@ -22,6 +23,7 @@ mod application;
 mod example;
 mod file;
 mod full_disk;
+mod keys;
 mod killed;
 mod load;
 mod lost_lease;
@@ -36,6 +38,10 @@ mod http_server;
 const LIFETIME: u32 = 6;
 const USERS: usize = 30;
 const PROCESSES: usize = 8;
+/// Less than an access token lives, so that a nonce lasts for one refresh of a user at the most.
+const NONCE_LIFETIME: u32 = 5;
+/// How long the server takes the nonce before: what `provider/nonces.js` says, in milliseconds.
+const NONCE_GRACE: f64 = 1000.0;
 /// Of the whole fleet: each user's page makes some eight calls a second.
 const CALLS_PER_SECOND: f64 = 240.0;
 /// How long after the orders were given the first user comes, in milliseconds.
@@ -67,19 +73,35 @@ struct World {
     store: SocketAddr,
     folder: Folder,
     users: Vec<String>,
+    /// The key of each user's session, where the tokens are bound.
+    keys: BTreeMap<String, DpopKey>,
 }
 
 impl World {
     /// With users who have signed in, and of whom Redis has nothing but a refresh token.
     async fn start() -> Self {
-        let world = Self::start_with(USERS).await;
+        Self::start_as(Tokens::Bearer).await
+    }
+
+    /// The same, and bound tokens need proofs with a nonce that changes while the load runs, at the
+    /// authorization server and at the API at different times.
+    async fn start_as(tokens: Tokens) -> Self {
+        let mut world = Self::start_with(USERS).await;
+        if tokens == Tokens::Bound {
+            let key = |user: &String| (user.clone(), DpopKey::generate().expect("random numbers"));
+            world.keys = world.users.iter().map(key).collect();
+        }
         world.sign_all_in(&world.source()).await;
         world
     }
 
     /// With so many users who have yet to sign in.
     async fn start_with(users: usize) -> Self {
-        let settings = json!({ "accessTokenTtl": LIFETIME, "clockTolerance": 1 });
+        let settings = json!({
+            "accessTokenTtl": LIFETIME,
+            "clockTolerance": 1,
+            "dpopNonceSeconds": NONCE_LIFETIME,
+        });
         let server = AuthorizationServer::start_with(settings).await;
         let redis = RedisServer::start_persistent().await;
         Self {
@@ -88,6 +110,7 @@ impl World {
             redis,
             folder: Folder::new(),
             users: (0..users).map(|number| format!("user-{number}")).collect(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -103,8 +126,37 @@ impl World {
         &self.server.root
     }
 
+    fn tokens(&self) -> Tokens {
+        if self.keys.is_empty() {
+            Tokens::Bearer
+        } else {
+            Tokens::Bound
+        }
+    }
+
+    /// A call with a proof costs a signature here and its check at the API, on the same machine.
+    fn calls_per_second(&self) -> f64 {
+        match self.tokens() {
+            Tokens::Bearer => CALLS_PER_SECOND,
+            Tokens::Bound => CALLS_PER_SECOND / 2.0,
+        }
+    }
+
+    /// The calls of the fleet that say something about it. A call that lasts long, on a machine that has too
+    /// much to do, may be given a nonce that is over when it comes back with it, and is sent once more for one
+    /// alone (H6): such a one is left out if it failed, and counted.
+    fn judged(&self, fleet: &Fleet) -> (Vec<Call>, usize) {
+        let outlasted = |call: &Call| !call.succeeded() && call.took > NONCE_GRACE;
+        let is_bound = self.tokens() == Tokens::Bound;
+        let (left_out, judged): (Vec<_>, Vec<_>) = fleet
+            .calls()
+            .into_iter()
+            .partition(|call| is_bound && !call.wants_sign_in() && outlasted(call));
+        (judged, left_out.len())
+    }
+
     fn endpoint(&self) -> TokenEndpoint {
-        let client = ClientAuthentication::client_secret_basic(BASIC.id, BASIC.secret);
+        let client = self.tokens().authentication();
         TokenEndpoint::discover(self.issuer().url(), client).expect("an issuer on this machine")
     }
 
@@ -115,28 +167,39 @@ impl World {
     }
 
     fn source_with(&self, store: impl TokenStore) -> UserSessions {
-        UserSessions::builder(&self.endpoint())
-            .store(store)
-            .build()
-            .expect("settings that work")
+        let users = UserSessions::builder(&self.endpoint()).store(store);
+        self.tokens().of(users).build().expect("settings that work")
     }
 
     /// Without the access token, so that a user's first call needs a refresh.
     async fn sign_in(&self, user: &str) -> TokenSet {
-        let signed_in = self
-            .issuer()
-            .sign_in(BASIC.id, user, "openid offline_access")
-            .await;
-        let tokens = AuthorizationCode::new(signed_in.code)
+        let (client, scope) = (self.tokens().client().id, "openid offline_access");
+        let key = self.keys.get(user);
+        let signed_in = match key {
+            Some(key) => {
+                let sign_in = self
+                    .issuer()
+                    .sign_in_bound(client, user, scope, key.thumbprint());
+                sign_in.await
+            }
+            None => self.issuer().sign_in(client, user, scope).await,
+        };
+        let mut code = AuthorizationCode::new(signed_in.code)
             .redirect_uri(signed_in.redirect_uri)
-            .code_verifier(signed_in.code_verifier)
-            .exchange(&self.endpoint())
-            .await
-            .expect("the server takes its own code");
+            .code_verifier(signed_in.code_verifier);
+        if let Some(key) = key {
+            code = code.dpop(key);
+        }
+        let tokens = code.exchange(&self.endpoint()).await;
+        let tokens = tokens.expect("the server takes its own code");
         let refresh_token = tokens
             .refresh_token()
             .expect("offline_access was asked for");
-        TokenSet::from_refresh_token(refresh_token.expose())
+        let alone = TokenSet::from_refresh_token(refresh_token.expose());
+        match key {
+            Some(key) => alone.with_dpop_key(key),
+            None => alone,
+        }
     }
 
     /// What each of `processes` processes is to do, so that together they make all the calls. The
@@ -145,10 +208,14 @@ impl World {
     fn orders(&self, processes: usize) -> Orders {
         Orders {
             issuer: self.issuer().url().to_owned(),
-            api: self.issuer().api(),
+            api: match self.tokens() {
+                Tokens::Bearer => self.issuer().api(),
+                Tokens::Bound => self.issuer().api_apart().to_owned(),
+            },
             store: Place::Redis(format!("redis://{}", self.store)),
             users: self.users.clone(),
-            calls_per_second: CALLS_PER_SECOND / processes as f64,
+            tokens: self.tokens(),
+            calls_per_second: self.calls_per_second() / processes as f64,
             first_user_at: now() + FIRST_USER_AFTER,
             next_user_after: f64::from(LIFETIME) * 1000.0 / self.users.len().max(1) as f64,
             abort_before_save: 0.0,

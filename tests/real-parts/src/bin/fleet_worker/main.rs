@@ -11,9 +11,8 @@ use real_parts::fleet::{Call, Line, Orders, Place, now};
 use reqwest_bearer::reqwest;
 use reqwest_bearer::reqwest::header::HeaderValue;
 use reqwest_bearer::{
-    ClientAuthentication, ClientCredentials, Error, Event, FileStore, NamedClient, NamedUserClient,
-    Protection, RedisStore, Subject, Timeouts, TokenEndpoint, TokenSource, TokenStore,
-    UserSessions,
+    ClientCredentials, Error, Event, FileStore, NamedClient, NamedUserClient, Protection,
+    RedisStore, Subject, Timeouts, TokenEndpoint, TokenSource, TokenStore, UserSessions,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -70,10 +69,9 @@ enum Api {
 impl Api {
     /// The token endpoint is told which process asks.
     fn new(orders: &Orders, log: &Arc<Log>, store: impl TokenStore) -> Self {
-        let client = ClientAuthentication::client_secret_basic(BASIC.id, BASIC.secret);
         let name = format!("fleet-worker/{}", std::process::id());
         let limit = Duration::from_secs_f64(orders.token_request_timeout);
-        let endpoint = TokenEndpoint::builder(client)
+        let endpoint = TokenEndpoint::builder(orders.tokens.authentication())
             .issuer(&orders.issuer)
             .attempt_timeout(limit)
             .http(reqwest::Client::builder().user_agent(name))
@@ -95,9 +93,8 @@ impl Api {
             let users = UserSessions::builder(&endpoint)
                 .timeouts(Timeouts::new().attempt(limit))
                 .store(store)
-                .on_event(told)
-                .build()
-                .expect("settings that work");
+                .on_event(told);
+            let users = orders.tokens.of(users).build().expect("settings that work");
             let api = NamedUserClient::new("api", &orders.api, &users);
             Self::OfUsers(api.expect("the API's URL"))
         }
