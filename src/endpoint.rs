@@ -30,6 +30,7 @@ pub(crate) mod address;
 pub(crate) mod answer;
 mod assertion;
 mod authentication;
+mod authorize;
 pub(crate) mod breaker;
 mod builder;
 #[cfg(feature = "signing")]
@@ -40,12 +41,14 @@ mod form;
 mod fragments;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
+mod front_channel;
 mod issued;
 mod lifetime;
 mod lines;
 mod media_type;
 mod members;
 mod proven;
+mod pushed;
 pub(crate) mod queue;
 mod raw_answer;
 mod refresh_codes;
@@ -98,6 +101,8 @@ struct Setup {
     place: Place,
     namespace: Option<String>,
     revocation_url: Option<Url>,
+    authorization_url: Option<Url>,
+    pushed_authorization_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
     shape: RequestShape,
@@ -355,6 +360,8 @@ impl TokenEndpoint {
             place,
             namespace,
             revocation_url,
+            authorization_url,
+            pushed_authorization_url,
             transport,
             shape,
             translation,
@@ -367,6 +374,8 @@ impl TokenEndpoint {
             place: place.clone(),
             namespace: namespace.clone(),
             revocation_url: revocation_url.clone(),
+            authorization_url: authorization_url.clone(),
+            pushed_authorization_url: pushed_authorization_url.clone(),
             authentication,
             transport: transport.clone(),
             shape: shape.clone(),

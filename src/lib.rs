@@ -91,6 +91,7 @@
 mod access_token;
 mod ambient;
 mod api_answer;
+mod authorization;
 mod cache;
 mod call;
 mod carrier;
@@ -159,6 +160,9 @@ pub use reqwest_middleware;
 
 pub use access_token::AccessToken;
 pub use api_answer::ApiAnswer;
+#[cfg(feature = "loopback")]
+pub use authorization::LoopbackReceiver;
+pub use authorization::{AuthorizationRequest, PendingAuthorization};
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;

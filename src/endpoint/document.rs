@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
+use crate::endpoint::front_channel::{self, FrontChannel};
 use crate::endpoint::supported::Supported;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
 use crate::endpoint::{answer, members};
@@ -48,6 +49,7 @@ pub(crate) struct Document {
     /// As the document has it.
     pub(crate) issuer: String,
     pub(crate) supported: Supported,
+    pub(crate) front_channel: FrontChannel,
     /// Where another document of the same issuer may have what this one lacks.
     pub(crate) other_place: Option<Url>,
 }
@@ -60,6 +62,8 @@ struct Members {
     revocation_endpoint: Option<Value>,
     token_endpoint_auth_methods_supported: Option<Value>,
     token_endpoint_auth_signing_alg_values_supported: Option<Value>,
+    #[serde(flatten)]
+    front_channel: front_channel::Members,
 }
 
 /// What one place said.
@@ -273,6 +277,7 @@ pub(crate) fn parse_document(
         token_endpoint,
         revocation_endpoint,
         issuer: named,
+        front_channel: members.front_channel.check(plain_http),
         supported: Supported {
             methods: texts(members.token_endpoint_auth_methods_supported),
             algorithms: texts(members.token_endpoint_auth_signing_alg_values_supported),

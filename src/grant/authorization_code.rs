@@ -9,8 +9,10 @@ use crate::token_set::TokenSet;
 
 /// An authorization code, as the redirect after a sign-in brought it.
 ///
-/// Building the sign-in URL, and checking `state` and the id token, is the work of a sign-in
-/// library such as `openidconnect`.
+/// For a sign-in that another library has begun. One that begins with an
+/// [`AuthorizationRequest`](crate::AuthorizationRequest) ends with
+/// [`PendingAuthorization::finish`](crate::PendingAuthorization::finish), which checks the redirect and
+/// does this.
 ///
 /// ```no_run
 /// # async fn example(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
@@ -63,8 +65,12 @@ impl AuthorizationCode {
     /// Default: bearer tokens.
     #[cfg(feature = "dpop")]
     #[must_use]
-    pub fn dpop(mut self, key: &DpopKey) -> Self {
-        self.dpop_key = Some(key.clone());
+    pub fn dpop(self, key: &DpopKey) -> Self {
+        self.bound_to(Some(key))
+    }
+
+    pub(crate) fn bound_to(mut self, key: Option<&DpopKey>) -> Self {
+        self.dpop_key = key.cloned();
         self
     }
 
