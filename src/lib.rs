@@ -40,7 +40,8 @@
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start; and
 //!    [`NamedTenantClient`], for tenants that are known only at run time.
-//! 4. [Users](guide::users): [`UserSessions`], at which users [sign in](UserSessions::sign_in) and
+//! 4. [Users](guide::users): [`UserSessions`], at which users whose sign-in [began
+//!    here](guide::sign_in) or elsewhere [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
@@ -67,6 +68,7 @@
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
 //! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
 //! | `dpop` | `DpopKey`: tokens that are bound to a key (RFC 9449), and `signing` | nothing beside `signing` |
+//! | `loopback` | `LoopbackReceiver`: the redirect of a [sign-in](guide::sign_in), for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -233,6 +235,9 @@ macro_rules! page {
 pub mod guide {
     #[doc = page!("USERS")]
     pub mod users {}
+
+    #[doc = page!("SIGNIN")]
+    pub mod sign_in {}
 
     #[doc = page!("FLEETS")]
     pub mod fleets {}
