@@ -153,7 +153,7 @@ impl Book {
             "/.well-known/openid-configuration" => Reply::new(200).json(&self.document),
             "/par" => self.push(seen),
             "/token" => self.token(seen),
-            other => panic!("{other} is asked for"),
+            _ => Reply::new(404),
         }
     }
 
