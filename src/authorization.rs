@@ -13,6 +13,3 @@ mod loopback;
 pub use loopback::LoopbackReceiver;
 pub use pending::PendingAuthorization;
 pub use request::AuthorizationRequest;
-
-#[cfg(fuzzing)]
-pub(crate) use response::{Expected, code_in};

@@ -224,6 +224,7 @@ macro_rules! page {
             "[the promises]: crate::promises\n",
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
+            "[signin]: crate::guide::sign_in\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n\n",
             include_str!(concat!("../docs/", $name, ".md")),

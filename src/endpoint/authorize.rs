@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
+#[cfg(feature = "loopback")]
 use crate::clock::Clock;
 use crate::dpop::DpopKey;
 use crate::endpoint::document::Document;
@@ -119,6 +120,7 @@ impl TokenEndpoint {
     }
 
     /// The clock that its waits follow.
+    #[cfg(feature = "loopback")]
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
