@@ -31,6 +31,7 @@ pub(crate) mod address;
 pub(crate) mod answer;
 mod assertion;
 mod authentication;
+mod authorize;
 pub(crate) mod breaker;
 mod builder;
 #[cfg(feature = "signing")]
@@ -43,6 +44,7 @@ mod form;
 mod fragments;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
+mod front_channel;
 mod http_clients;
 mod issued;
 mod lifetime;
@@ -50,6 +52,7 @@ mod lines;
 mod media_type;
 mod members;
 mod proven;
+mod pushed;
 pub(crate) mod queue;
 mod raw_answer;
 mod refresh_codes;
@@ -102,6 +105,8 @@ struct Setup {
     place: Place,
     namespace: Option<String>,
     revocation_url: Option<Url>,
+    authorization_url: Option<Url>,
+    pushed_authorization_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
     /// Where a nonce is asked for before anything is spent.
@@ -383,6 +388,8 @@ impl TokenEndpoint {
             place,
             namespace,
             revocation_url,
+            authorization_url,
+            pushed_authorization_url,
             transport,
             first_nonce,
             shape,
@@ -396,6 +403,8 @@ impl TokenEndpoint {
             place: place.clone(),
             namespace: namespace.clone(),
             revocation_url: revocation_url.clone(),
+            authorization_url: authorization_url.clone(),
+            pushed_authorization_url: pushed_authorization_url.clone(),
             authentication,
             transport: transport.clone(),
             first_nonce: first_nonce.clone(),

@@ -61,6 +61,10 @@ pub enum ErrorKind {
     /// this token: the user has to sign in (again), where there are [`Error::claims`] with those. A web
     /// back end answers with a redirect to its sign-in.
     SignInRequired,
+    /// What came to the redirect URI is no answer to this authorization request: another `state`, another
+    /// issuer, a parameter twice, nothing at all. Anybody can send that. Answer with 400 and go on waiting:
+    /// the user may still come.
+    InvalidAuthorizationResponse,
     /// The request is for a user and says for which one in none of the three ways
     /// ([`Subject`](crate::Subject)): an extension, a handle, a scope.
     NoSubject,

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 /// The largest object that is kept, in bytes as it was sent.
 const LARGEST: usize = 16 * 1024;
 
-/// An error response of a token or revocation endpoint (RFC 6749 section 5.2), in the server's own
-/// words.
+/// An error response of a token, revocation or pushed authorization request endpoint (RFC 6749 section
+/// 5.2), or of a redirect (section 4.1.2.1, with the status 302), in the server's own words.
 ///
 /// For a person who looks for a fault: what these words say is the server's business and may hold
 /// anything, names of users and fragments of SQL among it. So no error, event or log line of this

@@ -30,6 +30,11 @@ struct Expiry {
     exp: f64,
 }
 
+#[derive(Deserialize)]
+struct Nonce {
+    nonce: String,
+}
+
 /// The claim `sub` (OpenID Connect Core section 2); `None` if this is no such token.
 pub(crate) fn subject_claim(id_token: &Secret) -> Option<String> {
     Claims::of(id_token).map(|claims| claims.sub)
@@ -39,6 +44,12 @@ pub(crate) fn subject_claim(id_token: &Secret) -> Option<String> {
 /// token. Not checked either: a wrong one ends what is kept too early, or has the API refuse it.
 pub(crate) fn expiry_claim(id_token: &Secret) -> Option<f64> {
     Some(claims::<Expiry>(id_token)?.exp)
+}
+
+/// The claim `nonce` (OpenID Connect Core section 2), which says of which sign-in it is. Not checked either:
+/// a token that did not come straight from the token endpoint needs its signature checked for that.
+pub(crate) fn nonce_claim(id_token: &Secret) -> Option<Secret> {
+    claims::<Nonce>(id_token).map(|claims| Secret::new(claims.nonce))
 }
 
 fn claims<T: DeserializeOwned>(id_token: &Secret) -> Option<T> {

@@ -40,7 +40,8 @@
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start; and
 //!    [`NamedTenantClient`], for tenants that are known only at run time.
-//! 4. [Users](guide::users): [`UserSessions`], at which users [sign in](UserSessions::sign_in) and
+//! 4. [Users](guide::users): [`UserSessions`], at which users whose sign-in [began
+//!    here](guide::sign_in) or elsewhere [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
@@ -68,6 +69,7 @@
 //! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
 //! | `dpop` | `DpopKey`: tokens that are bound to a key (RFC 9449), and `signing` | nothing beside `signing` |
 //! | `mtls` | `ClientCertificate`: client authentication by a certificate, and tokens that are bound to it (RFC 8705); `rustls` and `signing` | nothing beside `rustls` |
+//! | `loopback` | `LoopbackReceiver`: the redirect of a [sign-in](guide::sign_in), for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | nothing more to compile |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
@@ -92,6 +94,7 @@
 mod access_token;
 mod ambient;
 mod api_answer;
+mod authorization;
 mod cache;
 mod call;
 mod carrier;
@@ -164,6 +167,9 @@ pub use reqwest_middleware;
 
 pub use access_token::AccessToken;
 pub use api_answer::ApiAnswer;
+#[cfg(feature = "loopback")]
+pub use authorization::LoopbackReceiver;
+pub use authorization::{AuthorizationRequest, PendingAuthorization};
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
@@ -225,6 +231,7 @@ macro_rules! page {
             "[the promises]: crate::promises\n",
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
+            "[signin]: crate::guide::sign_in\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n\n",
             include_str!(concat!("../docs/", $name, ".md")),
@@ -236,6 +243,9 @@ macro_rules! page {
 pub mod guide {
     #[doc = page!("USERS")]
     pub mod users {}
+
+    #[doc = page!("SIGNIN")]
+    pub mod sign_in {}
 
     #[doc = page!("FLEETS")]
     pub mod fleets {}

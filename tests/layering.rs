@@ -26,7 +26,7 @@ const LEVELS: [&str; 11] = [
      signer dpop mtls",
     "endpoint store",
     "grant session",
-    "cache engine",
+    "cache engine authorization",
     "refresh call claims sign_in",
     "source",
     "users",

@@ -68,8 +68,18 @@ pub(crate) fn parse_revocation_answer(
         return Ok(());
     }
     let members = members::read(headers, body);
-    let asked = Asked::OTHER;
-    Err(parse_refusal(asked, status, headers, members, body, now))
+    Err(refusal(status, headers, members, body, now))
+}
+
+/// What an answer means that does not bring what was asked for, and that was no token.
+pub(crate) fn refusal(
+    status: StatusCode,
+    headers: &HeaderMap,
+    members: Option<Map<String, Value>>,
+    body: &[u8],
+    now: SystemTime,
+) -> Error {
+    parse_refusal(Asked::OTHER, status, headers, members, body, now)
 }
 
 /// What an answer that brings no token means.

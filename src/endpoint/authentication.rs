@@ -225,6 +225,11 @@ impl ClientAuthentication {
         &self.client_id
     }
 
+    /// What the server calls the client id.
+    pub(crate) fn id_field(&self) -> &str {
+        &self.id_field
+    }
+
     /// Finds settings that no server could accept.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.client_id.is_empty() {

@@ -38,6 +38,8 @@ pub struct TokenEndpointBuilder {
     issuer_is_checked: bool,
     namespace: Option<String>,
     revocation_url: Option<String>,
+    authorization_url: Option<String>,
+    pushed_authorization_url: Option<String>,
     dpop_nonce_first: bool,
     http: HttpSetting,
     plain_http: PlainHttp,
@@ -59,6 +61,8 @@ impl TokenEndpointBuilder {
             issuer_is_checked: true,
             namespace: None,
             revocation_url: None,
+            authorization_url: None,
+            pushed_authorization_url: None,
             dpop_nonce_first: false,
             http: HttpSetting::Default,
             plain_http: PlainHttp::Refused,
@@ -144,6 +148,21 @@ impl TokenEndpointBuilder {
     /// Default: what the issuer's discovery document names.
     pub fn revocation_url(mut self, url: impl Into<String>) -> Self {
         self.revocation_url = Some(url.into());
+        self
+    }
+
+    /// The URL of the authorization endpoint (RFC 6749 section 3.1), to which an
+    /// [`AuthorizationRequest`](crate::AuthorizationRequest) sends the user. A query that it has stays.
+    /// Default: what the issuer's discovery document names.
+    pub fn authorization_url(mut self, url: impl Into<String>) -> Self {
+        self.authorization_url = Some(url.into());
+        self
+    }
+
+    /// The URL of the endpoint for pushed authorization requests (RFC 9126).
+    /// Default: what the issuer's discovery document names; without either, none is pushed.
+    pub fn pushed_authorization_url(mut self, url: impl Into<String>) -> Self {
+        self.pushed_authorization_url = Some(url.into());
         self
     }
 
@@ -396,10 +415,12 @@ impl TokenEndpointBuilder {
             address::check(url, self.plain_http)
                 .map_err(|fault| Error::settings(format!("the {what} URL {fault}")))
         };
-        let revocation_url = match &self.revocation_url {
-            Some(url) => Some(check("revocation", url)?),
-            None => None,
-        };
+        let check_if_set =
+            |what: &str, url: &Option<String>| url.as_ref().map(|url| check(what, url)).transpose();
+        let revocation_url = check_if_set("revocation", &self.revocation_url)?;
+        let authorization_url = check_if_set("authorization", &self.authorization_url)?;
+        let pushed = &self.pushed_authorization_url;
+        let pushed_authorization_url = check_if_set("pushed authorization", pushed)?;
         if let Some(namespace) = &self.namespace {
             let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
             if namespace.is_empty() || namespace.contains(is_blank) {
@@ -413,8 +434,13 @@ impl TokenEndpointBuilder {
         }
         let issuer = self.issuer_setting()?;
         let urls = match &self.discovery_url {
-            Some(_) => [&self.token_url, &self.discovery_url, &self.revocation_url],
-            None => [&self.token_url, &self.issuer, &self.revocation_url],
+            Some(_) => [
+                &self.token_url,
+                &self.discovery_url,
+                &self.revocation_url,
+                pushed,
+            ],
+            None => [&self.token_url, &self.issuer, &self.revocation_url, pushed],
         };
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
         let ours = Ours {
@@ -436,6 +462,8 @@ impl TokenEndpointBuilder {
             place,
             namespace: self.namespace,
             revocation_url,
+            authorization_url,
+            pushed_authorization_url,
             authentication: self.authentication,
             transport,
             first_nonce: self

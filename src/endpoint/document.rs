@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
+use crate::endpoint::front_channel::{self, FrontChannel};
 use crate::endpoint::supported::Supported;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
 use crate::endpoint::{answer, members};
@@ -49,6 +50,7 @@ pub(crate) struct Document {
     /// As the document has it.
     pub(crate) issuer: String,
     pub(crate) supported: Supported,
+    pub(crate) front_channel: FrontChannel,
     /// Where another document of the same issuer may have what this one lacks.
     pub(crate) other_place: Option<Url>,
 }
@@ -58,6 +60,7 @@ pub(crate) struct Document {
 pub(crate) struct Aliases {
     token_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
+    pushed_authorization_request_endpoint: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +73,8 @@ struct Members {
     mtls_endpoint_aliases: Option<Value>,
     token_endpoint_auth_methods_supported: Option<Value>,
     token_endpoint_auth_signing_alg_values_supported: Option<Value>,
+    #[serde(flatten)]
+    front_channel: front_channel::Members,
 }
 
 /// What one place said.
@@ -88,6 +93,12 @@ impl Document {
         alias
             .filter(|_| by_certificate)
             .unwrap_or(&self.token_endpoint)
+    }
+
+    /// The endpoint for pushed authorization requests likewise; `usual` is the one for those without.
+    pub(crate) fn pushed_endpoint_for(&self, by_certificate: bool, usual: Url) -> Url {
+        let alias = self.mtls.pushed_authorization_request_endpoint.clone();
+        alias.filter(|_| by_certificate).unwrap_or(usual)
     }
 
     /// The revocation endpoint likewise.
@@ -303,8 +314,10 @@ pub(crate) fn parse_document(
         mtls: Aliases {
             token_endpoint: alias("token_endpoint"),
             revocation_endpoint: alias("revocation_endpoint"),
+            pushed_authorization_request_endpoint: alias("pushed_authorization_request_endpoint"),
         },
         issuer: named,
+        front_channel: members.front_channel.check(plain_http),
         supported: Supported {
             methods: texts(members.token_endpoint_auth_methods_supported),
             algorithms: texts(members.token_endpoint_auth_signing_alg_values_supported),

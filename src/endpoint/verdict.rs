@@ -184,7 +184,7 @@ pub(crate) fn of_code(
 }
 
 /// The name in a code. EVE Online and others put a sentence behind it, after a colon or a blank.
-fn named(code: &str) -> Option<&'static str> {
+pub(crate) fn named(code: &str) -> Option<&'static str> {
     let mut words = code
         .trim_start()
         .split(|character: char| character == ':' || character.is_whitespace());

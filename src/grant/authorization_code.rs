@@ -11,8 +11,10 @@ use crate::token_set::TokenSet;
 
 /// An authorization code, as the redirect after a sign-in brought it.
 ///
-/// Building the sign-in URL, and checking `state` and the id token, is the work of a sign-in
-/// library such as `openidconnect`.
+/// For a sign-in that another library has begun. One that begins with an
+/// [`AuthorizationRequest`](crate::AuthorizationRequest) ends with
+/// [`PendingAuthorization::finish`](crate::PendingAuthorization::finish), which checks the redirect and
+/// does this.
 ///
 /// ```no_run
 /// # async fn example(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
@@ -65,12 +67,8 @@ impl AuthorizationCode {
     /// Default: bearer tokens.
     #[cfg(feature = "dpop")]
     #[must_use]
-    pub fn dpop(mut self, key: &DpopKey) -> Self {
-        self.dpop = Some(DpopSetting {
-            keys: Keys::OfProcess(key.clone()),
-            is_required: true,
-        });
-        self
+    pub fn dpop(self, key: &DpopKey) -> Self {
+        self.bound_to(Some(key))
     }
 
     /// Offers to bind the tokens to this key, and takes bearer tokens as well: for servers of which it is not
@@ -83,6 +81,15 @@ impl AuthorizationCode {
         self.dpop = Some(DpopSetting {
             keys: Keys::OfProcess(key.clone()),
             is_required: false,
+        });
+        self
+    }
+
+    /// Binds the tokens to this key, if there is one.
+    pub(crate) fn bound_to(mut self, key: Option<&DpopKey>) -> Self {
+        self.dpop = key.map(|key| DpopSetting {
+            keys: Keys::OfProcess(key.clone()),
+            is_required: true,
         });
         self
     }

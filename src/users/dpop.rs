@@ -11,22 +11,25 @@ impl UserSessionsBuilder {
     ///
     /// ```
     /// # async fn signed_in(endpoint: reqwest_bearer::TokenEndpoint, session: reqwest_bearer::Subject,
-    /// #     code: &str) -> Result<(), reqwest_bearer::Error> {
-    /// use reqwest_bearer::{AuthorizationCode, DpopKey, UserSessions};
+    /// #     redirect: &str) -> Result<(), reqwest_bearer::Error> {
+    /// use reqwest_bearer::{AuthorizationRequest, DpopKey, UserSessions};
     ///
     /// let users = UserSessions::builder(&endpoint).dpop().build()?;
     ///
-    /// let key = DpopKey::generate()?;
-    /// let dpop_jkt = key.thumbprint(); // goes into the URL of the sign-in
-    /// # let _ = dpop_jkt;
-    /// // ... and when the user comes back with a code:
-    /// let tokens = AuthorizationCode::new(code).dpop(&key).exchange(&endpoint).await?;
+    /// let request = AuthorizationRequest::new("https://app.example.com/signed-in");
+    /// let request = request.dpop(&DpopKey::generate()?);
+    /// let (url, pending) = request.start(&endpoint).await?;
+    /// # let _ = url;
+    /// // ... and when the user comes back:
+    /// let tokens = pending.finish(&endpoint, redirect).await?;
     /// users.sign_in(&session, tokens).await?;
     /// # Ok(()) }
     /// ```
     ///
-    /// The sign-in may come back to another process: keep the key until then as a `SigningKey` in PEM
-    /// ([`SigningKey::to_pem`](crate::SigningKey::to_pem)), where nobody else reads it. Redirects are as
+    /// Where another library begins the sign-in, the URL has the key's
+    /// [thumbprint](crate::DpopKey::thumbprint) as `dpop_jkt`, the key is kept until the redirect as PEM
+    /// ([`SigningKey::to_pem`](crate::SigningKey::to_pem)), where nobody else reads it, and goes into
+    /// [`AuthorizationCode::dpop`](crate::AuthorizationCode::dpop). Redirects are as
     /// with [`TokenSourceBuilder::dpop`](crate::TokenSourceBuilder::dpop).
     ///
     /// A session that began without a key is not lost, and not used: its user has to sign in again.

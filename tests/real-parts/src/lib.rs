@@ -353,4 +353,19 @@ impl Issuer {
     ) -> SignedIn {
         sign_in::sign_in(self, client_id, account, scope, Some(dpop_jkt)).await
     }
+
+    /// What a browser does with an authorization URL, up to the redirect URI: the URL that it has there.
+    pub async fn browse(
+        &self,
+        authorization_url: reqwest::Url,
+        redirect_uri: &str,
+    ) -> reqwest::Url {
+        sign_in::follow(self, authorization_url, redirect_uri).await
+    }
+
+    /// The redirect URI of the clients that no web application is of, where nobody listens.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn sign_in(
         start.query_pairs_mut().append_pair("dpop_jkt", dpop_jkt);
     }
 
-    let callback = follow(issuer, start).await;
+    let callback = follow(issuer, start, &issuer.redirect_uri).await;
     let parameters: BTreeMap<_, _> = callback.query_pairs().into_owned().collect();
     let Some(code) = parameters.get("code") else {
         panic!("the sign-in ended without a code: {parameters:?}");
@@ -68,12 +68,12 @@ pub(crate) async fn sign_in(
     }
 }
 
-/// Follows redirects from `start` to the redirect URI, where nobody listens.
-async fn follow(issuer: &Issuer, start: Url) -> Url {
+/// Follows redirects from `start` to the redirect URI, which is not asked for.
+pub(crate) async fn follow(issuer: &Issuer, start: Url, redirect_uri: &str) -> Url {
     let mut cookies = BTreeMap::new();
     let mut url = start;
     for _ in 0..MOST_HOPS {
-        if url.as_str().starts_with(&issuer.redirect_uri) {
+        if url.as_str().starts_with(redirect_uri) {
             return url;
         }
         let mut request = issuer.http.get(url.clone());
