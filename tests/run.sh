@@ -52,9 +52,9 @@ install_debian_packages() {
     local missing=() package
     command -v npm >/dev/null || missing+=(nodejs npm)
     # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), for the tests of
-    # the Redis store, each of which starts a server of its own, and the browser that signs in to the
-    # web example.
-    for package in libssl-dev pkg-config gcc redis-server chromium; do
+    # the Redis store, each of which starts a server of its own, the browser that signs in to the
+    # web example, and the second authorization server, whose tests start one each as well.
+    for package in libssl-dev pkg-config gcc redis-server chromium glewlwyd; do
         if debian_package_missing "$package"; then missing+=("$package"); fi
     done
     if ((${#missing[@]} == 0)); then
@@ -64,6 +64,11 @@ install_debian_packages() {
     echo "installing: ${missing[*]}"
     local as_root=()
     ((EUID == 0)) || as_root=(sudo)
+    # Its package would start a server for everyone, whose administrator has a password that everyone
+    # knows. Where systemd starts nothing there is nothing to forbid.
+    if [[ " ${missing[*]} " == *' glewlwyd '* && -d /run/systemd/system ]]; then
+        "${as_root[@]}" systemctl mask glewlwyd.service
+    fi
     "${as_root[@]}" apt-get update -qq
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq "${missing[@]}"
 }

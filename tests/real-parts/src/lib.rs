@@ -1,7 +1,7 @@
 //! Starts the real servers of these tests, and drives what a browser would.
 //!
-//! The authorization server is npm's `oidc-provider` (see `provider/server.js`), Redis is Debian's
-//! `redis-server`; both are child processes on free ports of loopback. Everything here panics with a
+//! The authorization server is npm's `oidc-provider` (see `provider/server.js`), a second one that others wrote
+//! is Debian's `glewlwyd`, and Redis is Debian's `redis-server`; all are child processes on free ports of loopback. Everything here panics with a
 //! plain message instead of returning errors, because only tests use it; above all it panics when a
 //! server is not installed, so that no test passes without the part that it is about.
 
@@ -16,6 +16,9 @@ use tokio::process::{Child, Command};
 
 pub mod fleet;
 mod folder;
+mod free_port;
+mod glewlwyd;
+mod issuer_under_test;
 mod redis_server;
 mod sign_in;
 mod slow_proxy;
@@ -23,13 +26,15 @@ mod tls;
 mod worker;
 
 pub use folder::Folder;
+pub use glewlwyd::Glewlwyd;
+pub use issuer_under_test::IssuerUnderTest;
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;
 pub use tls::{CertificateAuthority, Certified, TlsProxy, Versions, thumbprint};
 pub use worker::Worker;
 
-/// The server starts in half a second; a loaded machine may take many times that.
+/// A server starts in half a second; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// The id and the secret of a client that the server knows.

@@ -9,6 +9,7 @@ use redis::FromRedisValue;
 use tokio::net::TcpSocket;
 
 use crate::Folder;
+use crate::free_port::free_port;
 
 /// It starts in some 20 ms; a loaded machine may take many times that.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -220,16 +221,4 @@ impl Drop for Running {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
     }
-}
-
-/// A port that nobody has, and that nobody gets who asks for a free one, also while Redis is down. A
-/// socket that is bound and does not listen refuses connections as if it were not there, and Redis
-/// can listen beside it, because both allow their address to be used again.
-fn free_port() -> (u16, TcpSocket) {
-    let socket = TcpSocket::new_v4().expect("there are sockets");
-    socket.set_reuseaddr(true).expect("it is new");
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    socket.bind(any).expect("loopback has free ports");
-    let bound = socket.local_addr().expect("it is bound");
-    (bound.port(), socket)
 }

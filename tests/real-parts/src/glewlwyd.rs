@@ -1,0 +1,326 @@
+//! A second real authorization server: glewlwyd, a daemon in C with its data in SQLite, which others wrote and
+//! Debian ships. It wants a nonce in each proof, one for each client, and gives another one on every third
+//! answer that it is content with.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest_bearer::ErrorKind;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpSocket;
+
+use crate::free_port::free_port;
+use crate::{BASIC, Folder, IssuerUnderTest, PUBLIC, START_LIMIT, SignedIn, plain_client};
+
+/// The tables, and an administrator with the password `password`. Not the copy below `/usr/share/doc`, which
+/// small images of Debian leave out.
+const TABLES: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
+
+/// Nobody listens here: the test reads the code out of the `Location` header.
+const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
+
+/// How often is looked whether it answers.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Between this and the daemon: it ends the daemon when its standard input is closed, which happens even when
+/// the test process is killed.
+const SHELL: &str = r#"sqlite3 glewlwyd.db <"$1" && {
+    glewlwyd --config-file=glewlwyd.conf >glewlwyd.log 2>&1 &
+    echo $!; read -r _; kill -9 $!; wait 2>&-
+}"#;
+
+/// A running glewlwyd with one issuer. It ends with this.
+///
+/// Panics, with a plain message, when `glewlwyd` is not installed or does not start.
+#[derive(Debug)]
+pub struct Glewlwyd {
+    issuer: String,
+    http: Client,
+    shell: Child,
+    _folder: Folder,
+    _reservation: TcpSocket,
+}
+
+impl Glewlwyd {
+    /// Starts a server that knows [`BASIC`], [`PUBLIC`], the user `alice`, and these clients in the words of
+    /// RFC 7591.
+    pub async fn start(clients: &[Value]) -> Self {
+        assert!(
+            Path::new(TABLES).is_file(),
+            "the second authorization server of this test is not installed: run tests/run.sh, \
+             or install Debian's package glewlwyd"
+        );
+        let (port, reservation) = free_port();
+        let folder = Folder::new();
+        let origin = format!("http://127.0.0.1:{port}");
+        fs::write(folder.join("glewlwyd.conf"), configuration(port, &origin)).expect("a file");
+        let mut shell = Command::new("sh")
+            .args(["-c", SHELL, "sh", TABLES])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("there is a shell");
+        let stdout = shell.stdout.take().expect("standard output was asked for");
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        assert!(
+            read.is_ok_and(|read| read > 0),
+            "sqlite3 did not take {TABLES}"
+        );
+
+        let server = Self {
+            issuer: format!("{origin}/api/oidc"),
+            http: plain_client(),
+            shell,
+            _folder: folder,
+            _reservation: reservation,
+        };
+        server.until_ready().await;
+        server.configure(clients).await;
+        server
+    }
+
+    fn api(&self, path: &str) -> String {
+        let api = self
+            .issuer
+            .strip_suffix("/oidc")
+            .expect("the plugin's name");
+        format!("{api}{path}")
+    }
+
+    async fn until_ready(&self) {
+        let ready = async {
+            // It answers 401 to whoever has not signed in.
+            while self.http.get(self.api("/profile")).send().await.is_err() {
+                tokio::time::sleep(PACE).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, ready)
+            .await
+            .expect("glewlwyd did not answer within a minute; glewlwyd.log in its folder says why");
+    }
+
+    async fn configure(&self, clients: &[Value]) {
+        let admin = self.log_in("admin").await;
+        let ask = async |path: &str, body: Value| {
+            self.ask(&admin, Method::POST, path, body).await;
+        };
+        ask("/mod/plugin/", self.plugin()).await;
+        let scope = json!({ "name": Self::APPLICATION_SCOPE, "password_required": false });
+        ask("/scope/", scope).await;
+        ask(
+            "/user/",
+            json!({
+                "username": "alice",
+                "password": "password",
+                "email": "alice@example.com",
+                "scope": ["openid", "api"],
+                "enabled": true,
+            }),
+        )
+        .await;
+        let basic = json!({
+            "client_id": BASIC.id,
+            "client_secret": BASIC.secret,
+            "token_endpoint_auth_method": "client_secret_basic",
+        });
+        let public = json!({ "client_id": PUBLIC.id, "token_endpoint_auth_method": "none" });
+        for client in [&basic, &public].into_iter().chain(clients) {
+            ask("/client/", registered(client)).await;
+        }
+    }
+
+    /// The issuer. What is left out is off.
+    fn plugin(&self) -> Value {
+        json!({
+            "module": "oidc",
+            "name": "oidc",
+            "display_name": "oidc",
+            "parameters": {
+                "iss": self.issuer,
+                "jwt-type": "sha",
+                "jwt-key-size": "256",
+                "key": "a key that signs the tokens of this test alone",
+                "access-token-duration": 3600,
+                "refresh-token-duration": 3600,
+                "code-duration": 600,
+                "refresh-token-rolling": true,
+                "refresh-token-one-use": "always",
+                "allow-non-oidc": true,
+                "auth-type-code-enabled": true,
+                "auth-type-client-enabled": true,
+                "auth-type-refresh-enabled": true,
+                // Missing means on for these three.
+                "auth-type-token-enabled": false,
+                "auth-type-id-token-enabled": true,
+                "auth-type-password-enabled": false,
+                "pkce-allowed": true,
+                "email-claim": "mandatory",
+                // Without these there is no `private_key_jwt`.
+                "request-parameter-allow": true,
+                "client-jwks-parameter": "jwks",
+                "oauth-dpop-allowed": true,
+                "oauth-dpop-iat-duration": 60,
+                "oauth-dpop-iat-gap-duration": 5,
+                "oauth-dpop-nonce-mandatory": true,
+                "oauth-dpop-nonce-counter": 2,
+                "introspection-revocation-allowed": true,
+                "introspection-revocation-allow-target-client": true,
+            },
+        })
+    }
+
+    /// Returns the cookie of the session.
+    async fn log_in(&self, user: &str) -> String {
+        let request = self.http.post(self.api("/auth/"));
+        let request = request.json(&json!({ "username": user, "password": "password" }));
+        let answer = request.send().await.expect("the server is up");
+        assert_eq!(answer.status(), StatusCode::OK, "{user} cannot log in");
+        let cookie = answer.headers().get(SET_COOKIE).expect("a session");
+        let cookie = cookie.to_str().expect("a cookie is ASCII");
+        cookie.split(';').next().unwrap_or_default().to_owned()
+    }
+
+    async fn ask(&self, cookie: &str, method: Method, path: &str, body: Value) -> Response {
+        let request = self
+            .http
+            .request(method, self.api(path))
+            .header(COOKIE, cookie);
+        let answer = request.json(&body).send().await.expect("the server is up");
+        let status = answer.status();
+        if status != StatusCode::OK {
+            panic!("{path} was answered {status}: {:?}", answer.text().await);
+        }
+        answer
+    }
+}
+
+impl Drop for Glewlwyd {
+    fn drop(&mut self) {
+        // Before its folder goes.
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+fn configuration(port: u16, origin: &str) -> String {
+    // A slash at the end of the external URL stands twice in what the server says of its endpoints, and in what
+    // it demands of a proof's `htu`. A line `use_secure_connection = false` ends it at once: it wants to be told
+    // a certificate then as well.
+    format!(
+        r#"
+        port = {port}
+        bind_address = "127.0.0.1"
+        external_url = "{origin}"
+        api_prefix = "api"
+        log_mode = "console"
+        log_level = "DEBUG"
+        login_url = "login.html"
+        session_key = "GLEWLWYD2_SESSION_ID"
+        admin_scope = "g_admin"
+        profile_scope = "g_profile"
+        hash_algorithm = "SHA512"
+        user_module_path = "/usr/lib/glewlwyd/user"
+        client_module_path = "/usr/lib/glewlwyd/client"
+        user_auth_scheme_module_path = "/usr/lib/glewlwyd/scheme"
+        plugin_module_path = "/usr/lib/glewlwyd/plugin"
+        database = {{ type = "sqlite3"; path = "glewlwyd.db"; }};
+        "#
+    )
+}
+
+/// From the words of RFC 7591 into the server's own.
+fn registered(client: &Value) -> Value {
+    let method = &client["token_endpoint_auth_method"];
+    let mut registered = json!({
+        "client_id": client["client_id"],
+        "confidential": method != "none",
+        "token_endpoint_auth_method": [method],
+        "authorization_type": ["code", "client_credentials", "refresh_token"],
+        "redirect_uri": [REDIRECT_URI],
+        "scope": ["openid", "api"],
+        "enabled": true,
+    });
+    // Null is not the same as missing here.
+    for name in ["client_secret", "jwks"] {
+        if let Some(value) = client.get(name) {
+            registered[name] = value.clone();
+        }
+    }
+    registered
+}
+
+impl IssuerUnderTest for Glewlwyd {
+    const USER_SCOPE: &str = "openid";
+    // Without a scope it answers 403, and says nothing.
+    const APPLICATION_SCOPE: &str = "api";
+    const REVOCATION_ENDS_ACCESS_TOKENS: bool = false;
+    const STOLEN_CODE: ErrorKind = ErrorKind::Rejected;
+    const REVOKED: ErrorKind = ErrorKind::Rejected;
+    const UNKNOWN_KEY: (ErrorKind, Option<&str>) = (ErrorKind::Rejected, None);
+
+    fn url(&self) -> &str {
+        &self.issuer
+    }
+
+    fn userinfo_base(&self) -> String {
+        self.issuer.clone()
+    }
+
+    fn userinfo_path(&self) -> &str {
+        "userinfo"
+    }
+
+    /// By the API of its pages: logs in, agrees, and asks for the code.
+    async fn sign_in_at(&self, client_id: &str, account: &str, dpop_jkt: Option<&str>) -> SignedIn {
+        let cookie = self.log_in(account).await;
+        let agreed = json!({ "scope": Self::USER_SCOPE });
+        let grant = format!("/auth/grant/{client_id}");
+        self.ask(&cookie, Method::PUT, &grant, agreed).await;
+
+        let code_verifier: String = std::iter::repeat_with(fastrand::alphanumeric)
+            .take(64)
+            .collect();
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&code_verifier));
+        let mut url = Url::parse_with_params(
+            &format!("{}/auth", self.issuer),
+            [
+                ("response_type", "code"),
+                ("client_id", client_id),
+                ("redirect_uri", REDIRECT_URI),
+                ("scope", Self::USER_SCOPE),
+                ("nonce", "of-the-id-token"),
+                ("code_challenge", &challenge),
+                ("code_challenge_method", "S256"),
+                // Its pages would send the browser back with it, once the user has agreed.
+                ("g_continue", ""),
+            ],
+        )
+        .expect("the issuer is a URL");
+        if let Some(dpop_jkt) = dpop_jkt {
+            url.query_pairs_mut().append_pair("dpop_jkt", dpop_jkt);
+        }
+        let request = self.http.get(url).header(COOKIE, cookie);
+        let answer = request.send().await.expect("the server is up");
+        let location = answer.headers().get(LOCATION).expect("a redirect");
+        let callback = Url::parse(location.to_str().expect("a URL is ASCII")).expect("a URL");
+        let code = callback.query_pairs().find(|(name, _)| name == "code");
+        let Some((_, code)) = code else {
+            panic!("the sign-in ended without a code: {callback}");
+        };
+        SignedIn {
+            code: code.into_owned(),
+            code_verifier,
+            redirect_uri: REDIRECT_URI.to_owned(),
+        }
+    }
+}
