@@ -24,6 +24,8 @@
 //   /admin/revoked        whose refresh token families have ended, in order
 //   /admin/revoke         POST a token as the body: that access token dies, and nothing else
 //   /admin/issued-tokens  every access, refresh and id token so far, in order
+//   /admin/client        POST a client's metadata as the body: it is known, or as it says, from then on;
+//                        not for those that the server was started with
 //   /admin/access-token-ttl  POST seconds as the body: how long new tokens live, for all issuers
 //
 // With the setting `mtls` the same is served at a port with TLS, where a token that is bound to a certificate
@@ -277,6 +279,10 @@ class Issuer {
     else if (path === '/admin/issued-tokens') json(response, 200, this.issuedTokens);
     else if (path === '/admin/access-token-ttl') {
       settings.accessTokenTtl = Number(await read(request));
+      json(response, 200, {});
+    } else if (path === '/admin/client') {
+      const client = JSON.parse(await read(request));
+      await this.provider.Client.adapter.upsert(client.client_id, client);
       json(response, 200, {});
     } else if (path === '/admin/revoke') await this.revoke(request, response);
     else {

@@ -315,6 +315,13 @@ impl Issuer {
         assert_eq!(answer.status(), 200);
     }
 
+    /// Makes a client known, or changes one that this has made known, to what these words of RFC 7591 say.
+    pub async fn register(&self, client: &Value) {
+        let request = self.http.post(self.at("/admin/client")).json(client);
+        let answer = request.send().await.expect("the server is up");
+        assert_eq!(answer.status(), 200);
+    }
+
     async fn report<T: for<'de> Deserialize<'de>>(&self, path: &str) -> T {
         let answer = self
             .http
