@@ -15,10 +15,12 @@ mod apigee;
 mod atlassian;
 mod auth0;
 mod azure_devops;
+mod bluesky;
 mod cognito;
 mod duende;
 mod ebay;
 mod entra;
+mod fapi;
 mod github;
 mod gitlab;
 mod google;
@@ -40,10 +42,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::{
-    AccessToken, ClientAuthentication, ClientCredentials, Error, Grant, NamedClient,
-    NamedClientBuilder, RefreshTokenGrant, TestClock, TokenEndpoint, TokenEndpointBuilder,
-    TokenOptions, TokenSource, TokenSourceBuilder,
+    AccessToken, AuthorizationCode, ClientAuthentication, ClientCredentials, DpopKey, Error, Grant,
+    NamedClient, NamedClientBuilder, NamedUserClient, RefreshTokenGrant, Subject, TestClock,
+    TokenEndpoint, TokenEndpointBuilder, TokenOptions, TokenSource, TokenSourceBuilder,
+    UserSessions,
 };
 use serde_json::Value;
 
@@ -215,6 +220,58 @@ impl Played {
     pub(crate) fn spent(&self) -> Vec<String> {
         self.field("refresh_token").into_iter().flatten().collect()
     }
+}
+
+/// Plays the life of a session whose tokens are bound to its key (RFC 9449), with an API of another origin: a
+/// sign-in, a call, a call whose token the API takes no more, and a refresh token that is dead. `tokens` are the answers to
+/// the code and to the first refresh; those with a nonce in front want it in a proof.
+pub(crate) async fn play_bound(
+    provider: &Provider,
+    api: &Provider,
+    client: ClientAuthentication,
+    key: &DpopKey,
+    tokens: Vec<Reply>,
+    calls: Vec<Reply>,
+) -> Error {
+    let document = serde_json::json!({
+        "issuer": provider.url(""), "token_endpoint": provider.url("/token"),
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+    });
+    let dead = json(400, &serde_json::json!({ "error": "invalid_grant" }));
+    provider
+        .answers(
+            "/.well-known/oauth-authorization-server",
+            [json(200, &document)],
+        )
+        .answers("/token", tokens.into_iter().chain([dead]));
+    api.answers("/x", calls);
+    let endpoint = TokenEndpoint::discover(provider.url(""), client).unwrap();
+    let users = UserSessions::builder(&endpoint).dpop().build().unwrap();
+    let code = AuthorizationCode::new("code").dpop(key);
+    let alice = Subject::new("session-1").unwrap();
+    let signed_in = code.exchange(&endpoint).await.unwrap();
+    users.sign_in(&alice, signed_in).await.unwrap();
+    let client = NamedUserClient::new("api", api.url(""), &users).unwrap();
+    let client = client.for_subject(&alice);
+    for _ in 0..2 {
+        assert_eq!(client.get("x").send().await.unwrap().status(), 200);
+    }
+    let anew = TokenOptions::new().force_refresh();
+    let end = users.for_subject(&alice).token_with(&anew).await;
+    end.expect_err("the end")
+}
+
+/// The header, or the claims, of a JWS.
+pub(crate) fn part(jws: &str, number: usize) -> Value {
+    let part = jws.split('.').nth(number).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+/// The proofs that came to this place, in order.
+pub(crate) fn proofs(provider: &Provider, place: &str) -> Vec<String> {
+    let seen = provider.seen(place).into_iter();
+    seen.map(|seen| seen.headers["dpop"].to_str().unwrap().to_owned())
+        .collect()
 }
 
 pub(crate) fn seconds(count: u64) -> Option<Duration> {

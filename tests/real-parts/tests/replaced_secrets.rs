@@ -167,7 +167,7 @@ async fn no_call_fails_while_a_key_file_is_replaced_and_the_server_forgets_the_o
 
 #[tokio::test]
 async fn no_call_fails_while_a_secret_is_replaced_before_the_server_knows_the_new_one() {
-    // H2: a server has one secret for a client, so there is a time in which one of the two is behind. The
+    // E4: a server has one secret for a client, so there is a time in which one of the two is behind. The
     // tokens that there are outlast it.
     let server = AuthorizationServer::start_with(json!({ "accessTokenTtl": 8 })).await;
     let issuer = &server.root;
