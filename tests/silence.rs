@@ -36,13 +36,13 @@ use reqwest_bearer::DpopKey;
 #[cfg(feature = "file")]
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
-    AuthorizationCode, BearerChallenge, BearerTokenMiddleware, ClientAuthentication,
-    ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin, GrantFn, GrantRequest, Lease,
-    NamedClient, NamedClients, NamedTenantClient, NamedUserClient, RefreshReason,
-    RefreshTokenGrant, Secret, SecretSource, StepUp, StoredRecord, Subject, TenantSettings,
-    TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind, TokenOptions, TokenParameters,
-    TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, UserSessions, Version,
-    same_origin_http_client,
+    AuthorizationCode, AuthorizationRequest, BearerChallenge, BearerTokenMiddleware,
+    ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin,
+    GrantFn, GrantRequest, Lease, NamedClient, NamedClients, NamedTenantClient, NamedUserClient,
+    RefreshReason, RefreshTokenGrant, Secret, SecretSource, StepUp, StoredRecord, Subject,
+    TenantSettings, TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind, TokenOptions,
+    TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
+    UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -835,6 +835,40 @@ impl Program {
         self.outputs.show(&FileStore::new("tokens.json").unwrap());
     }
 
+    /// What is kept until the redirect has secrets in it, so those that come are learnt.
+    async fn begin_sign_ins(&self) {
+        let endpoint = TokenEndpoint::builder(ClientAuthentication::none("me"))
+            .token_url("https://login.invalid/token")
+            .authorization_url("https://login.invalid/authorize")
+            .build()
+            .unwrap();
+        let request = AuthorizationRequest::new("https://app.invalid/callback")
+            .scope("openid")
+            .extra("login_hint", "canary");
+        self.outputs.show(&request);
+        let (_, pending) = request.start(&endpoint).await.unwrap();
+        let kept = serde_json::to_value(&pending).unwrap();
+        let kept = ["state", "code_verifier", "nonce"].map(|name| kept[name].as_str().unwrap());
+        let learnt = kept.map(ToOwned::to_owned);
+        self.outputs.0.lock().unwrap().secrets.extend(learnt);
+        self.outputs.show(&pending);
+        let [state, ..] = kept;
+        for redirect in [
+            "code=canary&state=canary".to_owned(),
+            "canary".to_owned(),
+            format!("error=canary&error_description=canary&state={state}"),
+            format!("code=canary&code=canary&state={state}"),
+        ] {
+            let finished = pending.finish(&endpoint, &redirect).await;
+            self.outputs.show_failure(finished);
+        }
+        #[cfg(feature = "loopback")]
+        {
+            let receiver = reqwest_bearer::LoopbackReceiver::bind("http://127.0.0.1/callback");
+            self.outputs.show(&receiver.await.unwrap());
+        }
+    }
+
     fn show_what_is_left(&self) {
         let parameters = TokenParameters::new().scope("a").audience("b");
         let secret = Secret::new("canary");
@@ -1160,6 +1194,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("redis", cfg!(feature = "redis")),
         ("dpop", cfg!(feature = "dpop")),
         ("mtls", cfg!(feature = "mtls")),
+        ("loopback", cfg!(feature = "loopback")),
         ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
     ];
@@ -1205,6 +1240,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.sign_in_every_way().await;
     #[cfg(feature = "dpop")]
     program.be_bound().await;
+    program.begin_sign_ins().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.call_for_tenants().await;
