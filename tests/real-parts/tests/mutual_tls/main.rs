@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 use real_parts::{CertificateAuthority, Certified, Folder, Versions};
 use reqwest_bearer::{
-    ClientAuthentication, ClientCertificate, ClientCredentials, Error, ErrorKind, Event,
-    NamedClient, RefreshTokenGrant, SigningAlgorithm, SigningKey, TokenEndpoint, TokenKind,
-    TokenOptions, TokenSource, reqwest,
+    AuthorizationRequest, ClientAuthentication, ClientCertificate, ClientCredentials, Error,
+    ErrorKind, Event, NamedClient, RefreshTokenGrant, SigningAlgorithm, SigningKey, TokenEndpoint,
+    TokenKind, TokenOptions, TokenSource, reqwest,
 };
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
@@ -165,6 +165,32 @@ async fn a_client_without_a_certificate_asks_no_alias() {
             .iter()
             .all(|seen| !seen.path.starts_with("/mtls"))
     );
+}
+
+#[tokio::test]
+async fn a_request_is_pushed_with_the_certificate_and_to_its_alias() {
+    // H3, I4
+    let authority = CertificateAuthority::new();
+    let server = Server::start(&authority).await;
+    let own = authority.client("me");
+    let certificate = ClientCertificate::from_pem(own.pem()).unwrap();
+    for (client, place, shown) in [
+        (
+            ClientAuthentication::tls_client_auth("me", certificate),
+            "/mtls/par",
+            Some(own.thumbprint),
+        ),
+        (ClientAuthentication::none("me"), "/par", None),
+    ] {
+        let endpoint = endpoint(&server, &authority, client);
+        let request = AuthorizationRequest::new("https://app.example.com/signed-in");
+        let (url, _) = request.start(&endpoint).await.unwrap();
+        assert!(
+            url.as_str().contains("request_uri=urn%3Aexample%3A1"),
+            "{url}"
+        );
+        assert_eq!(server.certificates_at(place), [shown]);
+    }
 }
 
 #[tokio::test]

@@ -166,14 +166,21 @@ impl State {
                     "issuer": origin,
                     "token_endpoint": format!("{origin}/token"),
                     "revocation_endpoint": format!("{origin}/revoke"),
+                    "authorization_endpoint": format!("{origin}/authorize"),
+                    "pushed_authorization_request_endpoint": format!("{origin}/par"),
                     "token_endpoint_auth_methods_supported": self.listed,
                     "mtls_endpoint_aliases": {
                         "token_endpoint": format!("{origin}/mtls/token"),
                         "revocation_endpoint": format!("{origin}/mtls/revoke"),
+                        "pushed_authorization_request_endpoint": format!("{origin}/mtls/par"),
                     },
                 }),
             ),
             "/token" | "/mtls/token" => self.issue(seen),
+            "/par" | "/mtls/par" => json_answer(
+                201,
+                &json!({ "request_uri": "urn:example:1", "expires_in": 60 }),
+            ),
             "/revoke" | "/mtls/revoke" => json_answer(200, &json!({})),
             _ => self.answer_as_api(seen),
         }
