@@ -1,5 +1,6 @@
 //! How a token set is got: the trait, and one file for each grant that comes with the crate.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::subject::Subject;
+use crate::subject_token::SubjectToken;
 use crate::token::TokenResponse;
 use crate::token_owner::TokenOwner;
 use crate::token_set::TokenSet;
@@ -20,6 +22,7 @@ mod client_credentials;
 mod constant;
 mod function;
 mod refresh_token;
+mod token_exchange;
 mod token_file;
 
 pub use authorization_code::AuthorizationCode;
@@ -27,6 +30,7 @@ pub use client_credentials::ClientCredentials;
 pub use constant::ConstantToken;
 pub use function::GrantFn;
 pub use refresh_token::RefreshTokenGrant;
+pub use token_exchange::TokenExchange;
 pub use token_file::TokenFile;
 
 /// A way to get a token set (RFC 6749 section 1.3, "authorization grant").
@@ -130,6 +134,7 @@ pub struct GrantRequest {
     parameters: TokenParameters,
     refresh_token: Option<Secret>,
     subject: Option<Subject>,
+    subject_token: Option<SubjectToken>,
     dpop_key: Option<DpopKey>,
 }
 
@@ -141,6 +146,7 @@ impl GrantRequest {
             parameters,
             refresh_token,
             subject: None,
+            subject_token: None,
             dpop_key: None,
         }
     }
@@ -150,6 +156,17 @@ impl GrantRequest {
     pub fn for_subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
         self
+    }
+
+    /// The same request for what this token is exchanged for.
+    pub(crate) fn for_subject_token(mut self, token: SubjectToken) -> Self {
+        self.subject_token = Some(token);
+        self
+    }
+
+    /// What is to be exchanged, where the source serves the callers of this program.
+    pub(crate) fn subject_token(&self) -> Option<&SubjectToken> {
+        self.subject_token.as_ref()
     }
 
     /// The same request for a token that is bound to this key.
@@ -205,6 +222,8 @@ type Place<'grant> =
 
 /// The boxed twin of [`Grant`], so that no public type has a type parameter.
 pub(crate) trait AnyGrant: Send + Sync {
+    /// Of its own type, for what goes for one grant alone.
+    fn as_any(&self) -> &dyn Any;
     fn name(&self) -> &str;
     fn endpoint<'grant>(&'grant self, owner: &'grant TokenOwner) -> Place<'grant>;
     fn needs_refresh_token(&self) -> bool;
@@ -214,6 +233,10 @@ pub(crate) trait AnyGrant: Send + Sync {
 }
 
 impl<G: Grant> AnyGrant for G {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
     fn name(&self) -> &str {
         Grant::name(self)
     }

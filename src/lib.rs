@@ -112,6 +112,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod error_response;
+mod exchanged;
 mod expiry_margin;
 mod flight;
 #[cfg(fuzzing)]
@@ -147,6 +148,7 @@ mod source;
 mod step_up;
 mod store;
 mod subject;
+mod subject_token;
 mod telemetry;
 mod timeouts;
 mod token;
@@ -173,17 +175,19 @@ pub use endpoint::{
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
+pub use exchanged::{ExchangedTokens, ExchangedTokensBuilder};
 pub use expiry_margin::ExpiryMargin;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
-    RefreshTokenGrant, TokenFile,
+    RefreshTokenGrant, TokenExchange, TokenFile,
 };
 pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
 #[cfg(feature = "mtls")]
 pub use mtls::ClientCertificate;
 pub use named::{
-    NamedClient, NamedClientBuilder, NamedClients, NamedTenantClient, NamedTenantClientBuilder,
-    NamedUserClient, NamedUserClientBuilder, TenantSettings,
+    NamedClient, NamedClientBuilder, NamedClients, NamedExchangeClient, NamedExchangeClientBuilder,
+    NamedTenantClient, NamedTenantClientBuilder, NamedUserClient, NamedUserClientBuilder,
+    TenantSettings,
 };
 pub use options::TokenOptions;
 pub use parameters::TokenParameters;
@@ -206,6 +210,7 @@ pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version}
 #[cfg(feature = "redis")]
 pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
+pub use subject_token::SubjectToken;
 pub use telemetry::{Event, RefreshReason};
 pub use timeouts::Timeouts;
 pub use token::TokenResponse;

@@ -6,6 +6,7 @@ use oauth2::TokenResponse;
 use serde_json::{Map, Value};
 
 use crate::endpoint::issued::read_token;
+use crate::endpoint::verdict::Asked;
 use crate::error::Error;
 use crate::token_set::TokenSet;
 
@@ -49,7 +50,7 @@ impl TokenSet {
         };
         put_what_has_a_name(response, &mut members);
         // Those crates keep no header, so an end that stands in place of a lifetime is one by our clock.
-        let response = read_token(&mut members, asked_at, false)
+        let response = read_token(&mut members, asked_at, Asked::OTHER)
             .map_err(|fault| Error::protocol(format!("the token response {fault}")))?;
         Ok(Self::from_response(response, asked_at))
     }

@@ -56,7 +56,9 @@ impl Attempt<'_> {
             None => (*entry.key.parameters).clone(),
         };
         let mut request = GrantRequest::new(parameters, refresh_token);
-        if let Some(subject) = &entry.key.subject {
+        if let Some(token) = &entry.owner.subject_token {
+            request = request.for_subject_token(token.clone());
+        } else if let Some(subject) = &entry.key.subject {
             request = request.for_subject(subject.clone());
         }
         request = request.bound_to(dpop_key);
