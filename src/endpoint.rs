@@ -33,7 +33,7 @@ mod authentication;
 pub(crate) mod breaker;
 mod builder;
 #[cfg(feature = "signing")]
-mod client_jwt;
+pub(crate) mod client_jwt;
 mod discovery;
 pub(crate) mod document;
 mod form;

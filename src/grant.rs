@@ -5,7 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+#[cfg(feature = "signing")]
+use crate::clock::Clock;
 use crate::dpop::DpopKey;
 use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
@@ -21,7 +24,12 @@ mod authorization_code;
 mod client_credentials;
 mod constant;
 mod function;
+#[cfg(feature = "signing")]
+mod google;
+mod jwt_bearer;
 mod refresh_token;
+#[cfg(feature = "signing")]
+mod signed_assertion;
 mod token_exchange;
 mod token_file;
 
@@ -29,7 +37,12 @@ pub use authorization_code::AuthorizationCode;
 pub use client_credentials::ClientCredentials;
 pub use constant::ConstantToken;
 pub use function::GrantFn;
+#[cfg(feature = "signing")]
+pub use google::GoogleServiceAccount;
+pub use jwt_bearer::JwtBearer;
 pub use refresh_token::RefreshTokenGrant;
+#[cfg(feature = "signing")]
+pub use signed_assertion::{SelfSignedToken, SignedAssertion};
 pub use token_exchange::TokenExchange;
 pub use token_file::TokenFile;
 
@@ -136,6 +149,7 @@ pub struct GrantRequest {
     subject: Option<Subject>,
     subject_token: Option<SubjectToken>,
     dpop_key: Option<DpopKey>,
+    asked_at: Option<SystemTime>,
 }
 
 impl GrantRequest {
@@ -148,6 +162,7 @@ impl GrantRequest {
             subject: None,
             subject_token: None,
             dpop_key: None,
+            asked_at: None,
         }
     }
 
@@ -162,6 +177,19 @@ impl GrantRequest {
     pub(crate) fn for_subject_token(mut self, token: SubjectToken) -> Self {
         self.subject_token = Some(token);
         self
+    }
+
+    /// The same request by the clock of its source.
+    pub(crate) fn at(mut self, now: SystemTime) -> Self {
+        self.asked_at = Some(now);
+        self
+    }
+
+    /// When it is made, for what is signed without a server.
+    #[cfg(feature = "signing")]
+    pub(crate) fn now(&self) -> SystemTime {
+        let now = || Clock::system().now().system_time();
+        self.asked_at.unwrap_or_else(now)
     }
 
     /// What is to be exchanged, where the source serves the callers of this program.

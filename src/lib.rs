@@ -178,9 +178,11 @@ pub use error_response::ErrorResponse;
 pub use exchanged::{ExchangedTokens, ExchangedTokensBuilder};
 pub use expiry_margin::ExpiryMargin;
 pub use grant::{
-    AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
+    AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest, JwtBearer,
     RefreshTokenGrant, TokenExchange, TokenFile,
 };
+#[cfg(feature = "signing")]
+pub use grant::{GoogleServiceAccount, SelfSignedToken, SignedAssertion};
 pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
 #[cfg(feature = "mtls")]
 pub use mtls::ClientCertificate;

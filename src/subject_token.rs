@@ -52,10 +52,16 @@ pub struct SubjectToken(Arc<Presented>);
 #[derive(Clone)]
 struct Presented {
     token: TypedToken,
-    actor: Option<TypedToken>,
-    expires_at: Option<SystemTime>,
+    /// What most have nothing of: no room is kept for it before (G3).
+    besides: Option<Box<Besides>>,
     /// Made when it is first asked for, since the setters change it.
     digest: OnceLock<Subject>,
+}
+
+#[derive(Clone, Default)]
+struct Besides {
+    actor: Option<TypedToken>,
+    expires_at: Option<SystemTime>,
 }
 
 /// A token, and what kind of one it is (RFC 8693 section 3).
@@ -84,8 +90,7 @@ impl SubjectToken {
         let token = TypedToken::new(token.into(), "subject token", Self::ACCESS_TOKEN)?;
         Ok(Self(Arc::new(Presented {
             token,
-            actor: None,
-            expires_at: None,
+            besides: None,
             digest: OnceLock::new(),
         })))
     }
@@ -106,7 +111,7 @@ impl SubjectToken {
     /// As [`new`](Self::new).
     pub fn actor(self, token: impl Into<Secret>) -> Result<Self, Error> {
         let actor = TypedToken::new(token.into(), "actor token", Self::ACCESS_TOKEN)?;
-        Ok(self.change(|presented| presented.actor = Some(actor)))
+        Ok(self.change(|presented| presented.besides().actor = Some(actor)))
     }
 
     /// What kind of token the actor's is (`actor_token_type`). Without an [`actor`](Self::actor) it says
@@ -114,7 +119,7 @@ impl SubjectToken {
     #[must_use]
     pub fn actor_token_type(self, token_type: impl Into<Cow<'static, str>>) -> Self {
         self.change(|presented| {
-            if let Some(actor) = &mut presented.actor {
+            if let Some(actor) = &mut presented.besides().actor {
                 actor.token_type = token_type.into();
             }
         })
@@ -125,7 +130,7 @@ impl SubjectToken {
     /// Default: the claim `exp` of a JWT, unchecked.
     #[must_use]
     pub fn expires_at(self, end: SystemTime) -> Self {
-        self.change(|presented| presented.expires_at = Some(end))
+        self.change(|presented| presented.besides().expires_at = Some(end))
     }
 
     pub(crate) fn token(&self) -> &TypedToken {
@@ -133,11 +138,11 @@ impl SubjectToken {
     }
 
     pub(crate) fn actor_token(&self) -> Option<&TypedToken> {
-        self.0.actor.as_ref()
+        self.0.besides.as_ref()?.actor.as_ref()
     }
 
     pub(crate) fn stated_end(&self) -> Option<SystemTime> {
-        self.0.expires_at
+        self.0.besides.as_ref()?.expires_at
     }
 
     /// What its exchanged tokens are cached under: a digest of everything in it.
@@ -154,6 +159,10 @@ impl SubjectToken {
 }
 
 impl Presented {
+    fn besides(&mut self) -> &mut Besides {
+        self.besides.get_or_insert_default()
+    }
+
     fn hash(&self) -> Subject {
         let mut hasher = Sha256::new();
         // Each part with its length before it, so that no two lists of parts look the same.
@@ -163,11 +172,16 @@ impl Presented {
         };
         add(self.token.token_type.as_bytes());
         add(self.token.text.expose().as_bytes());
-        if let Some(actor) = &self.actor {
+        let actor = self
+            .besides
+            .as_ref()
+            .and_then(|besides| besides.actor.as_ref());
+        if let Some(actor) = actor {
             add(actor.token_type.as_bytes());
             add(actor.text.expose().as_bytes());
         }
-        if let Some(end) = self.expires_at {
+        let end = self.besides.as_ref().and_then(|besides| besides.expires_at);
+        if let Some(end) = end {
             let since_epoch = end.duration_since(SystemTime::UNIX_EPOCH);
             let since_epoch = since_epoch.unwrap_or(Duration::ZERO);
             // Two, three, four or five parts: none is ever taken for another.

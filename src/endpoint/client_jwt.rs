@@ -96,7 +96,7 @@ pub(crate) fn by_secret(
 }
 
 /// 128 random bits.
-fn unheard_of() -> Result<String, Error> {
+pub(crate) fn unheard_of() -> Result<String, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         not_sent("the operating system gives no random numbers").with_source(error)

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::endpoint::{SecretSource, TokenEndpoint, TokenRequest};
 use crate::error::{Error, ErrorKind, HowFar};
+use crate::grant::jwt_bearer::JWT_BEARER;
 use crate::grant::{Grant, GrantRequest};
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
@@ -17,7 +18,6 @@ mod answer;
 use answer::{Ends, check_issued_type};
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// What the authorization server of a company issues for that of another one's API.
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 

@@ -257,7 +257,9 @@ impl Owner {
     pub(crate) fn keep(&self, tokens: &Record) {
         let mut known = self.known();
         known.state = tokens.state;
-        known.tokens = Some(Box::new(tokens.clone()));
+        // Of most callers there is neither, and each has an owner (G3).
+        let has_any = tokens.refresh_token.is_some() || tokens.id_token.is_some();
+        known.tokens = has_any.then(|| Box::new(tokens.clone()));
     }
 
     /// A flight is about to mark the refresh token in the record.

@@ -18,7 +18,9 @@ use crate::engine::{Engine, RefusedRefresh, Serves, Settings, Setup, Work};
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
 use crate::expiry_margin::ExpiryMargin;
-use crate::grant::{SharedGrant, TokenExchange};
+#[cfg(feature = "signing")]
+use crate::grant::SelfSignedToken;
+use crate::grant::{JwtBearer, SharedGrant, TokenExchange};
 use crate::jitter::Jitter;
 use crate::refresh::adopt;
 use crate::refusal_rule::RefusalRule;
@@ -369,6 +371,15 @@ impl TokenSourceBuilder {
         handle
     }
 
+    fn has_assertion(&self) -> bool {
+        let grant = self.grant.as_any();
+        #[cfg(feature = "signing")]
+        if grant.is::<SelfSignedToken>() {
+            return true;
+        }
+        grant.is::<TokenExchange>() || grant.is::<JwtBearer>()
+    }
+
     fn check_grant(&self) -> Result<(), Error> {
         self.grant.parameters().check_grant()?;
         match self.grant.as_any().downcast_ref::<TokenExchange>() {
@@ -412,10 +423,11 @@ impl TokenSourceBuilder {
                 "cache_capacity is zero; at least one token has to be kept",
             ));
         }
-        if self.store.is_some() && self.grant.as_any().is::<TokenExchange>() {
+        // Of two programs with the same settings each may have its own: no name in a store tells.
+        if self.store.is_some() && self.has_assertion() {
             return Err(Error::settings(
-                "exchanged tokens end with those that they were exchanged for, and are never in a store; \
-                 leave out `store`",
+                "the grant's tokens depend on a token or an assertion that no store knows, so they are never \
+                 in one; leave out `store`",
             ));
         }
         let seed = self.grant.seed();

@@ -6,6 +6,7 @@
 mod support;
 
 mod answers;
+mod assertions;
 mod callers;
 mod chain;
 mod ends;

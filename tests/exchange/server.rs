@@ -52,17 +52,19 @@ impl Exchange {
         Self { http, book }
     }
 
+    pub(crate) fn token_url(&self) -> String {
+        format!("{}/token", self.http.url())
+    }
+
     pub(crate) fn endpoint(&self) -> TokenEndpoint {
         let client = ClientAuthentication::client_secret_basic("service", "secret");
-        let token_url = format!("{}/token", self.http.url());
-        TokenEndpoint::new(token_url, client).unwrap()
+        TokenEndpoint::new(self.token_url(), client).unwrap()
     }
 
     /// The same by this clock.
     pub(crate) fn endpoint_by(&self, clock: &TestClock) -> TokenEndpoint {
         let client = ClientAuthentication::client_secret_basic("service", "secret");
-        let token_url = format!("{}/token", self.http.url());
-        let builder = TokenEndpoint::builder(client).token_url(token_url);
+        let builder = TokenEndpoint::builder(client).token_url(self.token_url());
         builder.clock(clock).build().unwrap()
     }
 
