@@ -43,10 +43,13 @@
 //! 4. [Users](guide::users): [`UserSessions`], at which users [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
+//!    A service that calls for its own callers [exchanges their tokens](guide::exchange):
+//!    [`ExchangedTokens`], and a [`NamedExchangeClient`] whose requests go out for a [`SubjectToken`].
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
 //! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]), or a [`TokenStore`]. A
-//!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`].
+//!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`]; an assertion gets one by
+//!    [`JwtBearer`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
 //! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
@@ -230,6 +233,7 @@ macro_rules! page {
             "[the promises]: crate::promises\n",
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
+            "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n\n",
             include_str!(concat!("../docs/", $name, ".md")),
@@ -241,6 +245,9 @@ macro_rules! page {
 pub mod guide {
     #[doc = page!("USERS")]
     pub mod users {}
+
+    #[doc = page!("EXCHANGE")]
+    pub mod exchange {}
 
     #[doc = page!("FLEETS")]
     pub mod fleets {}

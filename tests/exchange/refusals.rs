@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest_bearer::{ErrorKind, TestClock};
 
+use serde_json::json;
+
 use crate::server::{Exchange, api, assert_kind, client, error_of, refusal, subject};
 use crate::support::http_server::Reply;
 
@@ -20,12 +22,16 @@ async fn a_dead_incoming_token_is_an_error_for_its_own_caller_alone() {
     for token in dead {
         server.kill(token);
     }
-    for (number, token) in dead.into_iter().enumerate() {
+    call("healthy-0").await.unwrap();
+    // In a row, by owners of their own: so a breaker counts.
+    for token in dead {
         let error = error_of(call(token).await);
         assert_kind(&error, ErrorKind::InvalidSubjectToken);
         assert_eq!(error.oauth_code(), Some("invalid_request"));
         assert!(!error.is_transient() && error.retry_at().is_some());
         assert!(!format!("{error} {error:?}").contains(token));
+    }
+    for number in 1..5 {
         call(&format!("healthy-{number}")).await.unwrap();
     }
     assert_eq!(server.count(), 10);
@@ -104,7 +110,13 @@ async fn a_server_in_trouble_is_a_failure_and_no_fault_of_the_caller() {
     let (server, api) = (Exchange::start().await, api().await);
     let tokens = reqwest_bearer::ExchangedTokens::new(server.grant()).unwrap();
     let orders = client(&api, &tokens).for_subject_token(&subject("a"));
+    server.differ(json!({ "refresh_token": "never-kept" }));
     server.then(Reply::new(503)).then(Reply::new(500));
     orders.get("x").send().await.unwrap();
     assert_eq!(server.count(), 3);
+    // An exchange spends nothing, whatever came before: a 500 is repeated at once (E3).
+    server.then(Reply::new(500));
+    api.then(crate::support::api::refusal());
+    assert_eq!(orders.get("x").send().await.unwrap().status(), 200);
+    assert_eq!(server.count(), 5);
 }
