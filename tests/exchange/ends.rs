@@ -6,7 +6,7 @@ use reqwest_bearer::{ErrorKind, ExchangedTokens, SubjectToken, TestClock, TokenE
 use serde_json::json;
 
 use crate::server::{EXCHANGE, Exchange, api, assert_kind, client, ending, error_of, subject};
-use crate::support::{landed, until};
+use crate::support::{landed, until, while_time_passes};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -162,6 +162,26 @@ async fn an_incoming_token_that_has_expired_is_not_sent() {
         assert_kind(&error, ErrorKind::InvalidSubjectToken);
     }
     assert_eq!(server.count(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_kept_fresh_is_so_until_the_incoming_one_ends() {
+    // I1, K31: for the caller's WebSocket.
+    let (clock, server) = (TestClock::new(), Exchange::start().await);
+    let tokens = server.tokens(&clock);
+    let caller = subject(&ending("alice", &clock, 700));
+    let mut watch = tokens.for_subject_token(&caller).keep_fresh().unwrap();
+    let first = watch.changed().await.unwrap();
+    assert!(first.expose().starts_with("1~"));
+    clock.advance(seconds(481));
+    let second = watch.changed().await.unwrap();
+    assert!(second.expose().starts_with("2~"));
+    let error = while_time_passes(&clock, watch.changed())
+        .await
+        .unwrap_err();
+    assert_kind(&error, ErrorKind::InvalidSubjectToken);
+    assert!(watch.has_ended());
+    assert_eq!(server.count(), 2);
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ import { once } from 'node:events';
 
 import Provider from 'oidc-provider';
 
+import { registerExchange } from './exchange.js';
 import { memory } from './store.js';
 
 const settings = {
@@ -213,6 +214,7 @@ class Issuer {
     this.revoked = [];
     this.issuedTokens = [];
     this.provider = new Provider(this.url, configuration(mount));
+    registerExchange(this.provider);
     this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
       // Not `performance.now()`, which has fractions but drifts away from the clock of the processes.
