@@ -10,10 +10,12 @@ use serde_json::{Map, Value};
 
 use crate::clock::{Due, Moment, system_time};
 use crate::dpop::Binding;
+use crate::error::Error;
 use crate::key::TokenKey;
 use crate::refuser::Refuser;
 use crate::schedule::{Age, Plan};
 use crate::secret::Secret;
+use crate::subject_token::SubjectToken;
 use crate::token::TokenType;
 
 #[cfg(feature = "dpop")]
@@ -70,6 +72,35 @@ impl AccessToken {
 
     pub(crate) fn issued(&self) -> &Arc<Issued> {
         &self.0
+    }
+}
+
+impl SubjectToken {
+    /// An access token of this program as what is to be exchanged, with its end: that of a user's session,
+    /// for a call of another API ([`TokenSource::token`](crate::TokenSource::token)). When the session's
+    /// token is renewed, the next one is exchanged anew.
+    ///
+    /// ```
+    /// # async fn call(users: reqwest_bearer::UserSessions, orders: reqwest_bearer::NamedExchangeClient,
+    /// #     session: reqwest_bearer::Subject) -> Result<(), Box<dyn std::error::Error>> {
+    /// use reqwest_bearer::SubjectToken;
+    ///
+    /// let token = users.for_subject(&session).token().await?;
+    /// let caller = SubjectToken::from_access_token(&token)?;
+    /// let answer = orders.for_subject_token(&caller).get("orders/42").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSubjectToken`](crate::ErrorKind::InvalidSubjectToken) if it is longer than 65,536
+    /// bytes.
+    pub fn from_access_token(token: &AccessToken) -> Result<Self, Error> {
+        let subject_token = Self::new(token.expose())?;
+        Ok(match token.expires_at() {
+            Some(end) => subject_token.expires_at(end),
+            None => subject_token,
+        })
     }
 }
 

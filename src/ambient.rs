@@ -1,5 +1,5 @@
-//! What a task carries along without passing it on: whose tokens its requests go out with, and which
-//! token sources are being refreshed here.
+//! What a task carries along without passing it on: whose tokens its requests go out with, the token that
+//! its caller came with, and which token sources are being refreshed here.
 //!
 //! Rides on `task-local-extensions`, whose `with_extensions` swaps a task's map in and out around
 //! each poll without a guard: a panic would leave the map on the thread, for the next task to
@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use task_local_extensions::{Extensions, get_local_item, with_extensions};
 
 use crate::subject::Subject;
+use crate::subject_token::SubjectToken;
 
 /// Names one token source within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +24,7 @@ pub(crate) struct SourceId(pub(crate) u64);
 pub(crate) struct Ambient {
     refreshing: Option<Arc<[SourceId]>>,
     subject: Option<Subject>,
+    subject_token: Option<SubjectToken>,
 }
 
 impl Ambient {
@@ -56,14 +58,35 @@ impl Ambient {
         }
     }
 
-    /// The same, for this subject or none.
+    /// The same, for the caller who came with this token.
     #[must_use]
-    pub(crate) fn of_subject(self, subject: Option<Subject>) -> Self {
-        Self { subject, ..self }
+    pub(crate) fn for_subject_token(self, token: SubjectToken) -> Self {
+        Self {
+            subject_token: Some(token),
+            ..self
+        }
+    }
+
+    /// The same, for this subject and this caller, or none.
+    #[must_use]
+    pub(crate) fn only_for(
+        self,
+        subject: Option<Subject>,
+        subject_token: Option<SubjectToken>,
+    ) -> Self {
+        Self {
+            subject,
+            subject_token,
+            ..self
+        }
     }
 
     pub(crate) fn subject(&self) -> Option<&Subject> {
         self.subject.as_ref()
+    }
+
+    pub(crate) fn subject_token(&self) -> Option<&SubjectToken> {
+        self.subject_token.as_ref()
     }
 
     pub(crate) fn into_subject(self) -> Option<Subject> {
@@ -116,6 +139,37 @@ impl Subject {
     #[must_use]
     pub fn current() -> Option<Self> {
         Ambient::current().into_subject()
+    }
+}
+
+impl SubjectToken {
+    /// Runs `work`, whose requests to APIs that want exchanged tokens go out for the caller who came with
+    /// this token, unless they name another one. Once for each incoming request, in a web framework's
+    /// middleware.
+    ///
+    /// As [`Subject::run`], it survives a panic in `work`, and what `work` spawns inherits nothing.
+    ///
+    /// ```
+    /// # async fn handler(orders: reqwest_bearer::NamedExchangeClient, token: &str)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// let caller = reqwest_bearer::SubjectToken::new(token)?;
+    /// let answer = caller.run(orders.get("orders/42").send()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "scope")]
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        Ambient::current()
+            .for_subject_token(self.clone())
+            .scope(work)
+            .await
+    }
+
+    /// The token that the caller of the present task came with: that of the innermost
+    /// [`run`](Self::run) around it.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Ambient::current().subject_token
     }
 }
 

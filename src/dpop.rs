@@ -13,9 +13,7 @@ pub(crate) use binding::{Binding, DPOP_HEADER, Proof};
 pub(crate) use nonces::{Nonce, Nonces, next_nonce};
 pub(crate) use proof::Sending;
 pub(crate) use session_key::SessionKey;
-pub(crate) use setting::DpopSetting;
-#[cfg(feature = "dpop")]
-pub(crate) use setting::Keys;
+pub(crate) use setting::{DpopSetting, Keys};
 
 /// The scheme of the `Authorization` header, and of challenges (RFC 9449 section 7.1).
 pub(crate) const DPOP: &str = "DPoP";

@@ -44,8 +44,8 @@ pub(crate) struct Engine {
 pub(crate) struct Setup {
     pub(crate) id: SourceId,
     pub(crate) grant: SharedGrant,
-    /// Whether the tokens are those of users; every call asks.
-    pub(crate) for_users: bool,
+    /// Whose tokens they are; every call asks.
+    pub(crate) serves: Serves,
     /// The tenant whose tokens they are, where a program has several.
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) clock: Clock,
@@ -62,6 +62,17 @@ pub(crate) struct Setup {
     pub(crate) store: Option<Arc<RecordStore>>,
     /// Whether the sessions are found by what their id tokens say.
     pub(crate) keeps_index: bool,
+}
+
+/// Whose the tokens of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// The application's own.
+    Application,
+    /// Those of users who have signed in.
+    Users,
+    /// Those that the tokens of callers are exchanged for.
+    Callers,
 }
 
 /// What a user can set about refreshing.

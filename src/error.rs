@@ -66,10 +66,15 @@ pub enum ErrorKind {
     /// the user may still come.
     InvalidAuthorizationResponse,
     /// The request is for a user and says for which one in none of the three ways
-    /// ([`Subject`](crate::Subject)): an extension, a handle, a scope.
+    /// ([`Subject`](crate::Subject)): an extension, a handle, a scope. So it is with the token of a caller
+    /// ([`SubjectToken`](crate::SubjectToken)) where that is to be exchanged.
     NoSubject,
     /// A text that is no [`Subject`](crate::Subject): empty, blank or too long.
     InvalidSubject,
+    /// The token of whoever calls this service cannot be exchanged: it is no
+    /// [`SubjectToken`](crate::SubjectToken), has expired, or was refused by the authorization server. The
+    /// caller has to come with another one; a web service answers with a 401. Others are not concerned.
+    InvalidSubjectToken,
     /// The store of the tokens is down, out of reach or out of room: wait.
     Store,
     /// The authorization server is down, overloaded or out of reach: wait, at least until
@@ -447,6 +452,28 @@ impl Error {
             if report.kind == ErrorKind::SignInRequired {
                 report.kind = ErrorKind::Rejected;
             }
+        })
+    }
+
+    /// The same error where it refuses the token that was to be exchanged: whoever brought that one has to
+    /// come with another. What one API wants of the user stays what it is, with its claims.
+    #[must_use]
+    pub(crate) fn about_subject_token(self) -> Self {
+        // RFC 8693 section 2.2.2 has `invalid_request` for a dead subject token, RFC 7521 section 4.1.1
+        // `invalid_grant` for a dead assertion.
+        let is_about_it = matches!(
+            self.oauth_code(),
+            Some("invalid_grant" | "invalid_request" | "invalid_token")
+        );
+        if !is_about_it || self.is_about_one_api() {
+            return self;
+        }
+        self.change(|report| {
+            report.kind = ErrorKind::InvalidSubjectToken;
+            report.message =
+                "the authorization server refused the token that was to be exchanged; whoever \
+                              brought it has to come with another one"
+                    .to_owned();
         })
     }
 

@@ -1,16 +1,21 @@
 //! How a token set is got: the trait, and one file for each grant that comes with the crate.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+#[cfg(feature = "signing")]
+use crate::clock::Clock;
 use crate::dpop::DpopKey;
 use crate::endpoint::TokenEndpoint;
 use crate::error::Error;
 use crate::parameters::TokenParameters;
 use crate::secret::Secret;
 use crate::subject::Subject;
+use crate::subject_token::SubjectToken;
 use crate::token::TokenResponse;
 use crate::token_owner::TokenOwner;
 use crate::token_set::TokenSet;
@@ -19,14 +24,26 @@ mod authorization_code;
 mod client_credentials;
 mod constant;
 mod function;
+#[cfg(feature = "signing")]
+mod google;
+mod jwt_bearer;
 mod refresh_token;
+#[cfg(feature = "signing")]
+mod signed_assertion;
+mod token_exchange;
 mod token_file;
 
 pub use authorization_code::AuthorizationCode;
 pub use client_credentials::ClientCredentials;
 pub use constant::ConstantToken;
 pub use function::GrantFn;
+#[cfg(feature = "signing")]
+pub use google::GoogleServiceAccount;
+pub use jwt_bearer::JwtBearer;
 pub use refresh_token::RefreshTokenGrant;
+#[cfg(feature = "signing")]
+pub use signed_assertion::{SelfSignedToken, SignedAssertion};
+pub use token_exchange::TokenExchange;
 pub use token_file::TokenFile;
 
 /// A way to get a token set (RFC 6749 section 1.3, "authorization grant").
@@ -130,7 +147,9 @@ pub struct GrantRequest {
     parameters: TokenParameters,
     refresh_token: Option<Secret>,
     subject: Option<Subject>,
+    subject_token: Option<SubjectToken>,
     dpop_key: Option<DpopKey>,
+    asked_at: Option<SystemTime>,
 }
 
 impl GrantRequest {
@@ -141,7 +160,9 @@ impl GrantRequest {
             parameters,
             refresh_token,
             subject: None,
+            subject_token: None,
             dpop_key: None,
+            asked_at: None,
         }
     }
 
@@ -150,6 +171,30 @@ impl GrantRequest {
     pub fn for_subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
         self
+    }
+
+    /// The same request for what this token is exchanged for.
+    pub(crate) fn for_subject_token(mut self, token: SubjectToken) -> Self {
+        self.subject_token = Some(token);
+        self
+    }
+
+    /// The same request by the clock of its source.
+    pub(crate) fn at(mut self, now: SystemTime) -> Self {
+        self.asked_at = Some(now);
+        self
+    }
+
+    /// When it is made, for what is signed without a server.
+    #[cfg(feature = "signing")]
+    pub(crate) fn now(&self) -> SystemTime {
+        let now = || Clock::system().now().system_time();
+        self.asked_at.unwrap_or_else(now)
+    }
+
+    /// What is to be exchanged, where the source serves the callers of this program.
+    pub(crate) fn subject_token(&self) -> Option<&SubjectToken> {
+        self.subject_token.as_ref()
     }
 
     /// The same request for a token that is bound to this key.
@@ -205,6 +250,8 @@ type Place<'grant> =
 
 /// The boxed twin of [`Grant`], so that no public type has a type parameter.
 pub(crate) trait AnyGrant: Send + Sync {
+    /// Of its own type, for what goes for one grant alone.
+    fn as_any(&self) -> &dyn Any;
     fn name(&self) -> &str;
     fn endpoint<'grant>(&'grant self, owner: &'grant TokenOwner) -> Place<'grant>;
     fn needs_refresh_token(&self) -> bool;
@@ -214,6 +261,10 @@ pub(crate) trait AnyGrant: Send + Sync {
 }
 
 impl<G: Grant> AnyGrant for G {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
     fn name(&self) -> &str {
         Grant::name(self)
     }

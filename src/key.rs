@@ -7,6 +7,7 @@ use papaya::Equivalent;
 
 use crate::parameters::TokenParameters;
 use crate::subject::Subject;
+use crate::subject_token::SubjectToken;
 use crate::token_owner::TokenOwner;
 
 /// Whose token, and narrowed to what. Cheap to clone.
@@ -22,6 +23,9 @@ pub(crate) struct TokenKey {
 pub(crate) struct Wanted<'call> {
     pub(crate) subject: Option<&'call Subject>,
     pub(crate) parameters: &'call TokenParameters,
+    /// What the token is to be exchanged for, whose digest then is the subject: an entry that is made
+    /// keeps it.
+    pub(crate) subject_token: Option<&'call SubjectToken>,
 }
 
 impl TokenKey {
@@ -45,6 +49,7 @@ impl TokenKey {
         Wanted {
             subject: self.subject.as_ref(),
             parameters: &self.parameters,
+            subject_token: None,
         }
     }
 }

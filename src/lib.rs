@@ -44,10 +44,13 @@
 //!    here](guide::sign_in) or elsewhere [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
+//!    A service that calls for its own callers [exchanges their tokens](guide::exchange):
+//!    [`ExchangedTokens`], and a [`NamedExchangeClient`] whose requests go out for a [`SubjectToken`].
 //! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
 //! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]), or a [`TokenStore`]. A
-//!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`].
+//!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`]; an assertion gets one by
+//!    [`JwtBearer`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
 //! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
@@ -116,6 +119,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod error_response;
+mod exchanged;
 mod expiry_margin;
 mod flight;
 #[cfg(fuzzing)]
@@ -152,6 +156,7 @@ mod source;
 mod step_up;
 mod store;
 mod subject;
+mod subject_token;
 mod telemetry;
 mod timeouts;
 mod token;
@@ -181,17 +186,21 @@ pub use endpoint::{
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
+pub use exchanged::{ExchangedTokens, ExchangedTokensBuilder};
 pub use expiry_margin::ExpiryMargin;
 pub use grant::{
-    AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest,
-    RefreshTokenGrant, TokenFile,
+    AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest, JwtBearer,
+    RefreshTokenGrant, TokenExchange, TokenFile,
 };
+#[cfg(feature = "signing")]
+pub use grant::{GoogleServiceAccount, SelfSignedToken, SignedAssertion};
 pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
 #[cfg(feature = "mtls")]
 pub use mtls::ClientCertificate;
 pub use named::{
-    NamedClient, NamedClientBuilder, NamedClients, NamedTenantClient, NamedTenantClientBuilder,
-    NamedUserClient, NamedUserClientBuilder, TenantSettings,
+    NamedClient, NamedClientBuilder, NamedClients, NamedExchangeClient, NamedExchangeClientBuilder,
+    NamedTenantClient, NamedTenantClientBuilder, NamedUserClient, NamedUserClientBuilder,
+    TenantSettings,
 };
 pub use options::TokenOptions;
 pub use parameters::TokenParameters;
@@ -214,6 +223,7 @@ pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version}
 #[cfg(feature = "redis")]
 pub use store::{Protection, RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
+pub use subject_token::SubjectToken;
 pub use telemetry::{Event, RefreshReason};
 pub use timeouts::Timeouts;
 pub use token::TokenResponse;
@@ -232,6 +242,7 @@ macro_rules! page {
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
             "[signin]: crate::guide::sign_in\n",
+            "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n\n",
             include_str!(concat!("../docs/", $name, ".md")),
@@ -246,6 +257,8 @@ pub mod guide {
 
     #[doc = page!("SIGNIN")]
     pub mod sign_in {}
+    #[doc = page!("EXCHANGE")]
+    pub mod exchange {}
 
     #[doc = page!("FLEETS")]
     pub mod fleets {}

@@ -34,8 +34,7 @@ use crate::options::TokenOptions;
 use crate::path::InvalidPath;
 use crate::refuser::Refuser;
 use crate::source::TokenSource;
-use crate::source::handle::Handle;
-use crate::subject::Subject;
+use crate::source::handle::{Explicit, Handle};
 use crate::token::TokenType;
 use crate::users::UserSessions;
 
@@ -105,7 +104,7 @@ impl BearerTokenMiddleware {
     }
 
     /// Sends the tokens of the user whom a request names to this origin and to no other: by a
-    /// [`Subject`] among its extensions, or else the one that its task is for ([`Subject::run`]).
+    /// [`Subject`](crate::Subject) among its extensions, or else the one that its task is for ([`Subject::run`](crate::Subject::run)).
     ///
     /// # Errors
     /// As [`for_origin`](Self::for_origin).
@@ -409,7 +408,10 @@ impl Middleware for BearerTokenMiddleware {
                 Err(error) => return Err(self.failed(error)),
             }
             let engine = self.tokens.engine();
-            let explicit = extensions.get::<Subject>();
+            let explicit = Explicit {
+                subject: extensions.get(),
+                subject_token: extensions.get(),
+            };
             let place = self.tokens.place_for_call(explicit, options);
             let place = place.map_err(|error| self.failed(error))?;
             let entry = place.as_ref().unwrap_or(&engine.entries.primary);

@@ -6,6 +6,7 @@ mod by_certificate;
 mod carrier;
 #[cfg(feature = "mtls")]
 mod certified;
+mod exchange_client;
 mod http;
 mod parts;
 mod registry;
@@ -19,6 +20,7 @@ use reqwest::Url;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 
 pub use crate::named::builder::NamedClientBuilder;
+pub use crate::named::exchange_client::{NamedExchangeClient, NamedExchangeClientBuilder};
 pub use crate::named::registry::NamedClients;
 pub use crate::named::tenants::{NamedTenantClient, NamedTenantClientBuilder, TenantSettings};
 pub use crate::named::user_client::{NamedUserClient, NamedUserClientBuilder};

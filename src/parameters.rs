@@ -17,7 +17,7 @@ type Parts = (
 
 /// The fields that a token request has by itself. A second one of the same name would be refused by the
 /// server (RFC 6749 section 3.2), or taken for the first.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 14] = [
     "grant_type",
     "client_id",
     "client_secret",
@@ -27,6 +27,11 @@ const RESERVED: [&str; 9] = [
     "code",
     "code_verifier",
     "redirect_uri",
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
 ];
 /// The fields that have a method of their own.
 const WITH_METHOD: [&str; 3] = ["scope", "resource", "audience"];

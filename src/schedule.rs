@@ -144,6 +144,16 @@ impl Plan {
         }
     }
 
+    /// The same for a token of which no refresh brings one that lasts longer: it is fresh to its end.
+    pub(crate) fn without_windows(self) -> Self {
+        Self {
+            soft: self.expiry,
+            hard: self.expiry,
+            soft_lead: Duration::ZERO,
+            ..self
+        }
+    }
+
     pub(crate) fn age(&self, now: Moment) -> Age {
         let elapsed = now.since(self.asked);
         if elapsed < self.soft && elapsed < self.expiry {
@@ -228,7 +238,9 @@ pub(crate) fn soft_pause(failures: u32, longest: Duration, draw: f64) -> Duratio
 /// 1 s, doubling to 5 s where waiting helps, and to 30 s where somebody has to mend something.
 pub(crate) fn dry_pause(failures: u32, error: &Error) -> Duration {
     let longest = match error.kind() {
-        ErrorKind::Rejected | ErrorKind::SignInRequired => Duration::from_secs(30),
+        ErrorKind::Rejected | ErrorKind::SignInRequired | ErrorKind::InvalidSubjectToken => {
+            Duration::from_secs(30)
+        }
         _ => Duration::from_secs(5),
     };
     doubled(Duration::from_secs(1), failures, longest)

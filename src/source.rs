@@ -14,10 +14,12 @@ pub use crate::source::status::TokenStatus;
 pub use crate::source::watch::TokenWatch;
 
 use crate::access_token::AccessToken;
+use crate::endpoint::SecretSource;
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::options::TokenOptions;
 use crate::parameters::TokenParameters;
+use crate::secret::Secret;
 use crate::source::handle::Handle;
 
 /// Hands out the usable access token of one owner: a cache, a grant, and one refresh at a time.
@@ -190,6 +192,17 @@ impl<G: Grant> From<G> for TokenSource {
 impl From<&TokenSource> for TokenSource {
     fn from(source: &TokenSource) -> Self {
         source.clone()
+    }
+}
+
+/// The usable token of a source, as a secret that another grant sends: for an actor, or an assertion.
+impl From<&TokenSource> for SecretSource {
+    fn from(source: &TokenSource) -> Self {
+        let source = source.clone();
+        Self::from_fn(move || {
+            let source = source.clone();
+            async move { Ok::<_, Error>(Secret::new(source.token().await?.expose())) }
+        })
     }
 }
 

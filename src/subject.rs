@@ -45,6 +45,11 @@ impl Subject {
         Err(Error::new(ErrorKind::InvalidSubject, problem))
     }
 
+    /// A digest in the place of an id.
+    pub(crate) fn of_digest(digest: &str) -> Self {
+        Self(digest.into())
+    }
+
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -58,6 +58,8 @@ pub struct TokenResponse {
     /// What the request asked for, if the grant knows: a narrower `scope` is worth an event.
     pub(crate) asked_scope: Option<String>,
     pub(crate) members: Map<String, Value>,
+    /// No other answer brings a token that lasts longer: it ends with what it was exchanged for.
+    pub(crate) ends_for_good: bool,
 }
 
 /// What the server says of how the access token is to be used (RFC 6749 section 7.1).
@@ -128,6 +130,7 @@ impl TokenResponse {
             scope: None,
             asked_scope: None,
             members: Map::new(),
+            ends_for_good: false,
         }
     }
 

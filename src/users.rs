@@ -284,6 +284,7 @@ mod tests {
                 let wanted = Wanted {
                     subject: Some(&stranger),
                     parameters,
+                    subject_token: None,
                 };
                 let entries = &handle.handle().engine().entries;
                 assert!(entries.find(wanted).is_none());

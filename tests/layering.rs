@@ -19,7 +19,7 @@ use files::rust_files;
 /// The rooms by level, the lowest first; each may import those of the levels before its own, and its
 /// neighbours.
 const LEVELS: [&str; 11] = [
-    "secret error error_response clock parameters scope jitter subject ambient flight wiping
+    "secret error error_response clock parameters scope jitter subject subject_token ambient flight wiping
      expiry_margin timeouts shown random_id",
     "clock_skew key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
      step_up cooldown path retry_after reserved_headers carrier api_answer refusal_rule telemetry options
@@ -29,7 +29,7 @@ const LEVELS: [&str; 11] = [
     "cache engine authorization",
     "refresh call claims sign_in",
     "source",
-    "users",
+    "users exchanged",
     "middleware",
     "named",
     "fuzzing lib",

@@ -37,18 +37,20 @@ use reqwest_bearer::DpopKey;
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, AuthorizationRequest, BearerChallenge, BearerTokenMiddleware,
-    ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind, ExpiryMargin,
-    GrantFn, GrantRequest, Lease, NamedClient, NamedClients, NamedTenantClient, NamedUserClient,
-    RefreshReason, RefreshTokenGrant, Secret, SecretSource, StepUp, StoredRecord, Subject,
-    TenantSettings, TestClock, Timeouts, TokenEndpoint, TokenFile, TokenKind, TokenOptions,
-    TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder,
-    UserSessions, Version, same_origin_http_client,
+    ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind, ExchangedTokens,
+    ExpiryMargin, GrantFn, GrantRequest, JwtBearer, Lease, NamedClient, NamedClients,
+    NamedExchangeClient, NamedTenantClient, NamedUserClient, RefreshReason, RefreshTokenGrant,
+    Secret, SecretSource, StepUp, StoredRecord, Subject, SubjectToken, TenantSettings, TestClock,
+    Timeouts, TokenEndpoint, TokenExchange, TokenFile, TokenKind, TokenOptions, TokenParameters,
+    TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, UserSessions, Version,
+    same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
 #[cfg(feature = "signing")]
 use reqwest_bearer::{
-    Jws, PublicJwk, SigningAlgorithm, SigningKey, SigningKeyFile, SigningKeySource,
+    GoogleServiceAccount, Jws, PublicJwk, SigningAlgorithm, SigningKey, SigningKeyFile,
+    SigningKeySource,
 };
 #[cfg(feature = "redis")]
 use reqwest_bearer::{Protection, RedisStore};
@@ -685,6 +687,60 @@ impl Program {
         self.outputs.show(&client);
     }
 
+    async fn call_for_callers(&self) {
+        let client = ClientAuthentication::client_secret_post("client", CLIENT_SECRET);
+        let endpoint = self.server.endpoint(client);
+        let exchange = TokenExchange::new(endpoint.clone()).actor_token("canary-actor");
+        let caller = SubjectToken::new("canary-of-a-caller").unwrap();
+        let caller = caller.actor("canary-of-an-actor").unwrap();
+        self.outputs.show(&caller);
+        self.outputs
+            .show_failure(SubjectToken::new("canary of nobody"));
+        let events = self.outputs.clone();
+        for exchange in [exchange.clone(), exchange.without_issued_token_type()] {
+            let fixed = exchange.clone().subject_token("canary-own");
+            self.outputs.show(&fixed);
+            self.outputs.show_failure(ExchangedTokens::new(fixed));
+            let events = events.clone();
+            let builder = ExchangedTokens::builder(exchange).clock(&self.clock);
+            let builder = builder.on_event(move |event| events.show(event));
+            self.outputs.show(&builder);
+            let tokens = builder.build().unwrap();
+            let named = NamedExchangeClient::builder("callers", self.api.url(), &tokens);
+            self.outputs.show(&named);
+            self.outputs.show(&named.build().unwrap());
+            let source = tokens.for_subject_token(&caller);
+            match source.token().await {
+                Ok(token) => self.outputs.show(&token),
+                Err(error) => self.outputs.show_words(&error),
+            }
+            self.outputs.show(&source);
+            self.outputs.show(&tokens);
+        }
+        let grant = JwtBearer::new(endpoint, "canary-assertion");
+        self.outputs.show(&grant);
+        self.outputs
+            .show(&TokenSource::from(grant).token().await.ok());
+        #[cfg(feature = "signing")]
+        {
+            let pem = include_str!("signing/keys/rsa_pkcs8.pem");
+            for line in pem.lines().filter(|line| !line.contains("--")) {
+                self.outputs.must_not_say(line);
+            }
+            let json = json!({
+                "client_email": "worker@example.com", "private_key": pem,
+                "token_uri": "https://canary-user:canary-password@h.test",
+            });
+            let account = GoogleServiceAccount::from_json(&json.to_string()).unwrap();
+            self.outputs.show(&account);
+            self.outputs.show(&account.assertion().scope("canary"));
+            self.outputs.show(&account.self_signed("canary"));
+            self.outputs.show_failure(account.scope("canary"));
+            self.outputs
+                .show_failure(GoogleServiceAccount::from_json(r#"{"canary":"canary"}"#));
+        }
+    }
+
     async fn panic(&self) {
         let grant = GrantFn::new("panics", |_| async { panic!("canary, on purpose") });
         self.outputs.show(&grant);
@@ -1244,6 +1300,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.call_for_tenants().await;
+    program.call_for_callers().await;
     program.panic().await;
     program.be_set_up_wrongly().await;
     program.show_what_is_left();

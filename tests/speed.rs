@@ -16,8 +16,9 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderValue};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_bearer::{
-    BearerTokenMiddleware, ConstantToken, GrantFn, MemoryStore, Subject, TokenOptions,
-    TokenResponse, TokenSet, TokenSource, UserSessions,
+    BearerTokenMiddleware, ClientAuthentication, ConstantToken, ExchangedTokens, GrantFn,
+    MemoryStore, Subject, SubjectToken, TokenEndpoint, TokenExchange, TokenOptions, TokenResponse,
+    TokenSet, TokenSource, UserSessions,
 };
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
 use std::time::{Duration, SystemTime};
@@ -229,6 +230,45 @@ fn one_more_user_with_a_key_costs_at_most_two_kibibytes_besides_the_token() {
     assert!(
         each <= TOKEN + 2048,
         "{each} bytes a user, with a token of {TOKEN}"
+    );
+}
+
+#[test]
+fn one_more_caller_costs_little_more_than_a_kibibyte_besides_the_two_tokens() {
+    // I1
+    const CALLERS: i64 = 1000;
+    const TOKEN: usize = 1024;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    let server = runtime.block_on(wiremock::MockServer::start());
+    let answer = wiremock::ResponseTemplate::new(200).set_body_json(serde_json::json!({
+        "access_token": "x".repeat(TOKEN),
+        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "expires_in": 3600,
+    }));
+    let mock = wiremock::Mock::given(wiremock::matchers::any()).respond_with(answer);
+    runtime.block_on(mock.mount(&server));
+    let client = ClientAuthentication::none("service");
+    let endpoint = TokenEndpoint::new(server.uri(), client).unwrap();
+    let tokens = ExchangedTokens::new(TokenExchange::new(endpoint)).unwrap();
+    let fetch = |caller: i64| {
+        let text = format!("{caller:0width$}", width = TOKEN);
+        let caller = SubjectToken::new(text).unwrap();
+        let source = tokens.for_subject_token(&caller);
+        runtime.block_on(source.token()).unwrap();
+    };
+    // The server keeps what it was sent, on threads of its own; its answers and our connections are made
+    // here once.
+    (CALLERS..CALLERS + 10).for_each(fetch);
+    let AllocationInfo { bytes_current, .. } = measure(|| (0..CALLERS).for_each(fetch));
+    let each = bytes_current / CALLERS;
+    assert!(each > 2048, "both tokens are kept: {each}");
+    assert!(
+        each <= 2048 + 1024 + 256,
+        "{each} bytes a caller, with two tokens of {TOKEN}"
     );
 }
 

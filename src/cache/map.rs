@@ -81,7 +81,10 @@ impl EntryMap {
         let is_narrowed = !wanted.parameters.is_empty();
         let owner = match self.owner_of(wanted, &narrowed) {
             Some(owner) if !(is_narrowed && self.shares_nothing) => owner,
-            _ => Owner::unknown(),
+            _ => match wanted.subject_token {
+                Some(token) => Owner::of_caller(token.clone()),
+                None => Owner::unknown(),
+            },
         };
         let parameters = if is_narrowed {
             Arc::new(wanted.parameters.clone())
@@ -275,6 +278,7 @@ mod tests {
             let wanted = Wanted {
                 subject: None,
                 parameters,
+                subject_token: None,
             };
             self.entry(wanted, at(now))
         }
@@ -283,6 +287,7 @@ mod tests {
             self.find(Wanted {
                 subject: None,
                 parameters,
+                subject_token: None,
             })
         }
     }
@@ -385,6 +390,7 @@ mod tests {
                 Wanted {
                     subject: Some(&subject),
                     parameters,
+                    subject_token: None,
                 },
                 at(0),
             )

@@ -47,7 +47,7 @@ pub(crate) fn judge(
                 && verdict::error_member(&members, asked) == ErrorMember::Absent =>
         {
             let date = lifetime::answered_at(headers, now);
-            read_token(&mut members, date, asked.is_proven()).map_err(|problem| {
+            read_token(&mut members, date, asked).map_err(|problem| {
                 unusable(&problem, status, headers)
                     .got(HowFar::Unusable)
                     .answered_with(ErrorResponse::new(status, &members, body.len()))

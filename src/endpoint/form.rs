@@ -30,6 +30,8 @@ pub struct TokenRequest {
     form: Form,
     /// What the token is to be bound to.
     dpop_key: Option<DpopKey>,
+    /// What it brings is for no API, but for another authorization server.
+    is_for_another_server: bool,
     /// What is wrong with the parameters that were added, told when the request is to be sent.
     fault: Option<Error>,
 }
@@ -41,6 +43,7 @@ impl TokenRequest {
         let empty = Self {
             form: Form::default(),
             dpop_key: None,
+            is_for_another_server: false,
             fault: None,
         };
         empty.field("grant_type", grant_type)
@@ -84,6 +87,12 @@ impl TokenRequest {
         self
     }
 
+    /// Asks for what another authorization server takes.
+    pub(crate) fn for_another_server(mut self) -> Self {
+        self.is_for_another_server = true;
+        self
+    }
+
     /// What the token is to be bound to.
     pub(crate) fn dpop_key(&self) -> Option<&DpopKey> {
         self.dpop_key.as_ref()
@@ -96,7 +105,10 @@ impl TokenRequest {
 
     /// What the answer will be about.
     pub(crate) fn asked(&self) -> Asked {
-        let asked = Asked::by(self.form.value("grant_type"));
+        let mut asked = Asked::by(self.form.value("grant_type"));
+        if self.is_for_another_server {
+            asked = asked.for_another_server();
+        }
         match self.dpop_key {
             Some(_) => asked.proven(),
             None => asked,

@@ -6,6 +6,7 @@ use oauth2::TokenResponse;
 use serde_json::{Map, Value};
 
 use crate::endpoint::issued::read_token;
+use crate::endpoint::verdict::Asked;
 use crate::error::Error;
 use crate::token_set::TokenSet;
 
@@ -52,7 +53,12 @@ impl TokenSet {
         };
         put_what_has_a_name(response, &mut members);
         // Those crates keep no header, so an end that stands in place of a lifetime is one by our clock.
-        let response = read_token(&mut members, asked_at, cfg!(feature = "dpop"))
+        let asked = if cfg!(feature = "dpop") {
+            Asked::OTHER.proven()
+        } else {
+            Asked::OTHER
+        };
+        let response = read_token(&mut members, asked_at, asked)
             .map_err(|fault| Error::protocol(format!("the token response {fault}")))?;
         Ok(Self::from_response(response, asked_at))
     }

@@ -6,11 +6,13 @@ use serde_json::{Map, Value};
 
 use crate::dpop::DPOP;
 use crate::endpoint::lifetime;
+use crate::endpoint::verdict::Asked;
 use crate::secret::Secret;
 use crate::token::{TokenResponse, TokenType, UNSENDABLE, bearer_header};
 
 /// Takes the token and what came with it out of the members of an answer, whose server's clock said
-/// `date`. With a proof in the request it may be a bound one.
+/// `date`. With a proof in the request it may be a bound one, and for another server one that is no access
+/// token.
 ///
 /// # Errors
 /// What is wrong with the answer, as a clause for a message and without any text of the answer (D6).
@@ -18,9 +20,9 @@ use crate::token::{TokenResponse, TokenType, UNSENDABLE, bearer_header};
 pub(crate) fn read_token(
     members: &mut Map<String, Value>,
     date: SystemTime,
-    is_proven: bool,
+    asked: Asked,
 ) -> Result<TokenResponse, String> {
-    let token_type = read_token_type(members.remove("token_type").as_ref(), is_proven)?;
+    let token_type = read_token_type(members.remove("token_type").as_ref(), asked)?;
     let access_token = match members.remove("access_token") {
         Some(Value::String(text)) if !text.is_empty() => Secret::new(text),
         Some(Value::String(_)) => return Err("has an empty `access_token`".to_owned()),
@@ -51,20 +53,29 @@ pub(crate) fn read_token(
         scope: read_scope(members.remove("scope")),
         asked_scope: None,
         members: std::mem::take(members),
+        ends_for_good: false,
     })
 }
 
 /// RFC 6749 section 7.1: a client must not use a token whose type it does not understand. Servers
 /// write there whatever they like ("User Access Token", "jwt-bearer", "bot"), and mean a bearer
 /// token; so refused are those types alone that need a proof, or are none.
-fn read_token_type(value: Option<&Value>, is_proven: bool) -> Result<TokenType, String> {
-    const NO_BEARER: [&str; 5] = [DPOP, "N_A", "PoP", "mac", "hmac"];
+fn read_token_type(value: Option<&Value>, asked: Asked) -> Result<TokenType, String> {
+    const NOT_APPLICABLE: &str = "N_A";
+    const NO_BEARER: [&str; 5] = [DPOP, NOT_APPLICABLE, "PoP", "mac", "hmac"];
     let text = value.and_then(Value::as_str).unwrap_or_default().trim();
     let refused = NO_BEARER
         .into_iter()
         .find(|name| text.eq_ignore_ascii_case(name));
     match refused {
-        Some(DPOP) if is_proven => Ok(TokenType::Dpop),
+        Some(DPOP) if asked.is_proven() => Ok(TokenType::Dpop),
+        // RFC 8693 section 2.2.1: what no API takes, and another authorization server does.
+        Some(NOT_APPLICABLE) if asked.is_for_another_server() => Ok(TokenType::Bearer),
+        Some(NOT_APPLICABLE) => Err(
+            "brings a token of the type N_A, which is none to use at an API, but to hand to another \
+             authorization server; see `TokenExchange::then_jwt_bearer`"
+                .to_owned(),
+        ),
         Some(name) => Err(format!(
             "brings a token of the type {name}, which is no bearer token"
         )),

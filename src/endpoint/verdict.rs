@@ -50,6 +50,7 @@ const NAMED: [&str; 29] = [
 pub(crate) struct Asked {
     is_refresh: bool,
     is_proven: bool,
+    is_for_another_server: bool,
 }
 
 impl Asked {
@@ -57,11 +58,13 @@ impl Asked {
     pub(crate) const REFRESH: Self = Self {
         is_refresh: true,
         is_proven: false,
+        is_for_another_server: false,
     };
     /// Anything else.
     pub(crate) const OTHER: Self = Self {
         is_refresh: false,
         is_proven: false,
+        is_for_another_server: false,
     };
 
     /// What a token request with this `grant_type` asks for.
@@ -78,6 +81,18 @@ impl Asked {
             is_proven: true,
             ..self
         }
+    }
+
+    /// The same for what no API is sent, but another authorization server (RFC 8693 section 2.2.1).
+    pub(crate) fn for_another_server(self) -> Self {
+        Self {
+            is_for_another_server: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_for_another_server(self) -> bool {
+        self.is_for_another_server
     }
 
     pub(crate) fn is_refresh(self) -> bool {

@@ -1,8 +1,6 @@
 //! The last step of a sign-in: a code is exchanged for tokens (RFC 6749 section 4.1.3).
 
-use crate::dpop::DpopSetting;
-#[cfg(feature = "dpop")]
-use crate::dpop::{DpopKey, Keys};
+use crate::dpop::{DpopKey, DpopSetting, Keys};
 use crate::endpoint::{TokenEndpoint, TokenRequest};
 use crate::error::Error;
 use crate::parameters::TokenParameters;

@@ -177,7 +177,9 @@ fn outcome_of(error: &Error) -> Option<Outcome> {
         _ if turned_away => Outcome::TurnedAway {
             retry_after: retry_after.unwrap_or_default(),
         },
-        ErrorKind::Rejected | ErrorKind::SignInRequired => Outcome::Answered,
+        ErrorKind::Rejected | ErrorKind::SignInRequired | ErrorKind::InvalidSubjectToken => {
+            Outcome::Answered
+        }
         _ => Outcome::SomeAnswer,
     })
 }

@@ -56,11 +56,13 @@ impl Attempt<'_> {
             None => (*entry.key.parameters).clone(),
         };
         let mut request = GrantRequest::new(parameters, refresh_token);
-        if let Some(subject) = &entry.key.subject {
+        if let Some(token) = &entry.owner.subject_token {
+            request = request.for_subject_token(token.clone());
+        } else if let Some(subject) = &entry.key.subject {
             request = request.for_subject(subject.clone());
         }
-        request = request.bound_to(dpop_key);
         let asked = setup.clock.now();
+        request = request.bound_to(dpop_key).at(asked.system_time());
         // Caught here, so that the flight ends as after any lost answer: the store hears of it, and
         // the lease is given back.
         let obtained = AssertUnwindSafe(setup.grant.obtain(request)).catch_unwind();

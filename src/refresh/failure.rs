@@ -36,12 +36,15 @@ pub(crate) fn fate_of(error: &Error) -> Fate {
 
 /// Whether the error itself allows another attempt within the same flight (E3). No setting mends itself
 /// within a second, such as a reqwest that was built without TLS; a store that is down is waited for
-/// between flights; and a grant that panics does so again.
+/// between flights; a grant that panics does so again; and an incoming token that has expired stays so.
 pub(crate) fn is_repeatable(error: &Error) -> bool {
     let kind = error.kind();
     let may_mend = !matches!(
         kind,
-        ErrorKind::Settings | ErrorKind::Store | ErrorKind::Panicked
+        ErrorKind::Settings
+            | ErrorKind::Store
+            | ErrorKind::Panicked
+            | ErrorKind::InvalidSubjectToken
     );
     may_mend && error.retry_after().unwrap_or_default() <= LONGEST_RETRY_AFTER
 }
@@ -127,7 +130,12 @@ mod tests {
             let error = unavailable().with_retry_after(Duration::from_millis(millis));
             assert_eq!(is_repeatable(&error), repeatable, "{millis}");
         }
-        for kind in [ErrorKind::Settings, ErrorKind::Store, ErrorKind::Panicked] {
+        for kind in [
+            ErrorKind::Settings,
+            ErrorKind::Store,
+            ErrorKind::Panicked,
+            ErrorKind::InvalidSubjectToken,
+        ] {
             assert!(!is_repeatable(&Error::new(kind, "")), "{kind:?}");
         }
     }

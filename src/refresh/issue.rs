@@ -105,6 +105,11 @@ pub(crate) fn issue(setup: &Setup, entry: &Entry, answer: Answer) -> Result<Issu
     let asked_scope = response.asked_scope.or(entry.key.parameters.scope_text());
     note_scope(setup, asked_scope.as_deref(), response.scope.as_deref());
     let plan = plan(setup, response.lifetime, response.refresh_in, asked);
+    let plan = if response.ends_for_good {
+        plan.without_windows()
+    } else {
+        plan
+    };
     let brought = Brought {
         scope: response.scope,
         id_token: response.id_token,

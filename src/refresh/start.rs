@@ -162,7 +162,13 @@ fn named(engine: &Engine, ending: Ending) -> Ending {
 /// What the task of a flight carries: nothing of the caller who happened to start it but the
 /// flights that are waiting for this one.
 fn marks(engine: &Engine, entry: &Entry) -> Ambient {
+    let caller = entry.owner.subject_token.clone();
+    // Of a caller it is the digest of that token, and no user.
+    let subject = match caller {
+        Some(_) => None,
+        None => entry.key.subject.clone(),
+    };
     Ambient::current()
         .refreshing(engine.setup.id)
-        .of_subject(entry.key.subject.clone())
+        .only_for(subject, caller)
 }

@@ -22,6 +22,7 @@ use crate::session::store::Found;
 use crate::session::succession::Succession;
 use crate::session::unsaved::Unsaved;
 use crate::store::Version;
+use crate::subject_token::SubjectToken;
 
 /// The right to be the one flight of this process that uses the refresh token of a session.
 pub(crate) type Turn = OwnedMutexGuard<()>;
@@ -33,6 +34,8 @@ pub(crate) struct Owner {
     known: Mutex<Known>,
     pub(crate) hook: Option<Arc<Hook>>,
     pub(crate) reload: Option<ReloadFn>,
+    /// What its tokens are exchanged for, where there is no session but a caller with a token.
+    pub(crate) subject_token: Option<SubjectToken>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +81,12 @@ struct OwnMark {
 impl Owner {
     /// One of whom this process knows nothing yet.
     pub(crate) fn unknown() -> Arc<Self> {
-        Self::with(None, None, None)
+        Self::with(None, None, None, None)
+    }
+
+    /// One whose tokens are exchanged for this one.
+    pub(crate) fn of_caller(token: SubjectToken) -> Arc<Self> {
+        Self::with(None, None, None, Some(token))
     }
 
     /// One without a store, with what it starts from, the hook that takes its new refresh tokens, and the
@@ -89,13 +97,14 @@ impl Owner {
         reload: Option<ReloadFn>,
     ) -> Arc<Self> {
         let hook = hook.map(|hook| Arc::new(Hook::new(hook)));
-        Self::with(Some(Box::new(tokens)), hook, reload)
+        Self::with(Some(Box::new(tokens)), hook, reload, None)
     }
 
     fn with(
         tokens: Option<Box<Record>>,
         hook: Option<Arc<Hook>>,
         reload: Option<ReloadFn>,
+        subject_token: Option<SubjectToken>,
     ) -> Arc<Self> {
         Arc::new(Self {
             succession: Succession::default(),
@@ -105,6 +114,7 @@ impl Owner {
             }),
             hook,
             reload,
+            subject_token,
         })
     }
 
@@ -247,7 +257,9 @@ impl Owner {
     pub(crate) fn keep(&self, tokens: &Record) {
         let mut known = self.known();
         known.state = tokens.state;
-        known.tokens = Some(Box::new(tokens.clone()));
+        // Of most callers there is neither, and each has an owner (G3).
+        let has_any = tokens.refresh_token.is_some() || tokens.id_token.is_some();
+        known.tokens = has_any.then(|| Box::new(tokens.clone()));
     }
 
     /// A flight is about to mark the refresh token in the record.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cache::entry::Entry;
 use crate::endpoint::TokenEndpoint;
-use crate::engine::{Engine, Task, runtime};
+use crate::engine::{Engine, Serves, Task, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::key::{TokenKey, Wanted};
 use crate::parameters::TokenParameters;
@@ -69,7 +69,7 @@ impl<'engine> Place<'engine> {
 /// If the source has none.
 pub(crate) fn store_of(engine: &Engine) -> Result<&Arc<RecordStore>, Error> {
     match &engine.setup.store {
-        Some(store) if engine.setup.for_users => Ok(store),
+        Some(store) if engine.setup.serves == Serves::Users => Ok(store),
         _ => Err(Error::settings(
             "this token source is for the application itself; users sign in at `UserSessions`",
         )),
@@ -81,6 +81,7 @@ pub(crate) fn primary(engine: &Engine, subject: &Subject) -> Arc<Entry> {
     let wanted = Wanted {
         subject: Some(subject),
         parameters: &TokenParameters::NONE,
+        subject_token: None,
     };
     engine.entry(wanted)
 }

@@ -15,8 +15,8 @@ use crate::signer::signing_key::SigningKey;
 /// The next assertion after the file was replaced is signed with the new key. While the file is away,
 /// half written or wrong, the key that it had before signs, and each token request says so by
 /// [`Event::SigningKeyUnreadable`](crate::Event::SigningKeyUnreadable). If there was none before, token
-/// requests fail: with [`ErrorKind::Unavailable`] while the file cannot be read or is empty, otherwise
-/// with [`ErrorKind::Settings`].
+/// requests fail: with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) while the file cannot be read or
+/// is empty, otherwise with [`ErrorKind::Settings`](crate::ErrorKind::Settings).
 ///
 /// ```
 /// use reqwest_bearer::{ClientAuthentication, SigningAlgorithm, SigningKeyFile};

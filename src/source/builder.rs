@@ -14,11 +14,13 @@ use crate::clock::Clock;
 #[cfg(any(test, feature = "test-util"))]
 use crate::clock::TestClock;
 use crate::dpop::DpopSetting;
-use crate::engine::{Engine, RefusedRefresh, Settings, Setup, Work};
+use crate::engine::{Engine, RefusedRefresh, Serves, Settings, Setup, Work};
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
 use crate::expiry_margin::ExpiryMargin;
-use crate::grant::SharedGrant;
+#[cfg(feature = "signing")]
+use crate::grant::SelfSignedToken;
+use crate::grant::{JwtBearer, SharedGrant, TokenExchange};
 use crate::jitter::Jitter;
 use crate::refresh::adopt;
 use crate::refusal_rule::RefusalRule;
@@ -42,7 +44,7 @@ static NEXT_SOURCE: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct TokenSourceBuilder {
     grant: SharedGrant,
-    for_users: bool,
+    serves: Serves,
     tenant: Option<Arc<str>>,
     name: Option<String>,
     settings: Settings,
@@ -70,7 +72,7 @@ impl TokenSourceBuilder {
     pub(crate) fn new(grant: SharedGrant) -> Self {
         Self {
             grant,
-            for_users: false,
+            serves: Serves::Application,
             tenant: None,
             name: None,
             settings: Settings {
@@ -94,7 +96,16 @@ impl TokenSourceBuilder {
     /// The same for the tokens of users: each request needs a subject, and no two subjects share a token.
     pub(crate) fn for_users(grant: SharedGrant) -> Self {
         Self {
-            for_users: true,
+            serves: Serves::Users,
+            ..Self::new(grant)
+        }
+    }
+
+    /// The same for the tokens that those of callers are exchanged for: each request needs one, and no two
+    /// share what they are exchanged for.
+    pub(crate) fn for_callers(grant: SharedGrant) -> Self {
+        Self {
+            serves: Serves::Callers,
             ..Self::new(grant)
         }
     }
@@ -346,7 +357,7 @@ impl TokenSourceBuilder {
     /// What `build` makes, whoever's tokens they are.
     pub(crate) fn handle(self) -> Result<Handle, Error> {
         self.check()?;
-        self.grant.parameters().check_grant()?;
+        self.check_grant()?;
         let (handle, adopted) = self.with_seed();
         adopted.map(|()| handle)
     }
@@ -354,10 +365,28 @@ impl TokenSourceBuilder {
     /// The same where nothing may fail: each call is told what is wrong with the grant, and so is whatever
     /// is built upon the source.
     pub(crate) fn handle_with_faults(self) -> Handle {
-        let fault = self.grant.parameters().check_grant().err();
+        let fault = self.check_grant().err();
         let (mut handle, adopted) = self.with_seed();
         handle.fault = fault.or(adopted.err());
         handle
+    }
+
+    fn has_assertion(&self) -> bool {
+        let grant = self.grant.as_any();
+        #[cfg(feature = "signing")]
+        if grant.is::<SelfSignedToken>() {
+            return true;
+        }
+        grant.is::<TokenExchange>() || grant.is::<JwtBearer>()
+    }
+
+    fn check_grant(&self) -> Result<(), Error> {
+        self.grant.parameters().check_grant()?;
+        match self.grant.as_any().downcast_ref::<TokenExchange>() {
+            Some(exchange) if self.serves == Serves::Callers => exchange.check_for_callers(),
+            Some(exchange) => exchange.check_for_application(),
+            None => Ok(()),
+        }
     }
 
     fn with_seed(self) -> (Handle, Result<(), Error>) {
@@ -394,9 +423,16 @@ impl TokenSourceBuilder {
                 "cache_capacity is zero; at least one token has to be kept",
             ));
         }
+        // Of two programs with the same settings each may have its own: no name in a store tells.
+        if self.store.is_some() && self.has_assertion() {
+            return Err(Error::settings(
+                "the grant's tokens depend on a token or an assertion that no store knows, so they are never \
+                 in one; leave out `store`",
+            ));
+        }
         let seed = self.grant.seed();
         let brings_one = seed.is_some_and(|seed| seed.refresh_token.is_some());
-        if self.for_users && brings_one {
+        if self.serves != Serves::Application && brings_one {
             return Err(Error::settings(
                 "the grant brings the refresh token of one user; sign the users in instead",
             ));
@@ -441,7 +477,7 @@ impl TokenSourceBuilder {
         let notice_within = self.store.is_some().then_some(self.notice_within);
         let store = match self.store {
             Some(store) => Some(store),
-            None if self.for_users => {
+            None if self.serves == Serves::Users => {
                 let memory: SharedStore = Arc::new(MemoryStore::with(self.clock.clone()));
                 Some(memory)
             }
@@ -472,13 +508,13 @@ impl TokenSourceBuilder {
                 )
             }
         };
-        let shares_nothing = store.is_some() && !self.for_users;
+        let shares_nothing = store.is_some() && self.serves == Serves::Application;
         let engine = Engine {
             entries: EntryMap::new(owner, shares_nothing, self.cache_capacity),
             setup: Setup {
                 id: SourceId(NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)),
                 grant: self.grant,
-                for_users: self.for_users,
+                serves: self.serves,
                 tenant: self.tenant,
                 clock: self.clock,
                 jitter: self.jitter,

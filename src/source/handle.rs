@@ -10,7 +10,7 @@ use crate::cache::entry::Entry;
 use crate::cache::policy::Demand;
 use crate::cache::rejection::Sending;
 use crate::call;
-use crate::engine::{Engine, runtime};
+use crate::engine::{Engine, Serves, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::key::Wanted;
 use crate::options::TokenOptions;
@@ -19,6 +19,7 @@ use crate::refusal_rule::RefusalRule;
 use crate::refuser::Refuser;
 use crate::source::watch::TokenWatch;
 use crate::subject::Subject;
+use crate::subject_token::SubjectToken;
 #[cfg(feature = "mtls")]
 use crate::telemetry::Telemetry;
 use crate::token_owner::TokenOwner;
@@ -30,13 +31,31 @@ pub(crate) struct Handle {
     refuses: RefusalRule,
     /// Whose tokens this handle is for, unless a request says otherwise.
     subject: Option<Subject>,
+    /// Whose token this handle's are exchanged for, unless a request says otherwise.
+    subject_token: Option<SubjectToken>,
     /// What its requests ask for, unless they ask for something themselves.
     parameters: Option<Arc<TokenParameters>>,
     /// What is wrong with the grant, where the source was made by a conversion, which cannot fail.
     pub(crate) fault: Option<Error>,
 }
 
+/// For whom a request itself says that it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Explicit<'call> {
+    pub(crate) subject: Option<&'call Subject>,
+    pub(crate) subject_token: Option<&'call SubjectToken>,
+}
+
 impl Handle {
+    /// A handle for what this token is exchanged for.
+    #[must_use]
+    pub(crate) fn for_subject_token(&self, token: &SubjectToken) -> Self {
+        Self {
+            subject_token: Some(token.clone()),
+            ..self.clone()
+        }
+    }
+
     /// A handle for the tokens of this user.
     #[must_use]
     pub(crate) fn for_subject(&self, subject: &Subject) -> Self {
@@ -79,7 +98,7 @@ impl Handle {
                 "the options ask for no token; leave `anonymous` out",
             ));
         }
-        let entry = self.place_for_call(None, Some(options))?;
+        let entry = self.place_for_call(Explicit::default(), Some(options))?;
         let entry = entry.as_ref().unwrap_or(&self.engine.entries.primary);
         let demand = self.demand(Some(options));
         let served = call::token(&self.engine, entry, &demand).await?;
@@ -99,7 +118,7 @@ impl Handle {
     pub(crate) fn invalidate_all(&self) -> Result<(), Error> {
         // The handle's own place may be that of a narrowed token.
         let own = self
-            .place(None, &Ambient::current(), None)
+            .place(Explicit::default(), &Ambient::current(), None)
             .map_err(|error| self.named(error))?;
         let own = own.unwrap_or_else(|| self.engine.entries.primary.clone());
         for entry in self.engine.entries.entries_of(&own.key) {
@@ -114,13 +133,13 @@ impl Handle {
     pub(crate) fn present_entry(&self) -> Result<Option<Arc<Entry>>, Error> {
         // Found and not made: a caller who looks at a user who never calls takes no place in the cache.
         let find = |wanted: Wanted<'_>| self.engine.entries.find(wanted);
-        let place = self.find(None, &Ambient::current(), None, find)?;
+        let place = self.find(Explicit::default(), &Ambient::current(), None, find)?;
         Ok(place.unwrap_or_else(|| Some(self.engine.entries.primary.clone())))
     }
 
     /// Keeps the token of requests without options fresh, as long as the watch lives.
     pub(crate) fn keep_fresh(&self) -> Result<TokenWatch, Error> {
-        let place = self.place_for_call(None, None);
+        let place = self.place_for_call(Explicit::default(), None);
         let place = place.map_err(|error| self.named(error))?;
         let entry = place.unwrap_or_else(|| self.engine.entries.primary.clone());
         let watch = TokenWatch::of(&self.engine, &entry);
@@ -129,11 +148,14 @@ impl Handle {
 
     /// Gets the first token; of users without one that is named, it finds the token endpoint.
     pub(crate) async fn warm_up(&self) -> Result<(), Error> {
-        let is_named = self.subject.is_some() || Subject::current().is_some();
-        let setup = &self.engine.setup;
+        let is_named = match self.engine.setup.serves {
+            Serves::Application => true,
+            Serves::Users => self.subject.is_some() || Subject::current().is_some(),
+            Serves::Callers => self.subject_token.is_some() || SubjectToken::current().is_some(),
+        };
         let warm = match &self.fault {
             Some(fault) => Err(fault.clone()),
-            None if setup.for_users && !is_named => self.locate().await,
+            None if !is_named => self.locate().await,
             None => self.token_ahead().await,
         };
         warm.map_err(|error| self.named(error))
@@ -196,6 +218,7 @@ impl Handle {
             engine,
             refuses,
             subject: None,
+            subject_token: None,
             parameters: None,
             fault: None,
         }
@@ -215,7 +238,7 @@ impl Handle {
     #[inline(always)]
     pub(crate) fn place_for_call(
         &self,
-        explicit: Option<&Subject>,
+        explicit: Explicit<'_>,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Entry>>, Error> {
         let ambient = Ambient::current();
@@ -228,7 +251,7 @@ impl Handle {
     #[inline]
     fn place(
         &self,
-        explicit: Option<&Subject>,
+        explicit: Explicit<'_>,
         ambient: &Ambient,
         options: Option<&TokenOptions>,
     ) -> Result<Option<Arc<Entry>>, Error> {
@@ -242,7 +265,7 @@ impl Handle {
     #[inline(always)]
     fn find<T>(
         &self,
-        explicit: Option<&Subject>,
+        explicit: Explicit<'_>,
         ambient: &Ambient,
         options: Option<&TokenOptions>,
         find: impl FnOnce(Wanted<'_>) -> T,
@@ -250,13 +273,28 @@ impl Handle {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        if !self.engine.setup.for_users {
+        match self.engine.setup.serves {
             // The ambient subject says for whom the task is, not whose token each of its calls wants.
-            if explicit.is_some() || self.subject.is_some() {
-                return Err(self.without_users());
+            Serves::Application => {
+                if explicit.subject.is_some() || self.subject.is_some() {
+                    return Err(self.without_users());
+                }
+                if explicit.subject_token.is_some() {
+                    return Err(self.without_callers());
+                }
+                if options.is_none() && self.parameters.is_none() {
+                    return Ok(None);
+                }
             }
-            if options.is_none() && self.parameters.is_none() {
-                return Ok(None);
+            Serves::Users => {
+                if explicit.subject_token.is_some() {
+                    return Err(self.without_callers());
+                }
+            }
+            Serves::Callers => {
+                if explicit.subject.is_some() {
+                    return Err(self.without_users());
+                }
             }
         }
         self.look_up(explicit, ambient, options, find)
@@ -264,7 +302,7 @@ impl Handle {
 
     fn look_up<T>(
         &self,
-        explicit: Option<&Subject>,
+        explicit: Explicit<'_>,
         ambient: &Ambient,
         options: Option<&TokenOptions>,
         find: impl FnOnce(Wanted<'_>) -> T,
@@ -281,21 +319,34 @@ impl Handle {
             (None, _) => self.parameters.as_ref().unwrap_or(nothing),
         };
         parameters.check()?;
-        if !self.engine.setup.for_users {
-            return Ok((!parameters.is_empty()).then(|| {
-                find(Wanted {
-                    subject: None,
-                    parameters,
-                })
-            }));
-        }
-        let subject = explicit.or(self.subject.as_ref()).or(ambient.subject());
-        if subject.is_none() {
-            return Err(no_subject());
-        }
+        let (subject, subject_token) = match self.engine.setup.serves {
+            Serves::Application => {
+                return Ok((!parameters.is_empty()).then(|| {
+                    find(Wanted {
+                        subject: None,
+                        parameters,
+                        subject_token: None,
+                    })
+                }));
+            }
+            Serves::Users => {
+                let explicit = explicit.subject;
+                let subject = explicit.or(self.subject.as_ref()).or(ambient.subject());
+                (subject.ok_or_else(no_subject)?, None)
+            }
+            Serves::Callers => {
+                let token = explicit
+                    .subject_token
+                    .or(self.subject_token.as_ref())
+                    .or(ambient.subject_token())
+                    .ok_or_else(no_subject_token)?;
+                (token.digest(), Some(token))
+            }
+        };
         Ok(Some(find(Wanted {
-            subject,
+            subject: Some(subject),
             parameters,
+            subject_token,
         })))
     }
 
@@ -323,8 +374,17 @@ impl Handle {
     fn without_users(&self) -> Error {
         let name = self.name();
         Error::settings(format!(
-            "the request is for a user, and `{name}` has the application's own token only; leave the \
-             subject out, or take a client of `UserSessions`"
+            "the request is for a user, and `{name}` has no users' tokens; leave the subject out, or take a \
+             client of `UserSessions`"
+        ))
+    }
+
+    #[cold]
+    fn without_callers(&self) -> Error {
+        let name = self.name();
+        Error::settings(format!(
+            "the request is for a caller with a token of his own, and `{name}` exchanges none; leave the \
+             subject token out, or take a client of `ExchangedTokens`"
         ))
     }
 
@@ -346,6 +406,16 @@ fn no_subject() -> Error {
         ErrorKind::NoSubject,
         "the tokens are users' tokens, and nobody says for which user the request is: give it a \
          `Subject` as an extension, take a handle by `for_subject`, or run it in `Subject::run`",
+    )
+}
+
+#[cold]
+fn no_subject_token() -> Error {
+    Error::new(
+        ErrorKind::NoSubject,
+        "the tokens are exchanged for those of callers, and nobody says for which caller the request is: \
+         give it a `SubjectToken` as an extension, take a handle by `for_subject_token`, or run it in \
+         `SubjectToken::run`",
     )
 }
 

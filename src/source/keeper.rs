@@ -203,7 +203,8 @@ fn end(states: &watch::Sender<State>, error: Error) {
 fn is_final(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::SignInRequired => !error.is_doubtful() && !error.is_about_one_api(),
-        ErrorKind::ShutDown => true,
+        // Another token is another caller's, with a watch of its own.
+        ErrorKind::InvalidSubjectToken | ErrorKind::ShutDown => true,
         _ => false,
     }
 }

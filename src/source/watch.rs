@@ -91,6 +91,7 @@ impl TokenWatch {
     ///   else has signed in under its subject: what was opened for one user is never given the token of
     ///   the next. After the user's next sign-in, make a new one. (Where the error
     ///   [is doubtful](Error::is_doubtful), or one API alone wants another sign-in, it is not final.)
+    /// - [`ErrorKind::InvalidSubjectToken`], when the token that it is exchanged for has ended, or is refused.
     /// - [`ErrorKind::ShutDown`], when the source has been shut down.
     /// - [`ErrorKind::Unavailable`], when the runtime is gone in which it was made.
     pub async fn changed(&mut self) -> Result<AccessToken, Error> {

@@ -43,6 +43,7 @@ import Provider from 'oidc-provider';
 // Its own nonces change too seldom for a test, and it has no setting for that.
 import internals from 'oidc-provider/lib/helpers/weak_cache.js';
 
+import { registerExchange } from './exchange.js';
 import { ChangingNonce } from './nonces.js';
 import { Proofs, keyOf } from './proofs.js';
 import { memory } from './store.js';
@@ -228,6 +229,7 @@ class Issuer {
     const seconds = settings.dpopNonceSeconds;
     if (seconds) internals(this.provider).DPoPNonces = new ChangingNonce(seconds);
     this.proofs = new Proofs(seconds ? new ChangingNonce(seconds, 0.5) : undefined);
+    registerExchange(this.provider);
     this.provider.on('grant.revoked', (ctx) => this.revoked.push(ctx.oidc.entities.Account?.accountId ?? null));
     this.provider.use(async (ctx, next) => {
       // Not `performance.now()`, which has fractions but drifts away from the clock of the processes.
