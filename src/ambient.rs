@@ -19,9 +19,12 @@ use crate::subject_token::SubjectToken;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SourceId(pub(crate) u64);
 
-/// What the present task carries.
+/// What the present task carries. Shared, and nothing where there is nothing: each call has it copied.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ambient {
+pub(crate) struct Ambient(Option<Arc<Carried>>);
+
+#[derive(Clone, Debug, Default)]
+struct Carried {
     refreshing: Option<Arc<[SourceId]>>,
     subject: Option<Subject>,
     subject_token: Option<SubjectToken>,
@@ -41,30 +44,23 @@ impl Ambient {
     /// another source's flight carries both marks.
     #[must_use]
     pub(crate) fn refreshing(self, source: SourceId) -> Self {
-        let known = self.refreshing.as_deref().unwrap_or_default();
-        let marks = known.iter().copied().chain([source]).collect();
-        Self {
-            refreshing: Some(marks),
-            ..self
-        }
+        self.change(|carried| {
+            let known = carried.refreshing.as_deref().unwrap_or_default();
+            let marks = known.iter().copied().chain([source]).collect();
+            carried.refreshing = Some(marks);
+        })
     }
 
     /// The same, for this subject.
     #[must_use]
     pub(crate) fn for_subject(self, subject: Subject) -> Self {
-        Self {
-            subject: Some(subject),
-            ..self
-        }
+        self.change(|carried| carried.subject = Some(subject))
     }
 
     /// The same, for the caller who came with this token.
     #[must_use]
     pub(crate) fn for_subject_token(self, token: SubjectToken) -> Self {
-        Self {
-            subject_token: Some(token),
-            ..self
-        }
+        self.change(|carried| carried.subject_token = Some(token))
     }
 
     /// The same, for this subject and this caller, or none.
@@ -74,30 +70,32 @@ impl Ambient {
         subject: Option<Subject>,
         subject_token: Option<SubjectToken>,
     ) -> Self {
-        Self {
-            subject,
-            subject_token,
-            ..self
-        }
+        self.change(|carried| {
+            carried.subject = subject;
+            carried.subject_token = subject_token;
+        })
     }
 
     pub(crate) fn subject(&self) -> Option<&Subject> {
-        self.subject.as_ref()
+        self.0.as_ref()?.subject.as_ref()
     }
 
     pub(crate) fn subject_token(&self) -> Option<&SubjectToken> {
-        self.subject_token.as_ref()
-    }
-
-    pub(crate) fn into_subject(self) -> Option<Subject> {
-        self.subject
+        self.0.as_ref()?.subject_token.as_ref()
     }
 
     /// Whether this task is at work for a refresh of `source`.
+    #[inline]
     pub(crate) fn is_refreshing(&self, source: SourceId) -> bool {
-        self.refreshing
-            .as_deref()
+        let carried = self.0.as_ref();
+        carried
+            .and_then(|carried| carried.refreshing.as_deref())
             .is_some_and(|marks| marks.contains(&source))
+    }
+
+    fn change(mut self, edit: impl FnOnce(&mut Carried)) -> Self {
+        edit(Arc::make_mut(self.0.get_or_insert_default()));
+        self
     }
 
     /// Runs `work` with this as what its task carries.
@@ -138,7 +136,7 @@ impl Subject {
     /// The subject of the present task: that of the innermost [`run`](Self::run) around it.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Ambient::current().into_subject()
+        Ambient::current().subject().cloned()
     }
 }
 
@@ -169,7 +167,7 @@ impl SubjectToken {
     /// [`run`](Self::run) around it.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Ambient::current().subject_token
+        Ambient::current().subject_token().cloned()
     }
 }
 

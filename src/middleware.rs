@@ -104,7 +104,8 @@ impl BearerTokenMiddleware {
     }
 
     /// Sends the tokens of the user whom a request names to this origin and to no other: by a
-    /// [`Subject`](crate::Subject) among its extensions, or else the one that its task is for ([`Subject::run`](crate::Subject::run)).
+    /// [`Subject`](crate::Subject) among its extensions, or else the one that its task is for
+    /// ([`Subject::run`](crate::Subject::run)).
     ///
     /// # Errors
     /// As [`for_origin`](Self::for_origin).
@@ -401,32 +402,34 @@ impl Middleware for BearerTokenMiddleware {
         'chain: 'call,
     {
         Box::pin(async move {
-            let options = extensions.get::<TokenOptions>();
+            // Most requests have no extensions, and are spared three looks.
+            let (options, explicit) = if extensions.is_empty() {
+                (None, Explicit::default())
+            } else {
+                (extensions.get(), Explicit::among(extensions))
+            };
             match self.admits(&request, options, extensions) {
                 Ok(Admission::WithToken) => {}
                 Ok(Admission::WithoutToken) => return next.run(request, extensions).await,
                 Err(error) => return Err(self.failed(error)),
             }
             let engine = self.tokens.engine();
-            let explicit = Explicit {
-                subject: extensions.get(),
-                subject_token: extensions.get(),
-            };
             let place = self.tokens.place_for_call(explicit, options);
             let place = place.map_err(|error| self.failed(error))?;
             let entry = place.as_ref().unwrap_or(&engine.entries.primary);
             let deadline = Deadline::of(&request, &engine.setup.clock);
             let kept = Kept::of(&request);
             let takes_any = options.is_none_or(TokenOptions::takes_any_token);
-            let ready = match takes_any {
-                false => None,
-                true => call::ready(engine, entry, |token| {
+            let ready = if takes_any {
+                call::ready(engine, entry, |token| {
                     let sent = (!token.needs_no_proof()).then(|| engine.setup.clock.now());
                     let put = self
                         .carrier
                         .put(token, request.headers_mut(), &engine.setup.clock);
                     put.map(|()| Stamp::of(token, sent))
-                }),
+                })
+            } else {
+                None
             };
             let Some(stamp) = ready else {
                 let bound = takes_any.then(|| call::ready_bound(engine, entry));

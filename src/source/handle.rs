@@ -3,6 +3,8 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use http::Extensions;
+
 use crate::access_token::AccessToken;
 use crate::ambient::Ambient;
 use crate::api_answer::ApiAnswer;
@@ -44,6 +46,21 @@ pub(crate) struct Handle {
 pub(crate) struct Explicit<'call> {
     pub(crate) subject: Option<&'call Subject>,
     pub(crate) subject_token: Option<&'call SubjectToken>,
+}
+
+impl<'call> Explicit<'call> {
+    pub(crate) fn among(extensions: &'call Extensions) -> Self {
+        Self {
+            subject: extensions.get(),
+            subject_token: extensions.get(),
+        }
+    }
+}
+
+impl Explicit<'_> {
+    fn is_any(self) -> bool {
+        self.subject.is_some() | self.subject_token.is_some()
+    }
 }
 
 impl Handle {
@@ -276,26 +293,16 @@ impl Handle {
         match self.engine.setup.serves {
             // The ambient subject says for whom the task is, not whose token each of its calls wants.
             Serves::Application => {
-                if explicit.subject.is_some() || self.subject.is_some() {
-                    return Err(self.without_users());
-                }
-                if explicit.subject_token.is_some() {
-                    return Err(self.without_callers());
+                if explicit.is_any() | self.subject.is_some() {
+                    return Err(self.misplaced(explicit));
                 }
                 if options.is_none() && self.parameters.is_none() {
                     return Ok(None);
                 }
             }
-            Serves::Users => {
-                if explicit.subject_token.is_some() {
-                    return Err(self.without_callers());
-                }
-            }
-            Serves::Callers => {
-                if explicit.subject.is_some() {
-                    return Err(self.without_users());
-                }
-            }
+            Serves::Users if explicit.subject_token.is_none() => {}
+            Serves::Callers if explicit.subject.is_none() => {}
+            Serves::Users | Serves::Callers => return Err(self.misplaced(explicit)),
         }
         self.look_up(explicit, ambient, options, find)
     }
@@ -370,7 +377,18 @@ impl Handle {
         self.engine.setup.settings.asks_for_claims
     }
 
+    /// The request is for somebody whose tokens these are not.
     #[cold]
+    fn misplaced(&self, explicit: Explicit<'_>) -> Error {
+        match self.engine.setup.serves {
+            Serves::Application if explicit.subject.or(self.subject.as_ref()).is_none() => {
+                self.without_callers()
+            }
+            Serves::Users => self.without_callers(),
+            Serves::Application | Serves::Callers => self.without_users(),
+        }
+    }
+
     fn without_users(&self) -> Error {
         let name = self.name();
         Error::settings(format!(
@@ -379,7 +397,6 @@ impl Handle {
         ))
     }
 
-    #[cold]
     fn without_callers(&self) -> Error {
         let name = self.name();
         Error::settings(format!(
