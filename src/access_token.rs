@@ -212,7 +212,7 @@ impl Issued {
     }
 
     /// Whether one more success would say nothing new about it.
-    pub(crate) fn needs_no_proof(&self) -> bool {
+    pub(crate) fn is_known_good(&self) -> bool {
         let by_refuser = match &self.replaces_for {
             Some(Refuser::Api(_)) => self.standing.is_proven(),
             Some(Refuser::ByHand) | None => true,

@@ -422,7 +422,7 @@ impl Middleware for BearerTokenMiddleware {
             let takes_any = options.is_none_or(TokenOptions::takes_any_token);
             let ready = if takes_any {
                 call::ready(engine, entry, |token| {
-                    let sent = (!token.needs_no_proof()).then(|| engine.setup.clock.now());
+                    let sent = (!token.is_known_good()).then(|| engine.setup.clock.now());
                     let put = self
                         .carrier
                         .put(token, request.headers_mut(), &engine.setup.clock);

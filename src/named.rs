@@ -7,6 +7,7 @@ mod carrier;
 #[cfg(feature = "mtls")]
 mod certified;
 mod exchange_client;
+mod forwards;
 mod http;
 mod parts;
 mod registry;
@@ -26,6 +27,7 @@ pub use crate::named::tenants::{NamedTenantClient, NamedTenantClientBuilder, Ten
 pub use crate::named::user_client::{NamedUserClient, NamedUserClientBuilder};
 
 use crate::error::Error;
+use crate::named::forwards::requests;
 use crate::named::parts::Parts;
 use crate::source::TokenSource;
 
@@ -87,69 +89,9 @@ impl NamedClient {
     pub fn source(&self) -> TokenSource {
         TokenSource::new(self.0.tokens().clone())
     }
-
-    /// The plain client inside, for libraries that want one. It joins no paths.
-    #[must_use]
-    pub fn inner(&self) -> &ClientWithMiddleware {
-        self.0.client()
-    }
-
-    /// What it is called.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    /// What relative paths are joined to.
-    #[must_use]
-    pub fn base_url(&self) -> &Url {
-        self.0.base_url()
-    }
-
-    /// The URL that a path stands for.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidPath`](crate::ErrorKind::InvalidPath) if the path would leave the base URL.
-    pub fn url(&self, path: impl AsRef<str>) -> Result<Url, Error> {
-        self.0.url(path.as_ref())
-    }
-
-    /// Begins a GET request.
-    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
-    /// Begins a POST request.
-    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::POST, path)
-    }
-
-    /// Begins a PUT request.
-    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::PUT, path)
-    }
-
-    /// Begins a PATCH request.
-    pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::PATCH, path)
-    }
-
-    /// Begins a DELETE request.
-    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::DELETE, path)
-    }
-
-    /// Begins a HEAD request.
-    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::HEAD, path)
-    }
-
-    /// Begins a request. A path that cannot be joined is an error of `send`, as a URL that cannot
-    /// be read is with a plain client.
-    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        self.0.request(method, path.as_ref())
-    }
 }
+
+requests!(NamedClient);
 
 impl fmt::Debug for NamedClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@
 # It stops at the first step that fails. When only a test has failed, it runs all the other tests
 # too; the last line is `N passed, N failed` over all of them.
 #
-# From a clean clone on two cores it takes about ten minutes, cargo-deny being there already.
+# From a clean clone on two cores it takes some twenty-five minutes, cargo-deny being there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

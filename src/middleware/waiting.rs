@@ -50,7 +50,7 @@ impl BearerTokenMiddleware {
         let (token, sent) = match bound {
             // As of a warm call with a bearer token: most successes say nothing new.
             Some(token) => {
-                let sent = (!token.needs_no_proof()).then(|| clock.now());
+                let sent = (!token.is_known_good()).then(|| clock.now());
                 (token, sent)
             }
             None => {
