@@ -1,15 +1,14 @@
 //! By how much the clocks of servers are ahead of this machine's, as far as their answers have shown: what is
 //! signed for a server is dated by its clock.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{AGE, DATE};
-use papaya::HashMap;
 use reqwest::Url;
 
+use crate::by_origin::ByOrigin;
 use crate::clock::Moment;
 use crate::origin::is_secure;
 
@@ -19,20 +18,17 @@ const LEAST: u64 = 5;
 /// What differs by more is not believed: a server must not have anything signed for tomorrow.
 const MOST: u64 = 15 * 60;
 
-/// Of so many origins one is known. A client asks a handful.
-const MOST_ORIGINS: usize = 1_000;
-
 /// The clocks of servers, by origin. Clones share them.
 ///
 /// Learnt only from an answer that refuses what was signed: where all goes well, a `Date` that some proxy writes
 /// changes nothing. And never taken for the lifetime of a token, which is counted by this machine's clocks.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ClockSkews(Arc<Known>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Known {
-    /// By how many seconds each is ahead. Made for the first one that is: an empty map takes 19 KB.
-    ahead: OnceLock<HashMap<String, i64>>,
+    /// By how many seconds each is ahead. A server whose clock is forgotten refuses once more.
+    ahead: ByOrigin<i64>,
     /// What was learnt last, as long as nobody has been told.
     news: Mutex<Option<ClockSkew>>,
 }
@@ -48,11 +44,7 @@ pub(crate) struct ClockSkew {
 impl ClockSkews {
     /// The time by which what is signed for this URL is dated.
     pub(crate) fn date_for(&self, url: &Url, now: Moment) -> Moment {
-        let Some(known) = self.0.ahead.get() else {
-            return now;
-        };
-        let ahead = known.pin().get(&origin(url)).copied();
-        let ahead = ahead.unwrap_or_default();
+        let ahead = self.ahead(url);
         let by = Duration::from_secs(ahead.unsigned_abs());
         let wall = if ahead < 0 {
             now.wall.saturating_sub(by)
@@ -77,10 +69,7 @@ impl ClockSkews {
         let Some(date) = date_of(headers) else {
             return false;
         };
-        let origin = origin(url);
-        let applied = self.0.ahead.get();
-        let applied = applied.and_then(|known| known.pin().get(&origin).copied());
-        let applied = applied.unwrap_or_default();
+        let applied = self.ahead(url);
         // The server has written it some time between the two, and has left out the fraction of a second.
         let least = date - seconds(answered.wall);
         let most = date + 1 - seconds(sent.wall);
@@ -90,16 +79,11 @@ impl ClockSkews {
         if is_explained || least.unsigned_abs() > MOST {
             return false;
         }
-        let known = self.0.ahead.get_or_init(HashMap::new).pin();
-        if known.len() >= MOST_ORIGINS && !known.contains_key(&origin) {
-            // A server whose clock is forgotten refuses once more.
-            known.clear();
-        }
         *self.news() = Some(ClockSkew {
-            server: origin.as_str().into(),
+            server: url.origin().ascii_serialization().into(),
             seconds_ahead: least,
         });
-        known.insert(origin, least);
+        self.0.ahead.insert(url, least);
         true
     }
 
@@ -108,17 +92,13 @@ impl ClockSkews {
         self.news().take()
     }
 
+    fn ahead(&self, url: &Url) -> i64 {
+        let ahead = self.0.ahead.look(url, |ahead| *ahead);
+        ahead.unwrap_or_default()
+    }
+
     fn news(&self) -> MutexGuard<'_, Option<ClockSkew>> {
         self.0.news.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for ClockSkews {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ClockSkews")
-            .field("origins", &self.0.ahead.get().map_or(0, HashMap::len))
-            .finish()
     }
 }
 
@@ -136,10 +116,6 @@ fn seconds(since_epoch: Duration) -> i64 {
     i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX / 4)
 }
 
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -147,7 +123,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
     use reqwest::Url;
 
-    use super::{ClockSkew, ClockSkews, MOST_ORIGINS};
+    use super::{ClockSkew, ClockSkews};
     use crate::clock::{Moment, system_time};
 
     const NOW: u64 = 1_767_225_600;
@@ -270,16 +246,5 @@ mod tests {
         }
         let skews = ClockSkews::default();
         assert!(!skews.learn(&url("https://a.test/"), &HeaderMap::new(), at(NOW), at(NOW)));
-    }
-
-    #[test]
-    fn however_many_servers_there_are_the_memory_for_them_has_an_end() {
-        // H1, H5
-        let skews = ClockSkews::default();
-        for port in 1..=2 * MOST_ORIGINS {
-            let text = format!("https://a.test:{port}/");
-            assert_eq!(learnt(&skews, &text, 600, 0), 600);
-            assert!(skews.0.ahead.get().unwrap().len() <= MOST_ORIGINS);
-        }
     }
 }

@@ -98,6 +98,7 @@ mod access_token;
 mod ambient;
 mod api_answer;
 mod authorization;
+mod by_origin;
 mod cache;
 mod call;
 mod carrier;

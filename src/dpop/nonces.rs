@@ -1,21 +1,17 @@
 //! The nonces that servers want in proofs: the newest one of each origin (RFC 9449 sections 8 and 9).
 
-use std::borrow::Cow;
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-use papaya::HashMap;
 use reqwest::Url;
+
+use crate::by_origin::ByOrigin;
 
 /// Where a server gives the next nonce.
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// More than this is no nonce: it would be sent with each request.
 const LONGEST: usize = 4 * 1024;
-
-/// Of so many origins one is known. A client asks a handful.
-const MOST_ORIGINS: usize = 1_000;
 
 /// A nonce, which is no secret: it is worth nothing without the key.
 pub(crate) type Nonce = Arc<str>;
@@ -24,16 +20,13 @@ pub(crate) type Nonce = Arc<str>;
 ///
 /// A nonce is of a server and not of a client, so the tokens of all users have one place for them; and of
 /// an origin, so that an API beside its authorization server needs no answer more to learn it.
-#[derive(Clone, Default)]
-pub(crate) struct Nonces(
-    // Made for the first nonce: an empty one takes 19 KB, and thousands of endpoints have none.
-    Arc<OnceLock<HashMap<String, Nonce>>>,
-);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nonces(Arc<ByOrigin<Nonce>>);
 
 impl Nonces {
     /// What proofs for this URL are to have in them, if its server has said.
     pub(crate) fn of(&self, url: &Url) -> Option<Nonce> {
-        self.0.get()?.pin().get(&*origin(url)).cloned()
+        self.0.look(url, Nonce::clone)
     }
 
     /// Takes note of what an answer of this URL gives. One that cannot be used says nothing.
@@ -41,25 +34,10 @@ impl Nonces {
         let Ok(Some(nonce)) = nonce_in(headers) else {
             return;
         };
-        let (origin, known) = (origin(url), self.0.get_or_init(HashMap::new).pin());
         // Most answers repeat it.
-        if known.get(&*origin).is_some_and(|known| **known == *nonce) {
-            return;
+        if self.0.look(url, |known| **known == *nonce) != Some(true) {
+            self.0.insert(url, nonce.into());
         }
-        if known.len() >= MOST_ORIGINS && !known.contains_key(&*origin) {
-            // An origin that has lost its nonce gives it again, for one more request.
-            known.clear();
-        }
-        known.insert(origin.into_owned(), nonce.into());
-    }
-}
-
-impl fmt::Debug for Nonces {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Nonces")
-            .field("origins", &self.0.get().map_or(0, HashMap::len))
-            .finish()
     }
 }
 
@@ -100,24 +78,12 @@ pub(crate) fn next_nonce(headers: &HeaderMap, sent: Option<&Nonce>) -> Result<No
     }
 }
 
-/// The beginning of the URL, or a text of its own where a user is named between its parts.
-fn origin(url: &Url) -> Cow<'_, str> {
-    let is_plain = matches!(url.scheme(), "http" | "https")
-        && url.username().is_empty()
-        && url.password().is_none();
-    let path = url.as_str().match_indices('/').nth(2);
-    match path.and_then(|(path, _)| url.as_str().get(..path)) {
-        Some(beginning) if is_plain => Cow::Borrowed(beginning),
-        _ => Cow::Owned(url.origin().ascii_serialization()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue};
     use reqwest::Url;
 
-    use super::{LONGEST, MOST_ORIGINS, Nonces, Unusable, nonce_in};
+    use super::{LONGEST, Nonces, Unusable, nonce_in};
 
     fn headers(nonces: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -182,18 +148,6 @@ mod tests {
             ("https://c.test/", None),
         ] {
             assert_eq!(nonces.of(&url(of)).as_deref(), nonce, "{of}");
-        }
-    }
-
-    #[test]
-    fn however_many_origins_there_are_the_memory_for_them_has_an_end() {
-        // H6
-        let nonces = Nonces::default();
-        for port in 0..3 * MOST_ORIGINS {
-            let url = url(&format!("https://a.test:{}/", port + 1));
-            nonces.learn(&url, &headers(&[b"n"]));
-            assert_eq!(nonces.of(&url).as_deref(), Some("n"));
-            assert!(nonces.0.get().unwrap().len() <= MOST_ORIGINS);
         }
     }
 }
