@@ -4,7 +4,7 @@
 #   bash tests/run.sh
 #
 # Needs Rust with rustfmt and clippy, on Debian or a relative of it with x86-64. What else is
-# missing it installs: Debian packages (as root or by sudo), npm packages below tests/, cargo-deny.
+# missing it installs: Debian packages (as root or by sudo), npm and Python packages below tests/, cargo-deny.
 # It stops at the first step that fails. When only a test has failed, it runs all the other tests
 # too; the last line is `N passed, N failed` over all of them.
 #
@@ -51,6 +51,7 @@ debian_package_missing() {
 install_debian_packages() {
     local missing=() package
     command -v npm >/dev/null || missing+=(nodejs npm)
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), for the tests of
     # the Redis store, each of which starts a server of its own, the browser that signs in to the
     # web example, and the second authorization server, whose tests start one each as well.
@@ -81,6 +82,15 @@ install_authorization_server() {
 
 install_conformance_suite() {
     (cd tests/real-parts/conformance && npm ci --no-fund --no-audit)
+}
+
+install_python_servers() {
+    (
+        cd tests/real-parts/python
+        python3 -m venv venv
+        venv/bin/pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: \
+            --requirement requirements.txt
+    )
 }
 
 install_cargo_deny() {
@@ -161,6 +171,7 @@ run_tests() {
 step 'Debian packages' install_debian_packages
 step 'the real authorization server, by npm' install_authorization_server
 step 'the conformance suite of the Model Context Protocol, by npm' install_conformance_suite
+step 'two more authorization servers, by pip' install_python_servers
 step 'cargo-deny' install_cargo_deny
 
 # `rustls` and `native-tls` pass a choice on to reqwest and redis, and there is hardly any code of ours
