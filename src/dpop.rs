@@ -4,6 +4,7 @@ mod binding;
 mod key;
 mod nonces;
 mod proof;
+mod proof_id;
 mod session_key;
 mod setting;
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::dpop::proof::Sending;
+use crate::dpop::proof_id::ProofIds;
 use crate::error::{Error, HowFar};
-use crate::random_id::random_id;
 use crate::secret::Secret;
 
 #[cfg(feature = "dpop")]
@@ -39,6 +39,7 @@ type Signed<'key> = Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 
 /// What a key does, whoever keeps it.
 trait Prover: Send + Sync {
     fn thumbprint(&self) -> &str;
+    fn proof_ids(&self) -> &ProofIds;
     /// A proof with these claims.
     fn sign(&self, claims: Vec<u8>) -> Signed<'_>;
     /// The private key as PEM and the name of its algorithm; `None` if something else keeps it.
@@ -86,6 +87,7 @@ impl DpopKey {
             signer,
             header,
             thumbprint: public.thumbprint(),
+            proof_ids: ProofIds::default(),
             kept,
         }))
     }
@@ -130,7 +132,8 @@ impl DpopKey {
     /// # Errors
     /// If the key cannot sign, or nothing random can be had.
     pub(crate) async fn proof(&self, sending: &Sending<'_>) -> Result<HeaderValue, Error> {
-        let signed = self.0.sign(sending.claims(&random_id()?)).await?;
+        let id = self.0.proof_ids().next()?;
+        let signed = self.0.sign(sending.claims(&id)).await?;
         // It moves, so that no copy of it stays behind.
         let mut header = HeaderValue::try_from(signed).map_err(|_| {
             Error::settings("the proof of the DPoP key cannot be sent as a header")
@@ -164,6 +167,7 @@ struct SigningProver<S> {
     /// The same in each proof: it says which key that is.
     header: WrittenHeader,
     thumbprint: String,
+    proof_ids: ProofIds,
     /// The signer, if it is a key that this process has.
     kept: Option<SigningKey>,
 }
@@ -172,6 +176,10 @@ struct SigningProver<S> {
 impl<S: Signer> Prover for SigningProver<S> {
     fn thumbprint(&self) -> &str {
         &self.thumbprint
+    }
+
+    fn proof_ids(&self) -> &ProofIds {
+        &self.proof_ids
     }
 
     fn sign(&self, claims: Vec<u8>) -> Signed<'_> {

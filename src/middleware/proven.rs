@@ -1,6 +1,7 @@
 //! The sending of a token that is bound to a key: with a proof, and once more where the API wants another
 //! nonce in it, or shows that its clock is another (RFC 9449 sections 7 and 9).
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -173,10 +174,14 @@ impl<'call> Proven<'call> {
         next: Next<'_>,
     ) -> Chain<(Response, bool)> {
         let setup = &self.tokens.engine().setup;
-        let (asked, sent) = (request.url().clone(), setup.clock.now());
+        let asked = match self.kept {
+            Some(kept) => Cow::Borrowed(kept.url()),
+            None => Cow::Owned(request.url().clone()),
+        };
+        let sent = setup.clock.now();
         let response = next.run(request, extensions).await?;
         let url = if is_without_url(&response) {
-            &asked
+            &*asked
         } else {
             response.url()
         };

@@ -82,6 +82,14 @@ impl SigningAlgorithm {
         })
     }
 
+    /// How many bytes a signature has, where that does not depend on the key.
+    pub(crate) fn signature_length(self) -> Option<usize> {
+        match self {
+            Self::EdDsa => Some(64),
+            _ => self.coordinate_length().map(|length| 2 * length),
+        }
+    }
+
     /// How many bytes each half of a signature has, where it has two.
     pub(crate) fn coordinate_length(self) -> Option<usize> {
         match self {

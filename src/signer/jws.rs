@@ -59,7 +59,7 @@ impl Jws {
 
     /// Signs it by a function, such as one with a secret.
     pub(crate) fn sign_by(self, algorithm: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Secret {
-        let header = WrittenHeader::new(self.header, algorithm);
+        let header = WrittenHeader::new(self.header, algorithm, None);
         let text = header.signing_input(&self.payload);
         let signature = sign(text.as_bytes());
         Secret::new(with_signature(text, &signature))
@@ -76,6 +76,8 @@ impl Jws {
 pub(crate) struct WrittenHeader {
     /// In base64url, with the dot.
     text: String,
+    /// How many characters the signature has, or may have.
+    signature_room: usize,
 }
 
 impl WrittenHeader {
@@ -83,14 +85,24 @@ impl WrittenHeader {
         if let Some(key_id) = signer.key_id() {
             header.insert("kid".to_owned(), key_id.into());
         }
-        Self::new(header, signer.algorithm().as_str())
+        let algorithm = signer.algorithm();
+        Self::new(header, algorithm.as_str(), algorithm.signature_length())
     }
 
-    fn new(mut header: Map<String, Value>, algorithm: &str) -> Self {
+    /// For an algorithm whose signatures have so many bytes, if that does not depend on the key.
+    fn new(
+        mut header: Map<String, Value>,
+        algorithm: &str,
+        signature_length: Option<usize>,
+    ) -> Self {
         header.insert("alg".to_owned(), algorithm.into());
         let mut text = URL_SAFE_NO_PAD.encode(Value::Object(header).to_string());
         text.push('.');
-        Self { text }
+        Self {
+            text,
+            // As a rule those of the longest RSA keys in use.
+            signature_room: base64_length(signature_length.unwrap_or(512)),
+        }
     }
 
     /// Signs this payload by the signer whose header it is.
@@ -114,13 +126,19 @@ impl WrittenHeader {
     }
 
     fn signing_input(&self, payload: &[u8]) -> String {
-        // Room for the longest signature of usual keys, so that nothing grows.
-        let room = self.text.len() + 2 * payload.len() + 1024;
+        // Room for the dot and the signature too, so that nothing grows; and no more, since what an allocator
+        // has at hand is small.
+        let room = self.text.len() + base64_length(payload.len()) + 1 + self.signature_room;
         let mut text = String::with_capacity(room);
         text.push_str(&self.text);
         URL_SAFE_NO_PAD.encode_string(payload, &mut text);
         text
     }
+}
+
+/// Without padding, at most.
+fn base64_length(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }
 
 fn with_signature(mut text: String, signature: &[u8]) -> String {
