@@ -175,7 +175,10 @@ pub use access_token::AccessToken;
 pub use api_answer::ApiAnswer;
 #[cfg(feature = "loopback")]
 pub use authorization::LoopbackReceiver;
-pub use authorization::{AuthorizationRequest, PendingAuthorization};
+pub use authorization::{
+    AuthorizationRequest, DeviceAuthorizationRequest, PendingAuthorization,
+    PendingDeviceAuthorization,
+};
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
