@@ -123,24 +123,24 @@ fn usable(members: &Map<String, Value>, date: SystemTime) -> Result<DeviceCodes,
         Lifetime::Unstated => DEFAULT_LIFE,
         Lifetime::Spent => return Err("has codes that have expired already"),
     };
+    let stated = members.get("interval");
     Ok(DeviceCodes {
         device_code: Secret::new(device_code),
         instructions,
         lifetime,
-        interval: interval(members),
+        interval: stated.and_then(interval).unwrap_or(DEFAULT_INTERVAL),
     })
 }
 
-fn interval(members: &Map<String, Value>) -> Duration {
-    let seconds = match members.get("interval") {
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
+/// `None` for what is no interval.
+pub(crate) fn interval(stated: &Value) -> Option<Duration> {
+    let seconds = match stated {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    let interval = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    interval
-        .unwrap_or(DEFAULT_INTERVAL)
-        .clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+    let interval = Duration::try_from_secs_f64(seconds?).ok()?;
+    Some(interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
 }
 
 #[cfg(test)]

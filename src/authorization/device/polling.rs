@@ -60,6 +60,15 @@ impl Pace {
         }
     }
 
+    /// The same with this interval, if that is longer: GitHub says with `slow_down` which one it wants.
+    #[must_use]
+    pub(super) fn at_least(self, interval: Option<Duration>) -> Self {
+        Self {
+            interval: self.interval.max(interval.unwrap_or_default()),
+            ..self
+        }
+    }
+
     /// How long to wait before the next poll; `draw` is from 0 to 1.
     pub(super) fn pause(self, draw: f64) -> Duration {
         let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@ use crate::authorization::kept_key::KeptKey;
 use crate::authorization::pending::seconds;
 use crate::clock::system_time;
 use crate::dpop::SessionKey;
-use crate::endpoint::device_codes::Instructions;
+use crate::endpoint::device_codes::{Instructions, interval};
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -65,6 +65,11 @@ impl Wait {
     ) -> Result<Option<Error>, Error> {
         let answer = Answer::of(&error);
         self.pace = self.pace.after(answer);
+        if answer == Answer::SlowDown {
+            let response = error.error_response();
+            let wanted = response.and_then(|response| response.member("interval"));
+            self.pace = self.pace.at_least(wanted.and_then(interval));
+        }
         self.asks(now, draw);
         let asked_for = error.retry_after().unwrap_or_default();
         self.pause = self.pause.max(asked_for);
@@ -179,12 +184,14 @@ fn rounded_up(span: Duration) -> u64 {
 mod tests {
     use std::time::{Duration, SystemTime};
 
+    use http::StatusCode;
     use serde_json::{Value, json};
 
     use super::Wait;
     use crate::authorization::device::polling::Pace;
     use crate::endpoint::device_codes::Instructions;
     use crate::error::{Error, ErrorKind, HowFar};
+    use crate::error_response::ErrorResponse;
     use crate::secret::Secret;
 
     const START: f64 = 1_767_225_600.0;
@@ -257,6 +264,28 @@ mod tests {
             assert!(wait.note(busy, at(7.0), 0.0).unwrap().is_some());
             assert_eq!(wait.pause, Duration::from_secs_f64(pause));
             assert_eq!(wait.asked_at, at(7.0));
+        }
+    }
+
+    #[test]
+    fn an_interval_in_slow_down_is_taken_where_it_is_longer() {
+        // I3
+        for (interval, expected) in [
+            (json!(30), 30),
+            (json!("30"), 30),
+            (json!(7), 10),
+            (json!(5_000), 60),
+            (json!(-1), 10),
+            (Value::Null, 10),
+        ] {
+            let members = json!({ "error": "slow_down", "interval": interval });
+            let members = members.as_object().unwrap();
+            let response = ErrorResponse::new(StatusCode::OK, members, 1);
+            let slow_down = Error::new(ErrorKind::Rejected, "").with_oauth_code("slow_down");
+            let mut wait = wait();
+            wait.note(slow_down.answered_with(response), at(1.0), 0.0)
+                .unwrap();
+            assert_eq!(wait.pace.interval, Duration::from_secs(expected));
         }
     }
 
