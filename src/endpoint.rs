@@ -37,6 +37,8 @@ mod builder;
 #[cfg(feature = "signing")]
 mod client_jwt;
 mod dated;
+mod device;
+pub(crate) mod device_codes;
 mod discovery;
 pub(crate) mod document;
 mod first_nonce;
@@ -107,6 +109,7 @@ struct Setup {
     revocation_url: Option<Url>,
     authorization_url: Option<Url>,
     pushed_authorization_url: Option<Url>,
+    device_authorization_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
     /// Where a nonce is asked for before anything is spent.
@@ -390,6 +393,7 @@ impl TokenEndpoint {
             revocation_url,
             authorization_url,
             pushed_authorization_url,
+            device_authorization_url,
             transport,
             first_nonce,
             shape,
@@ -405,6 +409,7 @@ impl TokenEndpoint {
             revocation_url: revocation_url.clone(),
             authorization_url: authorization_url.clone(),
             pushed_authorization_url: pushed_authorization_url.clone(),
+            device_authorization_url: device_authorization_url.clone(),
             authentication,
             transport: transport.clone(),
             first_nonce: first_nonce.clone(),

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 /// The largest object that is kept, in bytes as it was sent.
 const LARGEST: usize = 16 * 1024;
 
-/// An error response of a token, revocation or pushed authorization request endpoint (RFC 6749 section
-/// 5.2), or of a redirect (section 4.1.2.1, with the status 302), in the server's own words.
+/// An error response of a token, revocation, pushed authorization request or device authorization endpoint
+/// (RFC 6749 section 5.2), or of a redirect (section 4.1.2.1, with the status 302), in the server's own
+/// words.
 ///
 /// For a person who looks for a fault: what these words say is the server's business and may hold
 /// anything, names of users and fragments of SQL among it. So no error, event or log line of this
@@ -123,7 +124,7 @@ fn open_part(value: &Value) -> Value {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["token", "secret", "assertion", "password"]
+    ["token", "secret", "assertion", "password", "device_code"]
         .iter()
         .any(|kind| name.ends_with(kind))
 }
@@ -146,6 +147,7 @@ mod tests {
         let response = response(
             json!({
                 "error": "x", "access_token": "canary", "refreshToken": "canary",
+                "device_code": "canary",
                 "request": { "client_secret": "canary", "scope": "a" },
                 "list": [{ "id_token": "canary", "code": 7 }],
             }),
@@ -153,6 +155,7 @@ mod tests {
         );
         assert_eq!(response.member("access_token"), None);
         assert_eq!(response.member("refreshToken"), None);
+        assert_eq!(response.member("device_code"), None);
         assert_eq!(response.member("request"), Some(&json!({ "scope": "a" })));
         assert_eq!(response.member("list"), Some(&json!([{ "code": 7 }])));
     }

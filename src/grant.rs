@@ -23,6 +23,7 @@ use crate::token_set::TokenSet;
 mod authorization_code;
 mod client_credentials;
 mod constant;
+mod device_code;
 mod function;
 #[cfg(feature = "signing")]
 mod google;
@@ -36,6 +37,7 @@ mod token_file;
 pub use authorization_code::AuthorizationCode;
 pub use client_credentials::ClientCredentials;
 pub use constant::ConstantToken;
+pub(crate) use device_code::DeviceCode;
 pub use function::GrantFn;
 #[cfg(feature = "signing")]
 pub use google::GoogleServiceAccount;

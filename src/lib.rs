@@ -175,7 +175,10 @@ pub use access_token::AccessToken;
 pub use api_answer::ApiAnswer;
 #[cfg(feature = "loopback")]
 pub use authorization::LoopbackReceiver;
-pub use authorization::{AuthorizationRequest, PendingAuthorization};
+pub use authorization::{
+    AuthorizationRequest, DeviceAuthorizationRequest, PendingAuthorization,
+    PendingDeviceAuthorization,
+};
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
@@ -240,6 +243,7 @@ macro_rules! page {
     ($name:literal) => {
         concat!(
             "[the promises]: crate::promises\n",
+            "[device]: crate::guide::sign_in#without-a-browser-on-this-machine\n",
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
             "[signin]: crate::guide::sign_in\n",

@@ -37,13 +37,13 @@ use reqwest_bearer::DpopKey;
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
     AuthorizationCode, AuthorizationRequest, BearerChallenge, BearerTokenMiddleware,
-    ClientAuthentication, ClientCredentials, ConstantToken, Error, ErrorKind, ExchangedTokens,
-    ExpiryMargin, GrantFn, GrantRequest, JwtBearer, Lease, NamedClient, NamedClients,
-    NamedExchangeClient, NamedTenantClient, NamedUserClient, RefreshReason, RefreshTokenGrant,
-    Secret, SecretSource, StepUp, StoredRecord, Subject, SubjectToken, TenantSettings, TestClock,
-    Timeouts, TokenEndpoint, TokenExchange, TokenFile, TokenKind, TokenOptions, TokenParameters,
-    TokenRequest, TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, UserSessions, Version,
-    same_origin_http_client,
+    ClientAuthentication, ClientCredentials, ConstantToken, DeviceAuthorizationRequest, Error,
+    ErrorKind, ExchangedTokens, ExpiryMargin, GrantFn, GrantRequest, JwtBearer, Lease, NamedClient,
+    NamedClients, NamedExchangeClient, NamedTenantClient, NamedUserClient, RefreshReason,
+    RefreshTokenGrant, Secret, SecretSource, StepUp, StoredRecord, Subject, SubjectToken,
+    TenantSettings, TestClock, Timeouts, TokenEndpoint, TokenExchange, TokenFile, TokenKind,
+    TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
+    TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -63,6 +63,7 @@ use tracing_subscriber::prelude::*;
 use crate::support::api::Api;
 use crate::support::http_server::{HttpServer, Reply, Seen};
 use crate::support::store::{Call, FragileStore, Mode};
+use crate::support::while_time_passes;
 
 /// What every secret of this program contains, as it is and as Base64 has it at each offset.
 const CANARIES: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
@@ -925,6 +926,58 @@ impl Program {
         }
     }
 
+    /// A user signs in on another device, and the server gossips.
+    async fn sign_in_on_a_device(&self) {
+        self.server.script.lock().unwrap().clear();
+        let clock = TestClock::new();
+        let endpoint = TokenEndpoint::builder(basic())
+            .token_url(self.server.http.url())
+            .device_authorization_url(self.server.http.url())
+            .clock(&clock)
+            .build()
+            .unwrap();
+        let request = DeviceAuthorizationRequest::new().extra("login_hint", "canary");
+        self.outputs.show(&request);
+        let bad: [Gossip; 2] = [
+            |_| Some(Reply::new(200).json(&json!({ "device_code": "canary" }))),
+            |seen| Some(Reply::new(400).json(&json!({ "error": echo(seen) }))),
+        ];
+        for bad in bad {
+            self.server.then(bad);
+            self.outputs.show_failure(request.start(&endpoint).await);
+        }
+        self.server.then(|_| {
+            let codes = json!({
+                "device_code": "canary-device-code",
+                "user_code": "canary-user-code",
+                "verification_uri": "https://canary.test/",
+            });
+            Some(Reply::new(200).json(&codes))
+        });
+        let mut pending = request.start(&endpoint).await.unwrap();
+        self.outputs.show(&pending);
+        let refused: [Gossip; 3] = [
+            |seen| Some(Reply::new(400).json(&json!({ "error": echo(seen) }))),
+            |seen| {
+                let answer = json!({
+                    "error": "access_denied",
+                    "error_description": echo(seen),
+                    "device_code": "canary-device-code",
+                });
+                Some(Reply::new(400).json(&answer))
+            },
+            |seen| Some(Reply::new(200).body(echo(seen))),
+        ];
+        for refused in refused {
+            self.server.then(refused);
+            let finished = while_time_passes(&clock, pending.finish(&endpoint)).await;
+            self.outputs.show_failure(finished);
+            self.outputs.show(&pending);
+        }
+        let tokens = while_time_passes(&clock, pending.finish(&endpoint)).await;
+        self.outputs.show(&tokens.unwrap());
+    }
+
     fn show_what_is_left(&self) {
         let parameters = TokenParameters::new().scope("a").audience("b");
         let secret = Secret::new("canary");
@@ -1297,6 +1350,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     #[cfg(feature = "dpop")]
     program.be_bound().await;
     program.begin_sign_ins().await;
+    program.sign_in_on_a_device().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.call_for_tenants().await;

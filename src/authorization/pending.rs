@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::authorization::kept_key::KeptKey;
 use crate::authorization::response::{self, Expected};
 use crate::authorization::unguessable::is_same;
 use crate::clock::system_time;
@@ -240,12 +241,6 @@ struct Kept {
     dpop_key: Option<KeptKey>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct KeptKey {
-    algorithm: String,
-    pem: Zeroizing<String>,
-}
-
 impl From<PendingAuthorization> for Kept {
     fn from(pending: PendingAuthorization) -> Self {
         let text = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
@@ -261,10 +256,7 @@ impl From<PendingAuthorization> for Kept {
             server: pending.server,
             expires_at: seconds(pending.expires_at),
             url_expires_at: pending.url_expires_at.map(seconds),
-            dpop_key: pending.key.as_ref().map(|key| KeptKey {
-                algorithm: key.algorithm().to_owned(),
-                pem: text(key.pem()),
-            }),
+            dpop_key: pending.key.as_ref().map(KeptKey::of),
         }
     }
 }
@@ -284,8 +276,7 @@ impl TryFrom<Kept> for PendingAuthorization {
             return Err("a pending authorization without `state` or `code_verifier`".to_owned());
         }
         let secret = |text: &Zeroizing<String>| Secret::new(text.as_str());
-        let key = kept.dpop_key.as_ref();
-        let key = key.map(|key| SessionKey::read(secret(&key.pem), key.algorithm.clone()));
+        let key = kept.dpop_key.as_ref().map(KeptKey::read).transpose()?;
         let at = |seconds| system_time(Duration::from_secs(seconds));
         Ok(Self {
             state: secret(&kept.state),
@@ -298,12 +289,13 @@ impl TryFrom<Kept> for PendingAuthorization {
             server: kept.server,
             expires_at: at(kept.expires_at),
             url_expires_at: kept.url_expires_at.map(at),
-            key: key.transpose().map_err(|error| error.to_string())?,
+            key,
         })
     }
 }
 
-fn seconds(at: SystemTime) -> u64 {
+/// Since 1970.
+pub(super) fn seconds(at: SystemTime) -> u64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

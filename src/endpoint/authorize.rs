@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-#[cfg(feature = "loopback")]
 use crate::clock::Clock;
 use crate::dpop::DpopKey;
 use crate::endpoint::document::Document;
@@ -126,13 +125,12 @@ impl TokenEndpoint {
     }
 
     /// The clock that its waits follow.
-    #[cfg(feature = "loopback")]
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
 }
 
-fn usable(named: &Named, what: &str) -> Result<Option<Url>, Error> {
+pub(super) fn usable(named: &Named, what: &str) -> Result<Option<Url>, Error> {
     match named {
         Named::No => Ok(None),
         Named::At(url) => Ok(Some(url.clone())),

@@ -40,6 +40,7 @@ pub struct TokenEndpointBuilder {
     revocation_url: Option<String>,
     authorization_url: Option<String>,
     pushed_authorization_url: Option<String>,
+    device_authorization_url: Option<String>,
     dpop_nonce_first: bool,
     http: HttpSetting,
     plain_http: PlainHttp,
@@ -63,6 +64,7 @@ impl TokenEndpointBuilder {
             revocation_url: None,
             authorization_url: None,
             pushed_authorization_url: None,
+            device_authorization_url: None,
             dpop_nonce_first: false,
             http: HttpSetting::Default,
             plain_http: PlainHttp::Refused,
@@ -92,9 +94,9 @@ impl TokenEndpointBuilder {
     /// for here.
     ///
     /// The document is fetched when it is first needed and kept for 24 hours; if the server is
-    /// down then, the old one is used on. A revocation endpoint that it lacks is looked for in the other
-    /// well-known document, if that is of the very same issuer, and taken if it is at the token
-    /// endpoint's origin.
+    /// down then, the old one is used on. A revocation or device authorization endpoint that it lacks is
+    /// looked for in the other well-known document, if that is of the very same issuer, and taken if it
+    /// is at the token endpoint's origin.
     /// Default: none.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
@@ -163,6 +165,14 @@ impl TokenEndpointBuilder {
     /// Default: what the issuer's discovery document names; without either, none is pushed.
     pub fn pushed_authorization_url(mut self, url: impl Into<String>) -> Self {
         self.pushed_authorization_url = Some(url.into());
+        self
+    }
+
+    /// The URL of the device authorization endpoint (RFC 8628 section 3.1), which a
+    /// [`DeviceAuthorizationRequest`](crate::DeviceAuthorizationRequest) goes to.
+    /// Default: what the issuer's discovery document names.
+    pub fn device_authorization_url(mut self, url: impl Into<String>) -> Self {
+        self.device_authorization_url = Some(url.into());
         self
     }
 
@@ -421,6 +431,8 @@ impl TokenEndpointBuilder {
         let authorization_url = check_if_set("authorization", &self.authorization_url)?;
         let pushed = &self.pushed_authorization_url;
         let pushed_authorization_url = check_if_set("pushed authorization", pushed)?;
+        let device = &self.device_authorization_url;
+        let device_authorization_url = check_if_set("device authorization", device)?;
         if let Some(namespace) = &self.namespace {
             let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
             if namespace.is_empty() || namespace.contains(is_blank) {
@@ -439,8 +451,15 @@ impl TokenEndpointBuilder {
                 &self.discovery_url,
                 &self.revocation_url,
                 pushed,
+                device,
             ],
-            None => [&self.token_url, &self.issuer, &self.revocation_url, pushed],
+            None => [
+                &self.token_url,
+                &self.issuer,
+                &self.revocation_url,
+                pushed,
+                device,
+            ],
         };
         let stays_here = all_stay_here(urls.into_iter().flatten().map(String::as_str));
         let ours = Ours {
@@ -464,6 +483,7 @@ impl TokenEndpointBuilder {
             revocation_url,
             authorization_url,
             pushed_authorization_url,
+            device_authorization_url,
             authentication: self.authentication,
             transport,
             first_nonce: self

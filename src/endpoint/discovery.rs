@@ -102,29 +102,54 @@ impl Discovery {
         agrees.then(|| named.to_owned())
     }
 
-    /// Where tokens are revoked, by clients with a certificate or without: what the document names, or else
-    /// another document of the same issuer, which is asked for when that is needed and not before. There it
-    /// has to be at the origin of the token endpoint, which is where our client authentication belongs.
+    /// Where tokens are revoked, by clients with a certificate or without.
     ///
     /// # Errors
-    /// If a document cannot be had; that there is no other one is no error.
+    /// As for [`endpoint_of_either`](Self::endpoint_of_either).
     pub(crate) async fn revocation_endpoint(
         self: &Arc<Self>,
         by_certificate: bool,
     ) -> Result<Option<Url>, Error> {
+        let named = |document: &Document| document.revocation_endpoint_for(by_certificate).cloned();
+        self.endpoint_of_either(by_certificate, named).await
+    }
+
+    /// Where a device asks for its codes (RFC 8628 section 3.1), likewise.
+    ///
+    /// # Errors
+    /// As for [`endpoint_of_either`](Self::endpoint_of_either).
+    pub(crate) async fn device_endpoint(
+        self: &Arc<Self>,
+        by_certificate: bool,
+    ) -> Result<Option<Url>, Error> {
+        let named = |document: &Document| document.device_endpoint_for(by_certificate).cloned();
+        self.endpoint_of_either(by_certificate, named).await
+    }
+
+    /// An endpoint that the document names, or else another document of the same issuer, which is asked for
+    /// when that is needed and not before. There it has to be at the origin of the token endpoint, which is
+    /// where our client authentication belongs.
+    ///
+    /// # Errors
+    /// If a document cannot be had; that there is no other one is no error.
+    async fn endpoint_of_either(
+        self: &Arc<Self>,
+        by_certificate: bool,
+        named: impl Fn(&Document) -> Option<Url>,
+    ) -> Result<Option<Url>, Error> {
         let document = self.document().await?;
-        let known = document.revocation_endpoint_for(by_certificate);
+        let known = named(&document);
         let place = match (known, &document.other_place) {
             (None, Some(place)) => place.clone(),
-            (known, _) => return Ok(known.cloned()),
+            (known, _) => return Ok(known),
         };
         let other = self.other(&document.issuer, place)?;
         // Boxed, since it is a future of this very kind.
         match Box::pin(other.document()).await {
-            Ok(other) => Ok(other
-                .revocation_endpoint_for(by_certificate)
-                .filter(|url| same_origin(url, document.token_endpoint_for(by_certificate)))
-                .cloned()),
+            Ok(other) => {
+                let token_endpoint = document.token_endpoint_for(by_certificate);
+                Ok(named(&other).filter(|url| same_origin(url, token_endpoint)))
+            }
             Err(error) if error.kind() == ErrorKind::Protocol => Ok(None),
             Err(error) => Err(error),
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
-use crate::endpoint::front_channel::{self, FrontChannel};
+use crate::endpoint::front_channel::{self, FrontChannel, Named};
 use crate::endpoint::supported::Supported;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
 use crate::endpoint::{answer, members};
@@ -61,6 +61,7 @@ pub(crate) struct Aliases {
     token_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
     pushed_authorization_request_endpoint: Option<Url>,
+    device_authorization_endpoint: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +100,16 @@ impl Document {
     pub(crate) fn pushed_endpoint_for(&self, by_certificate: bool, usual: Url) -> Url {
         let alias = self.mtls.pushed_authorization_request_endpoint.clone();
         alias.filter(|_| by_certificate).unwrap_or(usual)
+    }
+
+    /// The device authorization endpoint likewise; one that cannot be used counts as none.
+    pub(crate) fn device_endpoint_for(&self, by_certificate: bool) -> Option<&Url> {
+        let alias = self.mtls.device_authorization_endpoint.as_ref();
+        let alias = alias.filter(|_| by_certificate);
+        alias.or(match &self.front_channel.device {
+            Named::At(url) => Some(url),
+            Named::No | Named::Unusable(_) => None,
+        })
     }
 
     /// The revocation endpoint likewise.
@@ -315,6 +326,7 @@ pub(crate) fn parse_document(
             token_endpoint: alias("token_endpoint"),
             revocation_endpoint: alias("revocation_endpoint"),
             pushed_authorization_request_endpoint: alias("pushed_authorization_request_endpoint"),
+            device_authorization_endpoint: alias("device_authorization_endpoint"),
         },
         issuer: named,
         front_channel: members.front_channel.check(plain_http),

@@ -17,8 +17,8 @@ use crate::secret::Secret;
 /// # async fn example(endpoint: reqwest_bearer::TokenEndpoint) -> Result<(), reqwest_bearer::Error> {
 /// use reqwest_bearer::TokenRequest;
 ///
-/// let request = TokenRequest::new("urn:ietf:params:oauth:grant-type:device_code")
-///     .secret_field("device_code", "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS");
+/// let request = TokenRequest::new("urn:ietf:params:oauth:grant-type:uma-ticket")
+///     .secret_field("ticket", "016f84e8-f9b9-11e0-bd6f-0021cc6004de");
 /// let response = endpoint.request_token(request).await?;
 /// # Ok(()) }
 /// ```

@@ -1,5 +1,5 @@
 //! What a server's document says of authorization requests (RFC 8414 section 2, RFC 9126 section 5, RFC 9207
-//! section 3).
+//! section 3, RFC 8628 section 4).
 
 use reqwest::Url;
 use serde::Deserialize;
@@ -15,6 +15,8 @@ pub(crate) struct FrontChannel {
     pub(crate) authorization: Named,
     /// `pushed_authorization_request_endpoint`
     pub(crate) pushed: Named,
+    /// `device_authorization_endpoint`
+    pub(crate) device: Named,
     /// `require_pushed_authorization_requests`
     pub(crate) must_be_pushed: bool,
     /// `authorization_response_iss_parameter_supported`: each redirect brings the issuer.
@@ -35,6 +37,7 @@ pub(crate) enum Named {
 pub(crate) struct Members {
     authorization_endpoint: Option<Value>,
     pushed_authorization_request_endpoint: Option<Value>,
+    device_authorization_endpoint: Option<Value>,
     require_pushed_authorization_requests: Option<Value>,
     authorization_response_iss_parameter_supported: Option<Value>,
 }
@@ -53,6 +56,7 @@ impl Members {
         FrontChannel {
             authorization: named(&self.authorization_endpoint),
             pushed: named(&self.pushed_authorization_request_endpoint),
+            device: named(&self.device_authorization_endpoint),
             must_be_pushed: is_true(&self.require_pushed_authorization_requests),
             names_issuer: is_true(&self.authorization_response_iss_parameter_supported),
         }

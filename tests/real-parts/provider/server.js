@@ -51,6 +51,7 @@ import { memory } from './store.js';
 const settings = {
   accessTokenTtl: 60,
   clockTolerance: 0,
+  deviceCodeTtl: 600,
   refreshTokenTtl: 3600,
   rotateRefreshToken: true,
   pages: false,
@@ -71,6 +72,7 @@ const REDIRECT_URI = 'http://127.0.0.1:9/callback';
 const wantsNonces = settings.dpopNonces || settings.dpopNonceSeconds > 0;
 
 const USER_GRANTS = ['authorization_code', 'refresh_token'];
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const SCOPES = 'openid offline_access email api:read api:write';
 
 const CLIENTS = [
@@ -78,7 +80,7 @@ const CLIENTS = [
     client_id: 'basic-client',
     client_secret: 'basic-secret',
     token_endpoint_auth_method: 'client_secret_basic',
-    grant_types: ['client_credentials', ...USER_GRANTS],
+    grant_types: ['client_credentials', DEVICE_GRANT, ...USER_GRANTS],
     response_types: ['code'],
     redirect_uris: [REDIRECT_URI],
     scope: SCOPES,
@@ -97,7 +99,7 @@ const CLIENTS = [
     token_endpoint_auth_method: 'none',
     // A web client without a secret would get refresh tokens whose life is never renewed.
     application_type: 'native',
-    grant_types: USER_GRANTS,
+    grant_types: [DEVICE_GRANT, ...USER_GRANTS],
     response_types: ['code'],
     redirect_uris: [REDIRECT_URI],
     scope: SCOPES,
@@ -181,6 +183,7 @@ function configuration(mount) {
     rotateRefreshToken: settings.rotateRefreshToken,
     ttl: {
       AccessToken: () => settings.accessTokenTtl,
+      DeviceCode: settings.deviceCodeTtl,
       ClientCredentials: settings.accessTokenTtl,
       RefreshToken: settings.refreshTokenTtl,
       Grant: 24 * 3600,
@@ -191,6 +194,7 @@ function configuration(mount) {
     features: {
       devInteractions: { enabled: settings.pages },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
       // With nonces each proof needs one, at the token endpoint and at userinfo.
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => wantsNonces },
       mTLS: mutualTls(),

@@ -159,6 +159,9 @@ impl Glewlwyd {
                 "auth-type-code-enabled": true,
                 "auth-type-client-enabled": true,
                 "auth-type-refresh-enabled": true,
+                "auth-type-device-enabled": true,
+                "device-authorization-expiration": 600,
+                "device-authorization-interval": 2,
                 // Missing means on for these three.
                 "auth-type-token-enabled": false,
                 "auth-type-id-token-enabled": true,
@@ -177,6 +180,23 @@ impl Glewlwyd {
                 "introspection-revocation-allow-target-client": true,
             },
         })
+    }
+
+    /// Opens the page with the code of a device in its URL, logged in, and agrees to
+    /// [`USER_SCOPE`](IssuerUnderTest::USER_SCOPE).
+    pub async fn agree_to_device(&self, page: &Url, client_id: &str, account: &str) {
+        let cookie = self.log_in(account).await;
+        let agreed = json!({ "scope": Self::USER_SCOPE });
+        let grant = format!("/auth/grant/{client_id}");
+        self.ask(&cookie, Method::PUT, &grant, agreed).await;
+        let mut page = page.clone();
+        // Its pages would send the browser back with it, once the user has agreed.
+        page.query_pairs_mut().append_pair("g_continue", "");
+        let request = self.http.get(page).header(COOKIE, cookie);
+        let answer = request.send().await.expect("the server is up");
+        let location = answer.headers().get(LOCATION).expect("a redirect");
+        let location = location.to_str().expect("a URL is ASCII");
+        assert!(location.contains("prompt=deviceComplete"), "{location}");
     }
 
     /// Returns the cookie of the session.
@@ -245,7 +265,7 @@ fn registered(client: &Value) -> Value {
         "client_id": client["client_id"],
         "confidential": method != "none",
         "token_endpoint_auth_method": [method],
-        "authorization_type": ["code", "client_credentials", "refresh_token"],
+        "authorization_type": ["code", "client_credentials", "refresh_token", "device_authorization"],
         "redirect_uri": [REDIRECT_URI],
         "scope": ["openid", "api"],
         "enabled": true,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+mod device_pages;
 pub mod fleet;
 mod folder;
 mod free_port;
@@ -60,7 +61,7 @@ pub const POST: Credentials = Credentials {
     secret: "post-secret",
 };
 
-/// Has no secret, and must use PKCE. Has authorization code and refresh token.
+/// Has no secret, and must use PKCE. Has authorization code, device code and refresh token.
 pub const PUBLIC: Credentials = Credentials {
     id: "public-client",
     secret: "",
@@ -110,7 +111,7 @@ impl AuthorizationServer {
         Self::start_with(json!({})).await
     }
 
-    /// Starts a server with other settings: `accessTokenTtl` and `refreshTokenTtl` in whole
+    /// Starts a server with other settings: `accessTokenTtl`, `refreshTokenTtl` and `deviceCodeTtl` in whole
     /// seconds, `rotateRefreshToken`, `pages` (people sign in in a browser) and `dpopNonces` (proofs of a
     /// key need a nonce) as booleans, `dpopNonceSeconds` (they need one that changes so often, here and at
     /// the API), `clients` besides those above, `mtls` with a `certificate`, its `key` and the `authority` of

@@ -92,7 +92,7 @@ pub(crate) async fn follow(issuer: &Issuer, start: Url, redirect_uri: &str) -> U
 }
 
 /// Cookie paths and expiry are left out: one sign-in visits one server for a moment.
-fn keep_cookies(cookies: &mut BTreeMap<String, String>, answer: &Response) {
+pub(crate) fn keep_cookies(cookies: &mut BTreeMap<String, String>, answer: &Response) {
     for header in answer.headers().get_all(SET_COOKIE) {
         let text = header.to_str().expect("oidc-provider's cookies are ASCII");
         let pair = text.split(';').next().unwrap_or_default();
