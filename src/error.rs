@@ -295,18 +295,12 @@ impl Error {
         self.0.claims.as_deref()
     }
 
-    /// Our error inside one of reqwest-middleware, also below other middleware that wraps it.
+    /// Our error in another one, wherever it stands among its causes: in one of reqwest-middleware, below
+    /// other middleware that wraps it, or in the `Box<dyn Error>` that a program passes on
+    /// (`Error::find_in(&*error)`).
     #[must_use]
-    pub fn find_in(error: &reqwest_middleware::Error) -> Option<&Self> {
-        let mut cause: Option<&(dyn StdError + 'static)> = match error {
-            reqwest_middleware::Error::Middleware(wrapped) => {
-                if let Some(own) = wrapped.downcast_ref::<Self>() {
-                    return Some(own);
-                }
-                Some(wrapped.as_ref())
-            }
-            reqwest_middleware::Error::Reqwest(error) => Some(error),
-        };
+    pub fn find_in<'error>(error: &'error (dyn StdError + 'static)) -> Option<&'error Self> {
+        let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(own) = error.downcast_ref::<Self>() {
                 return Some(own);
@@ -314,10 +308,17 @@ impl Error {
             if let Some(Trace(own)) = error.downcast_ref::<Trace>() {
                 return Some(own);
             }
-            if let Some(middleware) = error.downcast_ref::<reqwest_middleware::Error>() {
-                return Self::find_in(middleware);
-            }
-            cause = error.source();
+            cause = match error.downcast_ref() {
+                // It shows the causes of what it wraps, and not that itself.
+                Some(reqwest_middleware::Error::Middleware(wrapped)) => {
+                    if let Some(own) = wrapped.downcast_ref::<Self>() {
+                        return Some(own);
+                    }
+                    Some(wrapped.as_ref())
+                }
+                Some(reqwest_middleware::Error::Reqwest(error)) => Some(error),
+                None => error.source(),
+            };
         }
         None
     }
@@ -569,5 +570,31 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let source: &(dyn StdError + 'static) = self.0.source.as_deref()?;
         Some(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as StdError;
+
+    use super::{Error, ErrorKind};
+
+    #[test]
+    fn it_is_found_wherever_it_stands_among_the_causes() {
+        // C8
+        let own = Error::settings("a wrong setting");
+        let boxed: Box<dyn StdError> = own.clone().into();
+        let middleware: Box<dyn StdError> = own.clone().into_middleware().into();
+        let wrapped = own.clone().into_middleware();
+        let wrapped: Box<dyn StdError> = reqwest_middleware::Error::middleware(wrapped).into();
+        let outer = Error::protocol("another one").with_source(own.into_middleware());
+        for error in [boxed, middleware, wrapped] {
+            let found = Error::find_in(&*error).map(Error::kind);
+            assert_eq!(found, Some(ErrorKind::Settings), "{error:?}");
+        }
+        // The outermost is meant.
+        let found = Error::find_in(&outer).map(Error::kind);
+        assert_eq!(found, Some(ErrorKind::Protocol));
+        assert!(Error::find_in(&std::fmt::Error).is_none());
     }
 }

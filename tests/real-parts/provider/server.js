@@ -48,6 +48,10 @@ import { ChangingNonce } from './nonces.js';
 import { Proofs, keyOf } from './proofs.js';
 import { memory } from './store.js';
 
+// Standard output is the one line that says it is ready. Whoever has read that reads on no more, and a notice of
+// the library's would end the process.
+console.info = console.error;
+
 const settings = {
   accessTokenTtl: 60,
   clockTolerance: 0,
