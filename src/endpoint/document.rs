@@ -616,6 +616,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_device_endpoint_for_a_certificate_is_its_alias_where_there_is_one() {
+        // I3, H3
+        let usual = "https://as.example.com/device";
+        let alias = "https://mtls.example.com/device";
+        for (named, aliased, for_secret, for_certificate) in [
+            (usual, alias, Some(usual), Some(alias)),
+            (usual, "", Some(usual), Some(usual)),
+            ("", alias, None, Some(alias)),
+            ("http://as.example.com/", "", None, None),
+        ] {
+            let body = serde_json::json!({
+                "issuer": "https://as.example.com",
+                "token_endpoint": "https://as.example.com/token",
+                "device_authorization_endpoint": named,
+                "mtls_endpoint_aliases": { "device_authorization_endpoint": aliased },
+            });
+            let body = body.to_string();
+            let issuer = "https://as.example.com";
+            let document =
+                parse_document(issuer, Naming::Same, body.as_bytes(), PlainHttp::Refused).unwrap();
+            let endpoint = |by| document.device_endpoint_for(by).map(reqwest::Url::as_str);
+            assert_eq!(endpoint(false), for_secret, "{named} {aliased}");
+            assert_eq!(endpoint(true), for_certificate, "{named} {aliased}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_document_makes_a_panic_or_an_unsafe_endpoint(

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 mod device_pages;
+mod django;
 pub mod fleet;
 mod folder;
 mod free_port;
@@ -27,6 +28,7 @@ mod slow_proxy;
 mod tls;
 mod worker;
 
+pub use django::DjangoServer;
 pub use folder::Folder;
 pub use glewlwyd::Glewlwyd;
 pub use issuer_under_test::IssuerUnderTest;

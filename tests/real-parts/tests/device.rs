@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use real_parts::{AuthorizationServer, BASIC, Glewlwyd, Issuer, IssuerUnderTest, PUBLIC};
+use real_parts::{
+    AuthorizationServer, BASIC, DjangoServer, Glewlwyd, Issuer, IssuerUnderTest, PUBLIC,
+};
 use reqwest_bearer::{
     ClientAuthentication, DeviceAuthorizationRequest, DpopKey, ErrorKind,
     PendingDeviceAuthorization, Subject, TokenEndpoint, UserSessions,
@@ -155,4 +157,58 @@ async fn a_device_at_glewlwyd_s_own_pace_is_never_told_to_slow_down() {
     let page = pending.verification_uri_complete().expect("a page");
     server.agree_to_device(page, BASIC.id, "alice").await;
     pending.finish(&endpoint).await.expect("tokens");
+}
+
+/// Neither of its documents names the endpoint.
+fn at_django(server: &DjangoServer, client: ClientAuthentication) -> TokenEndpoint {
+    TokenEndpoint::builder(client)
+        .issuer(server.at("/o"))
+        .device_authorization_url(server.at("/o/device-authorization/"))
+        .build()
+        .expect("an endpoint")
+}
+
+#[tokio::test]
+async fn a_user_agrees_on_another_device_at_django_oauth_toolkit() {
+    // I3
+    let server = DjangoServer::start();
+    let confidential = DjangoServer::CONFIDENTIAL;
+    for client in [
+        ClientAuthentication::none(DjangoServer::PUBLIC.id),
+        ClientAuthentication::client_secret_basic(confidential.id, confidential.secret),
+        ClientAuthentication::client_secret_post(confidential.id, confidential.secret),
+    ] {
+        let endpoint = at_django(&server, client);
+        let request = DeviceAuthorizationRequest::new().scope("read");
+        let pending = request.start(&endpoint).await.expect("a code");
+        let kept = serde_json::to_string(&pending).expect("one value");
+        let complete = pending.verification_uri_complete().expect("a page");
+        assert!(complete.as_str().ends_with(pending.user_code()));
+        let page = pending.verification_uri();
+        server.answer_device(page, pending.user_code(), true).await;
+        let mut pending: PendingDeviceAuthorization =
+            serde_json::from_str(&kept).expect("the value");
+        let tokens = pending.finish(&endpoint).await.expect("tokens");
+        assert!(tokens.refresh_token().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_user_says_no_while_a_device_polls_django_oauth_toolkit() {
+    // I3
+    let server = DjangoServer::start();
+    let endpoint = at_django(&server, ClientAuthentication::none(DjangoServer::PUBLIC.id));
+    let request = DeviceAuthorizationRequest::new().scope("read");
+    let mut pending = request.start(&endpoint).await.expect("a code");
+    let (page, user_code) = (
+        pending.verification_uri().clone(),
+        pending.user_code().to_owned(),
+    );
+    let (finished, ()) = tokio::join!(
+        pending.finish(&endpoint),
+        server.answer_device(&page, &user_code, false),
+    );
+    let error = finished.expect_err("no tokens");
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    assert_eq!(error.oauth_code(), Some("access_denied"));
 }
