@@ -294,6 +294,45 @@ async fn what_is_posted_has_the_answer_that_it_has_with_rmcps_own_client() {
 }
 
 #[tokio::test]
+async fn of_several_challenges_all_are_told() {
+    let parts = parts().await;
+    let bearer = r#"Bearer error="insufficient_scope", scope="a b""#;
+    for (status, error) in [(401, "AuthRequired"), (403, "InsufficientScope")] {
+        *parts.reply.lock().unwrap() = Reply::new(status)
+            .header("www-authenticate", "Basic realm=\"x\"")
+            .header("www-authenticate", bearer);
+        let (ping, _) = posted().remove(0);
+        let theirs = post(&parts.theirs, &parts, ping.clone(), true, Some(TOKEN)).await;
+        let ours = post(&parts.ours, &parts, ping, true, None).await;
+        let scope = format!("{:?}", "a b");
+        assert!(
+            ours.starts_with(error) && ours.contains("insufficient_scope"),
+            "{ours}"
+        );
+        assert_eq!(ours.contains(&scope), status == 403, "{ours}");
+        assert!(
+            theirs.starts_with(error) && !theirs.contains("insufficient_scope"),
+            "{theirs}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_401_without_a_challenge_asks_for_a_sign_in_if_there_is_no_other_token() {
+    // C5, C8
+    let parts = parts().await;
+    *parts.reply.lock().unwrap() = Reply::new(401).body("no");
+    let (ping, _) = posted().remove(0);
+    let ours = post(&parts.ours, &parts, ping.clone(), true, None).await;
+    assert!(ours.starts_with("AuthRequired"), "{ours}");
+    // A token that the caller brought along is the caller's affair, as with rmcp's own client.
+    let theirs = post(&parts.theirs, &parts, ping.clone(), true, Some(TOKEN)).await;
+    let ours = post(&parts.ours, &parts, ping, true, Some(TOKEN)).await;
+    assert_eq!(ours, theirs);
+    assert!(ours.contains("HTTP 401 Unauthorized: no"), "{ours}");
+}
+
+#[tokio::test]
 async fn a_stream_is_what_it_is_with_rmcps_own_client() {
     let parts = parts().await;
     for reply in replies() {
