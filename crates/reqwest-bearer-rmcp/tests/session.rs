@@ -236,6 +236,29 @@ async fn a_stream_that_ends_is_opened_anew_with_the_present_token() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_too_large_ends_its_call_and_is_not_sent_again() {
+    let Parts {
+        server,
+        client,
+        login,
+        ..
+    } = parts().await;
+    let settings =
+        StreamableHttpClientTransportConfig::with_uri(server.url()).max_sse_event_size(2_000);
+    let (session, _) = begin_with(&client, settings).await.unwrap();
+    let mut arguments = serde_json::Map::new();
+    arguments.insert("text".to_owned(), "x".repeat(4_000).into());
+    let echo = CallToolRequestParams::new("echo").with_arguments(arguments);
+    soon(session.call_tool(echo)).await.unwrap_err();
+    // The server would go on with the very same event.
+    let resumed = server.seen().into_iter();
+    let resumed: Vec<_> = resumed.filter(|arrived| arrived.after.is_some()).collect();
+    assert_eq!(resumed.len(), 0, "{resumed:?}");
+    call(&session, "echo").await.unwrap();
+    assert_eq!(login.token_requests(), 1);
+}
+
+#[tokio::test]
 async fn a_session_that_the_server_forgot_is_begun_anew_by_rmcp() {
     let Parts {
         login,

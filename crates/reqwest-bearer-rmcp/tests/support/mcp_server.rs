@@ -57,6 +57,8 @@ pub(crate) struct Arrived {
     /// The method of the JSON-RPC message; empty for a GET or a DELETE.
     pub(crate) method: String,
     pub(crate) token: Option<String>,
+    /// The event after which a stream is to go on.
+    pub(crate) after: Option<String>,
     /// Whether the door let it in.
     pub(crate) status: u16,
 }
@@ -206,8 +208,11 @@ impl State {
                 }
             }
         };
+        let after = seen.headers.get("last-event-id");
+        let after = after.map(|id| id.to_str().unwrap().to_owned());
         let arrived = Arrived {
             http: seen.method,
+            after,
             method,
             token,
             status: response.status().as_u16(),
