@@ -245,11 +245,18 @@ async fn an_event_that_is_too_large_ends_its_call_and_is_not_sent_again() {
     } = parts().await;
     let settings =
         StreamableHttpClientTransportConfig::with_uri(server.url()).max_sse_event_size(2_000);
-    let (session, _) = begin_with(&client, settings).await.unwrap();
     let mut arguments = serde_json::Map::new();
     arguments.insert("text".to_owned(), "x".repeat(4_000).into());
     let echo = CallToolRequestParams::new("echo").with_arguments(arguments);
-    soon(session.call_tool(echo)).await.unwrap_err();
+    let (session, _) = begin_with(&client, settings.clone()).await.unwrap();
+    let ours = soon(session.call_tool(echo.clone())).await.unwrap_err();
+    // As with rmcp's own client.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let settings = settings.auth_header("access-1");
+    let transport = StreamableHttpClientTransport::with_client(http, settings);
+    let theirs = soon(().serve(transport)).await.unwrap();
+    let theirs = soon(theirs.call_tool(echo)).await.unwrap_err();
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     // The server would go on with the very same event.
     let resumed = server.seen().into_iter();
     let resumed: Vec<_> = resumed.filter(|arrived| arrived.after.is_some()).collect();
