@@ -21,7 +21,7 @@ use reqwest_bearer::{
     AuthorizationRequest, ClientAuthentication, FileStore, LoopbackReceiver, NamedUserClient,
     Subject, TokenEndpoint, TokenParameters, UserSessions,
 };
-use reqwest_bearer_rmcp::{McpHttpClient, redirect_policy};
+use reqwest_bearer_rmcp::{McpHttpClient, http_client_builder};
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RoleClient, RunningService};
@@ -62,9 +62,8 @@ async fn begin(
     me: &Subject,
     mcp: &str,
 ) -> Result<RunningService<RoleClient, ()>, Box<dyn Error>> {
-    let http = reqwest::Client::builder().redirect(redirect_policy());
     let notes = NamedUserClient::builder("notes", mcp, users)
-        .client_with_own_redirects(http.build()?)
+        .client_with_own_redirects(http_client_builder().build()?)
         .build()?;
     let http = McpHttpClient::from(notes.for_subject(me));
     match ().serve(http.transport(mcp)).await {

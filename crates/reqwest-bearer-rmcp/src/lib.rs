@@ -3,11 +3,14 @@
 //! ```no_run
 //! # async fn run(grant: impl reqwest_bearer::Grant) -> Result<(), Box<dyn std::error::Error>> {
 //! use reqwest_bearer::NamedClient;
-//! use reqwest_bearer_rmcp::McpHttpClient;
+//! use reqwest_bearer_rmcp::{McpHttpClient, http_client_builder};
 //! use rmcp::ServiceExt;
 //!
-//! let client = NamedClient::new("notes", "https://notes.example.com/mcp", grant)?;
-//! let notes = ().serve(McpHttpClient::from(&client).transport(client.base_url().as_str())).await?;
+//! let url = "https://notes.example.com/mcp";
+//! let client = NamedClient::builder("notes", url, grant)
+//!     .client_with_own_redirects(http_client_builder().build()?)
+//!     .build()?;
+//! let notes = ().serve(McpHttpClient::from(&client).transport(url)).await?;
 //! println!("{:?}", notes.list_all_tools().await?);
 //! # Ok(())
 //! # }
@@ -32,11 +35,11 @@ mod body;
 mod client;
 mod discovery;
 mod events;
-mod redirect;
+mod http_client;
 mod refusal;
 
 pub use client::McpHttpClient;
-pub use redirect::redirect_policy;
+pub use http_client::http_client_builder;
 
 // Compiles the examples of the README.
 #[cfg(doctest)]

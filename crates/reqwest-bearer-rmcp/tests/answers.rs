@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use reqwest_bearer::{ConstantToken, NamedClient};
-use reqwest_bearer_rmcp::{McpHttpClient, redirect_policy};
+use reqwest_bearer_rmcp::{McpHttpClient, http_client_builder};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
@@ -51,10 +51,7 @@ async fn parts() -> Parts {
         async move { Some(reply) }
     })
     .await;
-    let client = || {
-        let builder = reqwest::Client::builder().no_proxy();
-        builder.redirect(redirect_policy()).build().unwrap()
-    };
+    let client = || http_client_builder().no_proxy().build().unwrap();
     let named = NamedClient::builder("notes", server.url(), ConstantToken::new(TOKEN).unwrap())
         .client_with_own_redirects(client())
         .build()
@@ -414,6 +411,17 @@ async fn headers_of_the_transport_are_not_for_others() {
         assert_eq!(ours, shown_error(&theirs.await.unwrap_err()));
     }
     assert!(parts.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn no_connection_is_kept_for_the_next_request() {
+    let parts = parts().await;
+    *parts.reply.lock().unwrap() = Reply::new(202);
+    for count in 1..=3 {
+        let (ping, _) = posted().remove(0);
+        post(&parts.ours, &parts, ping, true, None).await;
+        assert_eq!(parts.server.connections(), count);
+    }
 }
 
 #[tokio::test]
