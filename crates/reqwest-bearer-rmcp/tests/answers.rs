@@ -3,7 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::panic,
     reason = "what cannot go on in a test may end it"
 )]
 
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use reqwest_bearer::{ConstantToken, NamedClient};
+use reqwest_bearer::{ConstantToken, NamedClient, TestClock, TokenSource};
 use reqwest_bearer_rmcp::{McpHttpClient, http_client_builder};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_client::{
@@ -52,7 +52,9 @@ async fn parts() -> Parts {
     })
     .await;
     let client = || http_client_builder().no_proxy().build().unwrap();
-    let named = NamedClient::builder("notes", server.url(), ConstantToken::new(TOKEN).unwrap())
+    // No time passes, so that it does not matter how long the answers take.
+    let source = TokenSource::builder(ConstantToken::new(TOKEN).unwrap()).clock(&TestClock::new());
+    let named = NamedClient::builder("notes", server.url(), source.build().unwrap())
         .client_with_own_redirects(client())
         .build()
         .unwrap();
@@ -177,6 +179,7 @@ fn replies() -> Vec<Reply> {
 fn shown_error<E: StdError + Send + Sync + 'static>(error: &StreamableHttpError<E>) -> String {
     match error {
         StreamableHttpError::Client(error) => {
+            let said = format!("{error:?}");
             let mut cause: &(dyn StdError + 'static) = error;
             loop {
                 let middleware = cause.downcast_ref::<reqwest_middleware::Error>();
@@ -186,7 +189,9 @@ fn shown_error<E: StdError + Send + Sync + 'static>(error: &StreamableHttpError<
                 if let Some(error) = cause.downcast_ref::<reqwest::Error>() {
                     return format!("Client({:?})", error.status());
                 }
-                cause = cause.source().expect("an error of reqwest's");
+                cause = cause
+                    .source()
+                    .unwrap_or_else(|| panic!("no error of reqwest's: {said}"));
             }
         }
         other => format!("{other:?}"),
