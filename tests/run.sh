@@ -127,7 +127,10 @@ lint_each_feature_alone() {
 # Cargo may unify both in a workspace. With its own manifest the package has `rustls` alone.
 test_both_kinds_of_tls() { cargo test -p real-parts --features native-tls --test tls; }
 
-build_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features "$features"; }
+build_docs() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features "$features"
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p reqwest-bearer-rmcp
+}
 
 # What is published, and nothing else.
 compare_package_list() {

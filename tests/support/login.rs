@@ -83,6 +83,10 @@ impl Login {
         Self { http, state }
     }
 
+    pub(crate) fn token_url(&self) -> String {
+        format!("{}/token", self.http.url())
+    }
+
     pub(crate) fn endpoint(&self) -> TokenEndpoint {
         self.endpoint_with(|builder| builder)
     }
@@ -94,7 +98,7 @@ impl Login {
     ) -> TokenEndpoint {
         let client = ClientAuthentication::client_secret_basic("client", "secret");
         let builder = TokenEndpoint::builder(client)
-            .token_url(format!("{}/token", self.http.url()))
+            .token_url(self.token_url())
             .revocation_url(format!("{}/revoke", self.http.url()));
         set(builder).build().unwrap()
     }
