@@ -60,9 +60,11 @@ impl SqlxStoreBuilder {
     /// from 1.21 on with `max_prepared_statements`, or with `pool_mode = session`. Behind any other one a process
     /// may carry out the statement that another one has prepared. SQLite's are always prepared.
     pub fn prepared_statements(mut self) -> Self {
-        #[cfg(feature = "postgres")]
-        if let Database::Postgres(_, exchange) = &mut self.database {
-            *exchange = Exchange::Prepared;
+        match &mut self.database {
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_, exchange) => *exchange = Exchange::Prepared,
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(_) => {}
         }
         self
     }

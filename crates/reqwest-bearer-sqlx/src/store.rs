@@ -90,7 +90,7 @@ impl SqlxStore {
     }
 
     /// Creates the table and its index, unless they are there. Any number of processes may call it at once, and
-    /// at each start; each has to be allowed to create tables.
+    /// at each start; each has to be allowed to create tables. Waits for a connection as long as the pool does.
     ///
     /// # Errors
     /// [`ErrorKind::Store`](reqwest_bearer::ErrorKind::Store), if the database is down or refuses.
