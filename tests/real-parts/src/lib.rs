@@ -23,6 +23,7 @@ mod pooler;
 pub mod postgres_server;
 mod redis_server;
 mod running;
+pub mod shared_store;
 mod sign_in;
 mod slow_proxy;
 mod tls;

@@ -87,7 +87,7 @@ impl PostgresServer {
 
     /// A pool that leads there, of at most so many connections.
     pub fn pool(&self, connections: u32) -> PgPool {
-        pool(self.address(), connections)
+        pool(&self.url(), connections)
     }
 
     /// Ends it at once, as a crash does: what it had not finished is undone when it starts again.
@@ -181,14 +181,13 @@ impl Drop for PostgresServer {
     }
 }
 
-/// A pool that leads to a Postgres at this address, or to what stands before it.
-pub fn pool(address: SocketAddr, connections: u32) -> PgPool {
+/// A pool of at most so many connections.
+pub fn pool(url: &str, connections: u32) -> PgPool {
     let options = PgPoolOptions::new().max_connections(connections);
-    let pool = options.connect_lazy(&url(address));
-    pool.expect("a URL of Postgres")
+    options.connect_lazy(url).expect("a URL of Postgres")
 }
 
-/// The URL of a Postgres at this address.
+/// The URL of a Postgres at this address, or of what stands before it.
 pub fn url(address: SocketAddr) -> String {
     format!("postgres://{USER}@{address}/postgres?sslmode=disable")
 }

@@ -36,7 +36,7 @@ impl Postgres {
 
     fn pool(&self) -> PgPool {
         if let Some(pooler) = &self.pooler {
-            return pool(pooler.address(), 5);
+            return pool(&url(pooler.address()), 5);
         }
         let options: PgConnectOptions = url(self.server.address()).parse().unwrap();
         let options = options.options([("default_transaction_isolation", self.isolation)]);

@@ -30,7 +30,7 @@ async fn server() -> PostgresServer {
 }
 
 fn at(address: SocketAddr) -> SqlxStore {
-    let store = SqlxStore::postgres(pool(address, 4), Protection::plain_text());
+    let store = SqlxStore::postgres(pool(&url(address), 4), Protection::plain_text());
     store.build().unwrap()
 }
 
@@ -235,7 +235,10 @@ async fn a_connection_that_was_lost_without_a_word_costs_one_call_and_no_place_i
     // F11
     let server = server().await;
     let proxy = SlowProxy::before(server.address()).await;
-    for pool in [pool(proxy.address(), 1), unasked(&url(proxy.address()), 1)] {
+    for pool in [
+        pool(&url(proxy.address()), 1),
+        unasked(&url(proxy.address()), 1),
+    ] {
         let store = SqlxStore::postgres(pool.clone(), Protection::plain_text());
         let store = store.build().unwrap();
         for _ in 0..3 {
@@ -276,7 +279,7 @@ async fn a_pool_whose_connections_others_have_is_an_error_in_time_and_works_when
  {
     // F11
     let server = server().await;
-    let pool = pool(server.address(), 2);
+    let pool = pool(&server.url(), 2);
     let store = SqlxStore::postgres(pool.clone(), Protection::plain_text());
     let store = store.build().unwrap();
     let taken = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
