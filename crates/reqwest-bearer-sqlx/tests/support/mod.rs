@@ -6,14 +6,16 @@ use std::time::Duration;
 use reqwest_bearer::{Protection, StoredRecord, Version};
 use reqwest_bearer_sqlx::SqlxStore;
 use reqwest_bearer_sqlx::sqlx::SqlitePool;
-use reqwest_bearer_sqlx::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use reqwest_bearer_sqlx::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+};
 use tempfile::TempDir;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Its folder goes with this.
 pub(crate) struct File {
-    _folder: TempDir,
+    folder: TempDir,
     path: PathBuf,
     journal: SqliteJournalMode,
 }
@@ -30,18 +32,30 @@ impl File {
         let folder = folder.unwrap();
         Self {
             path: folder.path().join("tokens.db"),
-            _folder: folder,
+            folder,
             journal,
         }
     }
 
     /// A pool of its own, as another process has.
     pub(crate) fn pool(&self) -> SqlitePool {
+        self.pool_of(5)
+    }
+
+    pub(crate) fn pool_of(&self, connections: u32) -> SqlitePool {
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
             .create_if_missing(true)
             .journal_mode(self.journal);
-        SqlitePool::connect_lazy_with(options)
+        let pool = SqlitePoolOptions::new().max_connections(connections);
+        pool.connect_lazy_with(options)
+    }
+
+    /// The database with what it has beside it.
+    pub(crate) fn everything_written(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        files.flatten().collect()
     }
 
     /// A store with a table.
