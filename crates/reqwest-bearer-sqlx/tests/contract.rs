@@ -11,7 +11,7 @@ use reqwest_bearer_sqlx::sqlx::sqlite::SqliteJournalMode;
 
 #[path = "../../../tests/stores/contract.rs"]
 mod contract;
-#[allow(dead_code, reason = "other tests use the rest of it")]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod support;
 
 use contract::{Bench, hold};

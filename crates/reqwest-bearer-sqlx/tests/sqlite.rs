@@ -263,9 +263,28 @@ async fn a_database_that_another_process_has_locked_is_an_error_in_time() {
         .await
         .unwrap();
     failure(store.lease(&key, &lease(DAY))).await;
+    // Here the connections do not wait themselves.
+    let impatient = (*pool.connect_options())
+        .clone()
+        .busy_timeout(Duration::ZERO);
+    let impatient = SqlitePool::connect_lazy_with(impatient);
+    let impatient = SqlxStore::sqlite(impatient, Protection::plain_text());
+    let impatient = impatient.table("another").build().unwrap();
+    assert!(
+        failure(impatient.migrate())
+            .await
+            .to_string()
+            .contains("(5)")
+    );
+    assert!(
+        failure(impatient.lease(&key, &lease(DAY)))
+            .await
+            .is_transient()
+    );
     // Readers and the writer do not wait for each other.
     assert_eq!(store.load(&key).await.unwrap(), Some(first));
     raw_sql("ROLLBACK").execute(&mut *other).await.unwrap();
+    impatient.migrate().await.unwrap();
     let second = StoreKey::of(["second"]);
     assert!(store.lease(&second, &lease(DAY)).await.unwrap());
 }

@@ -39,7 +39,19 @@ pub(super) async fn ask(
 
 pub(super) async fn create(pool: &SqlitePool, statement: &str) -> Result<(), Failure> {
     let created = sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await;
-    created.map(drop).map_err(failure)
+    created.map(drop).map_err(|error| match is_busy(&error) {
+        true => Failure::Collided(error),
+        false => failure(error),
+    })
+}
+
+/// Whether another connection had the lock for longer than the pool's connections wait for it. The lowest byte
+/// of an extended result code is the code.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: u32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 fn failure(error: sqlx::Error) -> Failure {
