@@ -36,6 +36,13 @@ fn lease(duration: Duration) -> Lease {
     Lease::new(duration).unwrap()
 }
 
+/// Looks until it is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let looking = async { while !is_so().await {} };
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, looking).await.unwrap();
+}
+
 /// Moves the moments of the table, as if so much time had passed for the database.
 async fn pass(server: &PostgresServer, by: Duration) {
     let seconds = by.as_secs();
@@ -131,11 +138,11 @@ async fn a_statement_that_has_waited_reads_the_clock_when_it_gets_its_turn() {
         async move { store.lease(&key, &lease(DAY)).await }
     });
     let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-    while server.ask::<i64>(waits).await[0] == 0 {}
+    until(async || server.ask::<i64>(waits).await[0] > 0).await;
     // What the row says becomes true while the statement waits for it.
     let is_over = "SELECT bool_and(clock_timestamp() > query_start + interval '0.4 s') \
                    FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while server.ask::<Option<bool>>(is_over).await[0] == Some(false) {}
+    until(async || server.ask::<Option<bool>>(is_over).await[0] != Some(false)).await;
     other.commit().await.unwrap();
     assert!(waiting.await.unwrap().unwrap());
 }
@@ -354,7 +361,7 @@ async fn a_save_is_followed_by_a_sweep_and_by_another_one_if_there_was_too_much(
     for (number, left) in [(1, 1501), (2, 502), (3, 3)] {
         let key = StoreKey::of([number.to_string()]);
         assert!(store.save(&key, record("1"), None, DAY).await.unwrap());
-        while server.ask::<i64>(&rows).await[0] != left {}
+        until(async || server.ask::<i64>(&rows).await[0] == left).await;
     }
 }
 
@@ -383,7 +390,7 @@ async fn a_rename_whose_rows_change_under_it_changes_neither() {
             async move { store.rename(&from, expected, &to, second, DAY).await }
         });
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        while server.ask::<i64>(waits).await[0] == 0 {}
+        until(async || server.ask::<i64>(waits).await[0] > 0).await;
         other.commit().await.unwrap();
         assert!(!renaming.await.unwrap().unwrap());
         let expected = StoredRecord::new(version, data);
