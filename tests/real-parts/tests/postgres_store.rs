@@ -357,12 +357,19 @@ async fn a_save_is_followed_by_a_sweep_and_by_another_one_if_there_was_too_much(
          FROM generate_series(1, 2500) AS n"
     );
     server.tell(&dead).await;
-    let rows = format!("SELECT count(*) FROM {TABLE}");
-    for (number, left) in [(1, 1501), (2, 502), (3, 3)] {
-        let key = StoreKey::of([number.to_string()]);
+    let save = async || {
+        let key = StoreKey::of([Version::random().unwrap().to_string()]);
         assert!(store.save(&key, record("1"), None, DAY).await.unwrap());
-        until(async || server.ask::<i64>(&rows).await[0] == left).await;
-    }
+    };
+    let dead = format!("SELECT count(*) FROM {TABLE} WHERE expires_at < now()");
+    let dead = async || server.ask::<i64>(&dead).await[0];
+    save().await;
+    until(async || dead().await == 1500).await;
+    until(async || {
+        save().await;
+        dead().await == 0
+    })
+    .await;
 }
 
 #[tokio::test]
