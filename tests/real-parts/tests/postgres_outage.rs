@@ -72,39 +72,45 @@ async fn recovers(store: &SqlxStore) {
     }
 }
 
+/// With every connection that the pool may have waiting in it, to break.
+async fn restart(server: &mut PostgresServer, pool: &PgPool) {
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    drop(taken);
+    let back = async {
+        while pool.num_idle() < 4 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, back).await.unwrap();
+    server.stop();
+    server.start_again().await;
+}
+
 #[tokio::test]
 async fn a_restart_between_two_calls_goes_unnoticed() {
     // F11
     let mut server = server().await;
     for way in WAYS {
         let pool = unasked(&server.url(), 4);
-        let store = way(SqlxStore::postgres(pool, Protection::plain_text()));
+        let store = way(SqlxStore::postgres(pool.clone(), Protection::plain_text()));
         let store = store.build().unwrap();
-        // All four connections are there, to break.
-        let all = (0..8).map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { store.load(&KEY).await })
-        });
-        for call in all.collect::<Vec<_>>() {
-            call.await.unwrap().unwrap();
-        }
         let (first, second) = (record("first"), record("second"));
         assert!(store.save(&KEY, first.clone(), None, DAY).await.unwrap());
         let mine = lease();
         for _ in 0..3 {
-            server.stop();
-            server.start_again().await;
+            restart(&mut server, &pool).await;
             assert_eq!(store.load(&KEY).await.unwrap(), Some(first.clone()));
         }
-        server.stop();
-        server.start_again().await;
+        restart(&mut server, &pool).await;
         assert!(store.lease(&KEY, &mine).await.unwrap());
-        server.stop();
-        server.start_again().await;
+        restart(&mut server, &pool).await;
         let saved = store.save(&KEY, second.clone(), Some(first.version()), DAY);
         assert!(saved.await.unwrap());
-        server.stop();
-        server.start_again().await;
+        restart(&mut server, &pool).await;
         store.release(&KEY, &mine).await.unwrap();
         assert_eq!(store.remove(&KEY).await.unwrap(), Some(second));
     }
@@ -319,9 +325,9 @@ async fn a_server_that_became_a_replica_is_an_error_until_it_is_a_primary_again(
     let store = at(server.address());
     assert!(store.save(&KEY, record("1"), None, DAY).await.unwrap());
     let old = store.load(&KEY).await.unwrap().map(|found| found.version());
-    server.tell(&read_only(true)).await;
+    be_replica(&server, true).await;
     fails(store.save(&KEY, record("2"), old, DAY)).await;
-    server.tell(&read_only(false)).await;
+    be_replica(&server, false).await;
     assert!(store.save(&KEY, record("3"), old, DAY).await.unwrap());
 }
 
@@ -331,7 +337,7 @@ async fn when_the_address_leads_to_a_new_primary_no_call_is_lost_to_the_old_one(
     let proxy = SlowProxy::before(old.address()).await;
     let store = at(proxy.address());
     assert_eq!(store.load(&KEY).await.unwrap(), None);
-    old.tell(&read_only(true)).await;
+    be_replica(&old, true).await;
     proxy.lead_to(new.address());
     assert!(store.save(&KEY, record("1"), None, DAY).await.unwrap());
     let rows = "SELECT count(*) FROM reqwest_bearer_tokens";
@@ -358,12 +364,19 @@ async fn what_is_no_postgres_is_an_error_in_time() {
     fails(at(address).load(&KEY)).await;
 }
 
-/// A replica refuses to write as this does, and stays one where it is found.
-fn read_only(is_replica: bool) -> String {
+/// A replica refuses to write as this does, also by the sessions that it has.
+async fn be_replica(server: &PostgresServer, is_replica: bool) {
     let mode = if is_replica { "on" } else { "off" };
-    format!(
-        "SET TRANSACTION READ WRITE; ALTER DATABASE postgres SET default_transaction_read_only = {mode}; \
-         SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE datname = 'postgres' AND pid <> pg_backend_pid()"
-    )
+    let sets = format!("ALTER SYSTEM SET default_transaction_read_only = {mode}");
+    server.tell(&sets).await;
+    server.tell("SELECT pg_reload_conf()").await;
+    let limit = Duration::from_secs(20);
+    let told = async {
+        while server
+            .ask::<String>("SHOW default_transaction_read_only")
+            .await
+            != [mode]
+        {}
+    };
+    tokio::time::timeout(limit, told).await.unwrap();
 }

@@ -409,6 +409,30 @@ async fn a_rename_whose_rows_change_under_it_changes_neither() {
 }
 
 #[tokio::test]
+async fn what_is_removed_under_a_refresh_is_what_the_refresh_has_written() {
+    // F10: or the refresh token that came last would not be revoked.
+    let server = PostgresServer::start().await;
+    let store = plain(&server).await;
+    let key = StoreKey::of(["removed"]);
+    assert!(store.save(&key, record("old"), None, DAY).await.unwrap());
+    let mut other = server.pool(1).begin().await.unwrap();
+    let version = Version::random().unwrap();
+    let refreshes = format!("UPDATE {TABLE} SET version = '{version}', data = 'new'");
+    let refreshes = sqlx::query(sqlx::AssertSqlSafe(refreshes));
+    refreshes.execute(&mut *other).await.unwrap();
+    let removing = tokio::spawn({
+        let store = store.clone();
+        async move { store.remove(&key).await }
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    until(async || server.ask::<i64>(waits).await[0] > 0).await;
+    other.commit().await.unwrap();
+    let removed = removing.await.unwrap().unwrap();
+    assert_eq!(removed, Some(StoredRecord::new(version, "new")));
+    assert_eq!(store.load(&key).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_an_error_of_the_call_and_stands_nowhere() {
     // D6
     let server = PostgresServer::start_with_password("first-pass").await;
