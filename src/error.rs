@@ -189,6 +189,13 @@ impl Error {
         Self::new(ErrorKind::Store, message).got(HowFar::NotSent)
     }
 
+    /// An error of a store or a grant of your own: a setting of it is wrong. The message says which, and how
+    /// to mend it.
+    #[must_use]
+    pub fn settings(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Settings, message)
+    }
+
     /// The same error with a lower bound for the next attempt, as `Retry-After` gives one: an hour
     /// at most.
     #[must_use]
@@ -348,10 +355,6 @@ impl Error {
             response: None,
             source: None,
         }))
-    }
-
-    pub(crate) fn settings(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Settings, message)
     }
 
     #[must_use]

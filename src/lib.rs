@@ -222,10 +222,10 @@ pub use step_up::StepUp;
 #[cfg(feature = "file")]
 pub use store::FileStore;
 #[cfg(feature = "encryption")]
-pub use store::{EncryptedStore, EncryptionKeys};
+pub use store::{EncryptedStore, EncryptionKeys, Protection};
 pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version};
 #[cfg(feature = "redis")]
-pub use store::{Protection, RedisStore, RedisStoreBuilder};
+pub use store::{RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use subject_token::SubjectToken;
 pub use telemetry::{Event, RefreshReason};

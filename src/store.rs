@@ -16,7 +16,7 @@ mod encrypted;
 mod file;
 mod key;
 mod memory;
-#[cfg(feature = "redis")]
+#[cfg(feature = "encryption")]
 mod protection;
 mod random;
 #[cfg(feature = "redis")]
@@ -28,7 +28,7 @@ pub use encrypted::{EncryptedStore, EncryptionKeys};
 pub use file::FileStore;
 pub use key::StoreKey;
 pub use memory::MemoryStore;
-#[cfg(feature = "redis")]
+#[cfg(feature = "encryption")]
 pub use protection::Protection;
 pub use random::{Lease, Version};
 #[cfg(feature = "redis")]

@@ -8,7 +8,7 @@
 # It stops at the first step that fails. When only a test has failed, it runs all the other tests
 # too; the last line is `N passed, N failed` over all of them.
 #
-# From a clean clone on two cores it takes some twenty-five minutes, cargo-deny being there already.
+# From a clean clone on two cores it takes some thirty-five minutes, cargo-deny being there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -53,9 +53,10 @@ install_debian_packages() {
     command -v npm >/dev/null || missing+=(nodejs npm)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), for the tests of
-    # the Redis store, each of which starts a server of its own, the browser that signs in to the
-    # web example, and the second authorization server, whose tests start one each as well.
-    for package in libssl-dev pkg-config gcc redis-server chromium glewlwyd; do
+    # the stores in Redis and Postgres (behind a pooler, too), each of which starts a server of its own, the
+    # browser that signs in to the web example, and the second authorization server, whose tests start one each
+    # as well.
+    for package in libssl-dev pkg-config gcc redis-server postgresql pgbouncer chromium glewlwyd; do
         if debian_package_missing "$package"; then missing+=("$package"); fi
     done
     if ((${#missing[@]} == 0)); then
@@ -114,6 +115,15 @@ is_tls() { [[ $1 == rustls || $1 == native-tls ]]; }
 clippy_with_features() { cargo clippy --workspace --all-targets --features "$features" -- -D warnings; }
 clippy_without_features() { cargo clippy --no-default-features --lib -- -D warnings; }
 
+# Each database alone, and with each kind of TLS; the tests, which have both, are linted with the workspace.
+lint_the_sql_store() {
+    local chosen
+    for chosen in postgres sqlite postgres,rustls postgres,native-tls; do
+        echo "-- $chosen"
+        cargo clippy --quiet -p reqwest-bearer-sqlx --no-default-features --lib --features "$chosen" -- -D warnings
+    done
+}
+
 lint_each_feature_alone() {
     local feature
     for feature in $all_features; do
@@ -130,6 +140,7 @@ test_both_kinds_of_tls() { cargo test -p real-parts --features native-tls --test
 build_docs() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features "$features"
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p reqwest-bearer-rmcp
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p reqwest-bearer-sqlx --features sqlite
 }
 
 # What is published, and nothing else.
@@ -154,12 +165,12 @@ compare_package_list() {
 
 # --- the tests ------------------------------------------------------------------------------
 
-# Leaves the sums in `passed` and `failed`. A test that hangs is ended with all the others after 20
+# Leaves the sums in `passed` and `failed`. A test that hangs is ended with all the others after 25
 # minutes, and named before that. A test binary that does not come to its summary (it
 # does not build, or it aborts) is a failure that no summary counts, so the exit code is kept too.
 run_tests() {
     tests_code=0
-    timeout 1200 cargo test --workspace --no-fail-fast --features "$features" 2>&1 | tee "$log" || tests_code=$?
+    timeout 1500 cargo test --workspace --no-fail-fast --features "$features" 2>&1 | tee "$log" || tests_code=$?
     read -r passed failed < <(awk '
         /^test result: / {
             for (i = 2; i <= NF; i++) {
@@ -194,9 +205,10 @@ step 'licences, sources and banned crates' cargo deny check bans licenses source
 step 'the list of published files' compare_package_list
 step 'documentation without a warning' build_docs
 step 'each feature alone, TLS too' lint_each_feature_alone
+step 'the package of the SQL store, each database and each kind of TLS alone' lint_the_sql_store
 step 'the quickstart, which says whether it went as promised' cargo run --quiet --example quickstart
 step 'TLS with both of its features at once' test_both_kinds_of_tls
-step 'the tests, with the real authorization server and Redis' run_tests
+step 'the tests, with the real authorization server, Redis and Postgres' run_tests
 
 printf '\n== how long it took\n'
 printf '%s\n' "${timings[@]}"

@@ -7,7 +7,6 @@ use std::time::Duration;
 use redis::Client;
 
 use crate::error::Error;
-use crate::store::protection::Kind;
 use crate::store::redis::connection::Connection;
 use crate::store::redis::records::Records;
 use crate::store::{
@@ -107,9 +106,9 @@ impl RedisStoreBuilder {
     pub fn build(self) -> Result<RedisStore, Error> {
         let prefix: Arc<str> = self.prefix.as_str().into();
         let records = Records::new(Connection::new(self.client?), self.prefix);
-        let (store, is_encrypted): (SharedStore, bool) = match self.protection.into_kind() {
-            Kind::Encrypted(keys) => (Arc::new(EncryptedStore::new(records, keys)), true),
-            Kind::PlainText => (Arc::new(records), false),
+        let (store, is_encrypted): (SharedStore, bool) = match self.protection.into_keys() {
+            Some(keys) => (Arc::new(EncryptedStore::new(records, keys)), true),
+            None => (Arc::new(records), false),
         };
         Ok(RedisStore {
             store,

@@ -1,7 +1,7 @@
 //! Starts the real servers of these tests, and drives what a browser would.
 //!
 //! The authorization server is npm's `oidc-provider` (see `provider/server.js`), a second one that others wrote
-//! is Debian's `glewlwyd`, and Redis is Debian's `redis-server`; all are child processes on free ports of loopback. Everything here panics with a
+//! is Debian's `glewlwyd`, and Redis and Postgres are Debian's `redis-server` and `postgresql`; all are child processes on free ports of loopback. Everything here panics with a
 //! plain message instead of returning errors, because only tests use it; above all it panics when a
 //! server is not installed, so that no test passes without the part that it is about.
 
@@ -22,7 +22,11 @@ mod free_port;
 mod glewlwyd;
 mod issuer_under_test;
 mod python;
+mod pooler;
+pub mod postgres_server;
 mod redis_server;
+mod running;
+pub mod shared_store;
 mod sign_in;
 mod slow_proxy;
 mod tls;
@@ -33,6 +37,8 @@ pub use folder::Folder;
 pub use glewlwyd::Glewlwyd;
 pub use issuer_under_test::IssuerUnderTest;
 pub use python::installed_python;
+pub use pooler::Pooler;
+pub use postgres_server::PostgresServer;
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;

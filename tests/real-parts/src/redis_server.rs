@@ -1,26 +1,14 @@
 //! Starts a real Redis for one test, stops it in every way that servers stop, and starts it again.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use redis::FromRedisValue;
 use tokio::net::TcpSocket;
 
-use crate::Folder;
 use crate::free_port::free_port;
-
-/// It starts in some 20 ms; a loaded machine may take many times that.
-const START_LIMIT: Duration = Duration::from_secs(60);
-
-/// How often is looked whether something has happened.
-const PACE: Duration = Duration::from_millis(5);
-
-/// Between this and Redis: it ends Redis when its standard input is closed, which happens even when
-/// the test process is killed.
-const SHELL: &str =
-    r#"redis-server "$@" >redis.log 2>&1 & echo $!; read -r _; kill -9 $!; wait 2>&-"#;
+use crate::running::{PACE, Running};
+use crate::{Folder, START_LIMIT};
 
 /// A Redis of one's own on a free port of loopback. It ends with this.
 ///
@@ -32,12 +20,6 @@ pub struct RedisServer {
     folder: Folder,
     settings: Vec<String>,
     running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    shell: Child,
-    pid: u32,
 }
 
 impl RedisServer {
@@ -111,35 +93,30 @@ impl RedisServer {
     /// Returns when it answers.
     pub async fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs already");
-        let mut shell = Command::new("sh")
-            .args(["-c", SHELL, "sh", "--bind", "127.0.0.1", "--save", ""])
-            .args(["--port", &self.port.to_string()])
-            .args(&self.settings)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("there is a shell");
-        let mut line = String::new();
-        let stdout = shell.stdout.take().expect("standard output was asked for");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("the shell says which process it has started");
-        let pid = line.trim().parse().expect("the id of a process");
-        let running = self.running.insert(Running { shell, pid });
-        running.until_ready(self.port).await;
+        let port = self.port.to_string();
+        let mut command = vec![
+            "redis-server",
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--port",
+            &port,
+        ];
+        command.extend(self.settings.iter().map(String::as_str));
+        let running = Running::start("redis", "KILL", &self.folder, &command);
+        let running = self.running.insert(running);
+        until_ready(running, self.port).await;
     }
 
     /// Stops its process where it is (SIGSTOP): connections stay open and nothing is answered.
     pub async fn pause(&self) {
-        self.running().signal("STOP");
-        self.running().until_state(|state| state == 'T').await;
+        self.running().pause().await;
     }
 
     /// Lets it go on (SIGCONT).
     pub async fn resume(&self) {
-        self.running().signal("CONT");
-        self.running().until_state(|state| state != 'T').await;
+        self.running().resume().await;
     }
 
     /// Asks it by a connection of its own, e.g. `ask(&["PTTL", key])`, past everything under test.
@@ -167,58 +144,25 @@ impl Drop for RedisServer {
     }
 }
 
-impl Running {
-    async fn until_ready(&self, port: u16) {
-        let client = redis::Client::open(("127.0.0.1", port)).expect("an address");
-        let ready = async {
-            loop {
-                assert!(
-                    !matches!(self.state(), None | Some('Z')),
-                    "redis-server ended at once; redis.log in its folder says why"
-                );
-                if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
-                    let pong = redis::cmd("PING").query_async::<()>(&mut connection).await;
-                    // A server that wants a password is up, too; one that still loads is not.
-                    if pong.is_ok() || pong.is_err_and(|error| error.code() == Some("NOAUTH")) {
-                        return;
-                    }
+async fn until_ready(running: &Running, port: u16) {
+    let client = redis::Client::open(("127.0.0.1", port)).expect("an address");
+    let ready = async {
+        loop {
+            assert!(
+                !running.has_ended(),
+                "redis-server ended at once; redis.log in its folder says why"
+            );
+            if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
+                let pong = redis::cmd("PING").query_async::<()>(&mut connection).await;
+                // A server that wants a password is up, too; one that still loads is not.
+                if pong.is_ok() || pong.is_err_and(|error| error.code() == Some("NOAUTH")) {
+                    return;
                 }
-                tokio::time::sleep(PACE).await;
             }
-        };
-        tokio::time::timeout(START_LIMIT, ready)
-            .await
-            .expect("redis-server did not answer within a minute");
-    }
-
-    fn signal(&self, name: &str) {
-        let command = format!("kill -{name} {}", self.pid);
-        let status = Command::new("sh").args(["-c", &command]).status();
-        assert!(status.is_ok_and(|status| status.success()), "{command}");
-    }
-
-    async fn until_state(&self, is_wanted: impl Fn(char) -> bool) {
-        let reached = async {
-            while !self.state().is_some_and(&is_wanted) {
-                tokio::time::sleep(PACE).await;
-            }
-        };
-        tokio::time::timeout(START_LIMIT, reached)
-            .await
-            .expect("redis-server did not take a signal within a minute");
-    }
-
-    /// The letter of Linux for what the process does: `T` stopped, `Z` ended.
-    fn state(&self) -> Option<char> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        // After the name, which is in parentheses.
-        stat.rsplit(") ").next()?.chars().next()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
-    }
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    tokio::time::timeout(START_LIMIT, ready)
+        .await
+        .expect("redis-server did not answer within a minute");
 }

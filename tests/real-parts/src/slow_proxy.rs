@@ -23,8 +23,8 @@ struct Orders {
     delay: Duration,
     refuse: bool,
     mute: bool,
-    /// How much of the next answer passes before its connection is cut.
-    cut_after: Option<usize>,
+    /// How many answers pass whole, and how much of the one after them before its connection is cut.
+    cut_after: Option<(usize, usize)>,
     server: SocketAddr,
     cut: u64,
     half_closed: u64,
@@ -85,7 +85,12 @@ impl SlowProxy {
 
     /// Lets so many bytes of the next answer pass and closes its connection; once.
     pub fn cut_next_answer_after(&self, bytes: usize) {
-        self.order(|orders| orders.cut_after = Some(bytes));
+        self.cut_after_answers(0, bytes);
+    }
+
+    /// The same with the answer that comes after so many others.
+    pub fn cut_after_answers(&self, answers: usize, bytes: usize) {
+        self.order(|orders| orders.cut_after = Some((answers, bytes)));
     }
 
     /// Ends the way to the client on all connections, and goes on listening to it. New ones are
@@ -180,7 +185,14 @@ async fn pass_on(mut client: TcpStream, given: watch::Sender<Orders>) -> std::io
                 }
                 let mut cut_after = None;
                 given.send_if_modified(|orders| {
-                    cut_after = orders.cut_after.take();
+                    match &mut orders.cut_after {
+                        Some((0, bytes)) => {
+                            cut_after = Some(*bytes);
+                            orders.cut_after = None;
+                        }
+                        Some((answers, _)) => *answers -= 1,
+                        None => {}
+                    }
                     false
                 });
                 if let Some(bytes) = cut_after {

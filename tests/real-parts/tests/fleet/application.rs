@@ -1,6 +1,7 @@
 //! The application's own token, shared by all of its processes.
 
 use real_parts::fleet::{Line, Orders, now};
+use real_parts::shared_store::Kind;
 
 use crate::{LIFETIME, PROCESSES, World, duration, run_for, turn};
 
@@ -8,7 +9,7 @@ use crate::{LIFETIME, PROCESSES, World, duration, run_for, turn};
 async fn eight_processes_make_one_token_request_for_each_lifetime_of_the_application_s_token() {
     // F3, B1
     let _turn = turn().await;
-    let world = World::start_with(0).await;
+    let world = World::start_with(Kind::Redis, 0).await;
     let orders = Orders {
         first_user_at: 0.0,
         ..world.orders(PROCESSES)

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use real_parts::BASIC;
 use real_parts::fleet::now;
+use real_parts::shared_store::Kind;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
@@ -19,7 +20,7 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 
 fn start(world: &World, api: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_shared_worker"))
-        .env("REDIS", world.redis.url())
+        .env("REDIS", format!("redis://{}", world.store))
         .env("STORE_KEYS", format!("test:{}", STANDARD.encode([7; 32])))
         .env("ISSUER", world.issuer().url())
         .env("CLIENT_ID", BASIC.id)
@@ -57,7 +58,7 @@ fn figures(output: &Output) -> (usize, usize) {
 async fn the_shared_worker_of_the_examples_makes_one_token_request_for_each_lifetime() {
     // F3, B1
     let _turn = turn().await;
-    let world = World::start_with(0).await;
+    let world = World::start_with(Kind::Redis, 0).await;
     let api = world.issuer().api();
     let began_at = now();
     let workers: Vec<_> = (0..WORKERS).map(|_| start(&world, &api)).collect();
@@ -96,7 +97,7 @@ async fn the_shared_worker_of_the_examples_makes_one_token_request_for_each_life
         assert!(made as f64 > 0.5 * seconds / PACE, "{made} calls");
     }
     // Whoever reads Redis does not get the token.
-    let written = world.redis.everything_written();
+    let written = world.shared.everything_written().await;
     for token in world.issuer().issued_tokens().await {
         let found = written
             .windows(token.len())
@@ -108,7 +109,7 @@ async fn the_shared_worker_of_the_examples_makes_one_token_request_for_each_life
 #[tokio::test]
 async fn the_shared_worker_of_the_examples_can_be_interrupted_while_its_api_hangs() {
     let _turn = turn().await;
-    let world = World::start_with(0).await;
+    let world = World::start_with(Kind::Redis, 0).await;
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let api = format!("http://{}", silent.local_addr().expect("it is bound"));
     let worker = start(&world, &api);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use real_parts::fleet::{Line, Orders, Place, now};
+use real_parts::shared_store::Kind;
 use reqwest_bearer::FileStore;
 
 use crate::killed::{AFTERMATH, WRITES_WITHIN, kill_and_replace, pid_of, users};
@@ -15,7 +16,7 @@ pub(crate) const PROGRAMS: usize = 4;
 async fn a_file_that_programs_share_stays_whole_when_they_are_killed_and_they_go_on() {
     // F6, F2
     let _turn = turn().await;
-    let world = World::start_with(8).await;
+    let world = World::start_with(Kind::Redis, 8).await;
     let path = world.folder.join("tokens.json");
     let store = || FileStore::new(&path).expect("the path of a file");
     let source = world.source_with(store());

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use real_parts::fleet::{Call, Line, Orders, Place, now};
+use real_parts::shared_store::Kind;
 use real_parts::{Rotation, Worker};
 use reqwest_bearer::{FileStore, StoreKey, StoredRecord, TokenStore as _, Version};
 
@@ -60,7 +61,7 @@ fn calls_of_generation(fleet: &Fleet, first: usize) -> Vec<Call> {
 
 /// So many users who have signed in, and the file of their tokens, which is too long for a full disk.
 async fn start_with(users: usize) -> (World, PathBuf) {
-    let world = World::start_with(users).await;
+    let world = World::start_with(Kind::Redis, users).await;
     let path = world.folder.join("tokens.json");
     let store = FileStore::new(&path).expect("the path of a file");
     fill(&store).await;

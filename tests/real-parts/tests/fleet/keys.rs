@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use real_parts::fleet::{Line, Tokens};
+use real_parts::shared_store::Kind;
 
 use crate::{Fleet, PROCESSES, World, killed, load, turn};
 
@@ -90,7 +91,7 @@ async fn check(world: &World, fleet: &Fleet, lost: &BTreeSet<&String>) {
 async fn a_nonce_that_changes_fails_no_call_and_refreshes_no_token_in_a_fleet() {
     // H6, F2
     let _turn = turn().await;
-    let run = load::run(Tokens::Bound, PROCESSES).await;
+    let run = load::run(Kind::Redis, Tokens::Bound, PROCESSES).await;
     check(&run.world, &run.fleet, &BTreeSet::new()).await;
 }
 
@@ -98,6 +99,6 @@ async fn a_nonce_that_changes_fails_no_call_and_refreshes_no_token_in_a_fleet() 
 async fn whoever_is_killed_leaves_the_session_s_key_to_the_others() {
     // H5, H6, F6
     let _turn = turn().await;
-    let killed = killed::run(Tokens::Bound, 0.0, false).await;
+    let killed = killed::run(Kind::Redis, Tokens::Bound, 0.0, false).await;
     check(&killed.world, &killed.fleet, &killed.lost.keys().collect()).await;
 }

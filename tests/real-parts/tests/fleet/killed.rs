@@ -2,8 +2,8 @@
 //!
 //! A refresh token is *provably lost* if the server issued it and it was never in the store. The
 //! test knows both for sure and from nobody under test: oidc-provider's own list has every refresh
-//! token that was issued, to which process and when; Redis' log of writes has everything that was
-//! ever stored. A killed process (SIGKILL) cannot lie about it, and it does not matter whether it
+//! token that was issued, to which process and when; Redis' log of writes, or a trigger of Postgres',
+//! has everything that was ever stored. A killed process (SIGKILL) cannot lie about it, and it does not matter whether it
 //! had read the answer: what it has not written nobody else can know. For each lost one the test
 //! also demands that the process which had asked for it died before it could write it, so that no
 //! loss is excused that a living process made.
@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use real_parts::fleet::{Call, Line, Tokens, now};
+use real_parts::shared_store::Kind;
 use real_parts::{Rotation, Worker};
 
 use crate::{Fleet, PROCESSES, World, quantile, turn};
@@ -57,7 +58,7 @@ fn aborted_at(worker: &Worker) -> Option<f64> {
 
 /// The refresh tokens that were issued and never stored, by their user.
 async fn lost(world: &World) -> BTreeMap<String, Rotation> {
-    let written = String::from_utf8_lossy(&world.redis.everything_written()).into_owned();
+    let written = String::from_utf8_lossy(&world.shared.everything_written().await).into_owned();
     let rotations = world.issuer().rotations().await.into_iter();
     let lost = rotations.filter_map(|rotation| {
         let issued = rotation.issued.as_ref()?;
@@ -109,8 +110,13 @@ pub(crate) struct Killed {
     pub(crate) lost: BTreeMap<String, Rotation>,
 }
 
-pub(crate) async fn run(tokens: Tokens, abort_before_save: f64, one_certain_abort: bool) -> Killed {
-    let world = World::start_as(tokens).await;
+pub(crate) async fn run(
+    kind: Kind,
+    tokens: Tokens,
+    abort_before_save: f64,
+    one_certain_abort: bool,
+) -> Killed {
+    let world = World::start_as(kind, tokens).await;
     let mut fleet = world.fleet_with(0, world.orders(PROCESSES));
     if one_certain_abort {
         // Alone, so that nobody else refreshes first, and before anybody is killed.
@@ -199,12 +205,19 @@ pub(crate) async fn run(tokens: Tokens, abort_before_save: f64, one_certain_abor
 async fn whoever_is_killed_takes_at_most_the_answer_along_that_it_had_not_written() {
     // F6, F2
     let _turn = turn().await;
-    run(Tokens::Bearer, 0.0, false).await;
+    run(Kind::Redis, Tokens::Bearer, 0.0, false).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_was_never_written_costs_its_user_a_sign_in_and_nobody_else_anything() {
     // F6, F5
     let _turn = turn().await;
-    run(Tokens::Bearer, 0.02, true).await;
+    run(Kind::Redis, Tokens::Bearer, 0.02, true).await;
+}
+
+#[tokio::test]
+async fn whoever_is_killed_takes_no_more_along_where_the_store_is_postgres() {
+    // F6, F5, F2
+    let _turn = turn().await;
+    run(Kind::Postgres, Tokens::Bearer, 0.02, true).await;
 }

@@ -1,7 +1,8 @@
 //! A fleet under load, and nothing goes wrong.
 
-use real_parts::Rotation;
 use real_parts::fleet::{Line, Tokens};
+use real_parts::shared_store::Kind;
+use real_parts::{Pooler, Rotation};
 
 use crate::{FIRST_USER_AFTER, Fleet, PROCESSES, World, duration, quantile, run_for, turn};
 
@@ -13,8 +14,11 @@ pub(crate) struct Run {
     token_requests: usize,
 }
 
-pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
-    let world = World::start_as(tokens).await;
+pub(crate) async fn run(kind: Kind, tokens: Tokens, processes: usize) -> Run {
+    run_in(World::start_as(kind, tokens).await, processes).await
+}
+
+async fn run_in(world: World, processes: usize) -> Run {
     let mut fleet = world.fleet(processes);
     run_for(duration().as_secs_f64()).await;
     fleet.stop().await;
@@ -59,15 +63,36 @@ pub(crate) async fn run(tokens: Tokens, processes: usize) -> Run {
     }
 }
 
-#[tokio::test]
-async fn eight_processes_make_no_more_token_requests_than_one_and_nothing_fails() {
-    // F2, F3
+async fn compare(kind: Kind) {
     let _turn = turn().await;
-    let alone = run(Tokens::Bearer, 1).await;
-    let fleet = run(Tokens::Bearer, PROCESSES).await;
+    let alone = run(kind, Tokens::Bearer, 1).await;
+    let fleet = run(kind, Tokens::Bearer, PROCESSES).await;
     let ratio = fleet.token_requests as f64 / alone.token_requests as f64;
     let difference = fleet.calls as f64 / alone.calls as f64;
     println!("{ratio:.3} times the token requests, {difference:.3} times the calls of one process");
     assert!((0.95..1.05).contains(&difference), "not the same load");
     assert!(ratio <= 1.05, "{ratio}");
+}
+
+#[tokio::test]
+async fn eight_processes_make_no_more_token_requests_than_one_and_nothing_fails() {
+    // F2, F3
+    compare(Kind::Redis).await;
+}
+
+#[tokio::test]
+async fn eight_processes_do_no_worse_where_the_store_is_postgres() {
+    // F2, F3
+    compare(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn eight_processes_behind_a_pooler_do_not_get_into_each_other_s_way() {
+    // F2, F3
+    let _turn = turn().await;
+    let mut world = World::start(Kind::Postgres).await;
+    // Fewer sessions than processes: each statement may be followed by another process's.
+    let pooler = Pooler::before(world.store, 3).await;
+    world.store = pooler.address();
+    run_in(world, PROCESSES).await;
 }

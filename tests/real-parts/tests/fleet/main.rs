@@ -1,4 +1,4 @@
-//! F2 to F6: a fleet of real processes, real Redis, and the real `oidc-provider`, which ends a whole
+//! F2 to F6: a fleet of real processes, real Redis and Postgres, and the real `oidc-provider`, which ends a whole
 //! family of refresh tokens when one of them is used twice.
 //!
 //! Each test runs its load for 12 s, or for as many seconds as the environment variable
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use real_parts::fleet::{Call, Line, Orders, Place, Tokens, now};
-use real_parts::{AuthorizationServer, Folder, Issuer, RedisServer, Worker};
+use real_parts::shared_store::{self, Kind, SharedStore};
+use real_parts::{AuthorizationServer, Folder, Issuer, Worker};
 use reqwest_bearer::{
-    AuthorizationCode, DpopKey, Protection, RedisStore, Subject, TokenEndpoint, TokenSet,
-    TokenStore, UserSessions,
+    AuthorizationCode, DpopKey, Subject, TokenEndpoint, TokenSet, TokenStore, UserSessions,
 };
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
@@ -68,8 +68,8 @@ async fn run_for(seconds: f64) {
 /// The servers of one test, and its users.
 struct World {
     server: AuthorizationServer,
-    redis: RedisServer,
-    /// Where the processes find Redis: there, or behind a proxy.
+    shared: SharedStore,
+    /// Where the processes find the store: there, or behind a proxy.
     store: SocketAddr,
     folder: Folder,
     users: Vec<String>,
@@ -78,15 +78,15 @@ struct World {
 }
 
 impl World {
-    /// With users who have signed in, and of whom Redis has nothing but a refresh token.
-    async fn start() -> Self {
-        Self::start_as(Tokens::Bearer).await
+    /// With users who have signed in, and of whom the store has nothing but a refresh token.
+    async fn start(kind: Kind) -> Self {
+        Self::start_as(kind, Tokens::Bearer).await
     }
 
     /// The same, and bound tokens need proofs with a nonce that changes while the load runs, at the
     /// authorization server and at the API at different times.
-    async fn start_as(tokens: Tokens) -> Self {
-        let mut world = Self::start_with(USERS).await;
+    async fn start_as(kind: Kind, tokens: Tokens) -> Self {
+        let mut world = Self::start_with(kind, USERS).await;
         if tokens == Tokens::Bound {
             let key = |user: &String| (user.clone(), DpopKey::generate().expect("random numbers"));
             world.keys = world.users.iter().map(key).collect();
@@ -96,18 +96,18 @@ impl World {
     }
 
     /// With so many users who have yet to sign in.
-    async fn start_with(users: usize) -> Self {
+    async fn start_with(kind: Kind, users: usize) -> Self {
         let settings = json!({
             "accessTokenTtl": LIFETIME,
             "clockTolerance": 1,
             "dpopNonceSeconds": NONCE_LIFETIME,
         });
         let server = AuthorizationServer::start_with(settings).await;
-        let redis = RedisServer::start_persistent().await;
+        let shared = SharedStore::start(kind).await;
         Self {
             server,
-            store: redis.address(),
-            redis,
+            store: shared.address(),
+            shared,
             folder: Folder::new(),
             users: (0..users).map(|number| format!("user-{number}")).collect(),
             keys: BTreeMap::new(),
@@ -162,8 +162,11 @@ impl World {
 
     /// The token source of the process that users sign in at: the test's own.
     fn source(&self) -> UserSessions {
-        let store = RedisStore::open(self.redis.url(), Protection::plain_text());
-        self.source_with(store.expect("a URL of Redis"))
+        match self.shared.place(self.shared.address()) {
+            Place::Redis(url) => self.source_with(shared_store::redis(&url)),
+            Place::Postgres(url) => self.source_with(shared_store::postgres(&url)),
+            Place::File(_) => unreachable!("no server keeps a file"),
+        }
     }
 
     fn source_with(&self, store: impl TokenStore) -> UserSessions {
@@ -212,7 +215,7 @@ impl World {
                 Tokens::Bearer => self.issuer().api(),
                 Tokens::Bound => self.issuer().api_apart().to_owned(),
             },
-            store: Place::Redis(format!("redis://{}", self.store)),
+            store: self.shared.place(self.store),
             users: self.users.clone(),
             tokens: self.tokens(),
             calls_per_second: self.calls_per_second() / processes as f64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use real_parts::SlowProxy;
 use real_parts::fleet::{Line, now};
+use real_parts::shared_store::Kind;
 
 use crate::{Fleet, PROCESSES, World, duration, quantile, run_for, turn};
 
@@ -84,20 +85,18 @@ pub(crate) async fn check(world: &World, fleet: &mut Fleet, began_at: f64, heale
     }
 }
 
-#[tokio::test]
-async fn a_redis_that_is_killed_and_comes_back_signs_nobody_out() {
-    // F2, F4
+async fn kill_and_start_again(kind: Kind) {
     let _turn = turn().await;
-    let mut world = World::start().await;
+    let mut world = World::start(kind).await;
     let mut fleet = world.fleet(PROCESSES);
     run_for(7.0).await;
     let began_at = now();
     let rounds = (duration().as_secs() / 12).max(1);
     for _ in 0..rounds {
         for outage in [1.0, 3.0, LONG] {
-            world.redis.stop();
+            world.shared.stop();
             run_for(outage).await;
-            world.redis.start_again().await;
+            world.shared.start_again().await;
             run_for(3.0).await;
         }
     }
@@ -106,12 +105,10 @@ async fn a_redis_that_is_killed_and_comes_back_signs_nobody_out() {
     check(&world, &mut fleet, began_at, healed_at).await;
 }
 
-#[tokio::test]
-async fn a_slow_and_broken_way_to_redis_signs_nobody_out() {
-    // F2, F4, F11
+async fn slow_down_and_break(kind: Kind) {
     let _turn = turn().await;
-    let mut world = World::start().await;
-    let proxy = SlowProxy::before(world.redis.address()).await;
+    let mut world = World::start(kind).await;
+    let proxy = SlowProxy::before(world.store).await;
     world.store = proxy.address();
     let mut fleet = world.fleet(PROCESSES);
     run_for(7.0).await;
@@ -140,4 +137,28 @@ async fn a_slow_and_broken_way_to_redis_signs_nobody_out() {
     let healed_at = now();
     run_for(RECOVERY + 2.0).await;
     check(&world, &mut fleet, began_at, healed_at).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_killed_and_comes_back_signs_nobody_out() {
+    // F2, F4
+    kill_and_start_again(Kind::Redis).await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_is_killed_and_comes_back_signs_nobody_out() {
+    // F2, F4
+    kill_and_start_again(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn a_slow_and_broken_way_to_redis_signs_nobody_out() {
+    // F2, F4, F11
+    slow_down_and_break(Kind::Redis).await;
+}
+
+#[tokio::test]
+async fn a_slow_and_broken_way_to_postgres_signs_nobody_out() {
+    // F2, F4, F11
+    slow_down_and_break(Kind::Postgres).await;
 }

@@ -6,13 +6,13 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use real_parts::BASIC;
 use real_parts::fleet::{Call, Line, Orders, Place, now};
+use real_parts::{BASIC, shared_store};
 use reqwest_bearer::reqwest;
 use reqwest_bearer::reqwest::header::HeaderValue;
 use reqwest_bearer::{
-    ClientCredentials, Error, Event, FileStore, NamedClient, NamedUserClient, Protection,
-    RedisStore, Subject, Timeouts, TokenEndpoint, TokenSource, TokenStore, UserSessions,
+    ClientCredentials, Error, Event, FileStore, NamedClient, NamedUserClient, Subject, Timeouts,
+    TokenEndpoint, TokenSource, TokenStore, UserSessions,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -32,10 +32,8 @@ async fn main() {
     let orders: Orders = serde_json::from_str(&argument).expect("orders in JSON");
     let log = Arc::new(Log::append_to(&orders.log));
     let api = match &orders.store {
-        Place::Redis(url) => {
-            let store = RedisStore::open(url, Protection::plain_text()).expect("a URL of Redis");
-            Api::new(&orders, &log, store)
-        }
+        Place::Redis(url) => Api::new(&orders, &log, shared_store::redis(url)),
+        Place::Postgres(url) => Api::new(&orders, &log, shared_store::postgres(url)),
         Place::File(path) => {
             let store = FileStore::new(path).expect("the path of a file");
             Api::new(&orders, &log, store)

@@ -1,0 +1,106 @@
+//! A store that the processes of a fleet share, in a real server of either kind.
+
+use std::net::SocketAddr;
+
+use reqwest_bearer::{Protection, RedisStore};
+use reqwest_bearer_sqlx::SqlxStore;
+
+use crate::fleet::Place;
+use crate::postgres_server::{pool, url};
+use crate::{PostgresServer, RedisServer};
+
+/// Which server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Redis, which has each write in its log.
+    Redis,
+    /// Postgres, with a trigger that writes down each record.
+    Postgres,
+}
+
+/// A server that processes share a store in. It ends with this.
+#[derive(Debug)]
+pub enum SharedStore {
+    /// Of [`Kind::Redis`].
+    Redis(RedisServer),
+    /// Of [`Kind::Postgres`].
+    Postgres(PostgresServer),
+}
+
+impl SharedStore {
+    /// Starts a server that keeps what it has while it is down.
+    pub async fn start(kind: Kind) -> Self {
+        match kind {
+            Kind::Redis => Self::Redis(RedisServer::start_persistent().await),
+            Kind::Postgres => {
+                let server = PostgresServer::start().await;
+                let store = postgres(&server.url());
+                store.migrate().await.expect("Postgres is up");
+                let watch = "CREATE TABLE written (data BYTEA);
+                     CREATE FUNCTION write_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                         INSERT INTO written VALUES (NEW.data);
+                         RETURN NULL;
+                     END $$;
+                     CREATE TRIGGER write_down AFTER INSERT OR UPDATE OF data
+                         ON reqwest_bearer_tokens FOR EACH ROW EXECUTE FUNCTION write_down()";
+                server.tell(watch).await;
+                Self::Postgres(server)
+            }
+        }
+    }
+
+    /// Where it listens: the same address for all its life.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Redis(server) => server.address(),
+            Self::Postgres(server) => server.address(),
+        }
+    }
+
+    /// Where a process finds it that is told this address: its own, or that of a proxy.
+    pub fn place(&self, address: SocketAddr) -> Place {
+        match self {
+            Self::Redis(_) => Place::Redis(format!("redis://{address}")),
+            Self::Postgres(_) => Place::Postgres(url(address)),
+        }
+    }
+
+    /// Everything that was ever stored: what is not in there never was.
+    pub async fn everything_written(&self) -> Vec<u8> {
+        match self {
+            Self::Redis(server) => server.everything_written(),
+            Self::Postgres(server) => {
+                let written = server.ask("SELECT data FROM written WHERE data IS NOT NULL");
+                let written: Vec<Vec<u8>> = written.await;
+                written.concat()
+            }
+        }
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn stop(&mut self) {
+        match self {
+            Self::Redis(server) => server.stop(),
+            Self::Postgres(server) => server.stop(),
+        }
+    }
+
+    /// Starts it again at the same address with what it had. Returns when it answers.
+    pub async fn start_again(&mut self) {
+        match self {
+            Self::Redis(server) => server.start_again().await,
+            Self::Postgres(server) => server.start_again().await,
+        }
+    }
+}
+
+/// The store in the Redis at this URL, in plain text, so that a test can read it.
+pub fn redis(url: &str) -> RedisStore {
+    RedisStore::open(url, Protection::plain_text()).expect("a URL of Redis")
+}
+
+/// The store in the Postgres at this URL, in plain text as well, with a few connections.
+pub fn postgres(url: &str) -> SqlxStore {
+    let store = SqlxStore::postgres(pool(url, 4), Protection::plain_text());
+    store.build().expect("the usual table")
+}
