@@ -1,7 +1,8 @@
 //! Starts the real servers of these tests, and drives what a browser would.
 //!
 //! The authorization server is npm's `oidc-provider` (see `provider/server.js`), a second one that others wrote
-//! is Debian's `glewlwyd`, and Redis is Debian's `redis-server`; all are child processes on free ports of loopback. Everything here panics with a
+//! is Debian's `glewlwyd`, those for exchanges and assertions are Python's `idpyoidc` and `Authlib`, and Redis
+//! is Debian's `redis-server`; all are child processes on free ports of loopback. Everything here panics with a
 //! plain message instead of returning errors, because only tests use it; above all it panics when a
 //! server is not installed, so that no test passes without the part that it is about.
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+mod exchanging;
 pub mod fleet;
 mod folder;
 mod free_port;
@@ -26,6 +28,9 @@ mod slow_proxy;
 mod tls;
 mod worker;
 
+pub use exchanging::{
+    Authlib, ExchangingIssuer, Idpyoidc, IssuerWithApi, JWT_BEARER, TOKEN_EXCHANGE,
+};
 pub use folder::Folder;
 pub use glewlwyd::Glewlwyd;
 pub use issuer_under_test::IssuerUnderTest;
