@@ -3,6 +3,8 @@
 
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { errors } from 'oidc-provider';
+// What its own grants bind their tokens with.
+import validateDpop, { checkDpopReplay } from 'oidc-provider/lib/helpers/validate_dpop.js';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -20,6 +22,7 @@ export function registerExchange(provider) {
     TOKEN_EXCHANGE,
     async (ctx) => {
       const { params, client } = ctx.oidc;
+      const proof = await validateDpop(provider, ctx);
       const subject = await provider.AccessToken.find(params.subject_token);
       // RFC 8693 section 2.2.2: a dead subject token is an invalid request, and so is a dead actor's.
       if (!subject || params.subject_token_type !== ACCESS_TOKEN) throw new errors.InvalidRequest('dead or unknown');
@@ -40,6 +43,10 @@ export function registerExchange(provider) {
         extra: actor ? { act: { client_id: actor.clientId } } : undefined,
       });
       if (audience) token.aud = audience;
+      if (proof) {
+        await checkDpopReplay(provider, ctx, proof, client.clientId, errors.InvalidGrant);
+        token.setThumbprint('jkt', proof.thumbprint);
+      }
       const access_token = await token.save();
       ctx.body = {
         access_token,

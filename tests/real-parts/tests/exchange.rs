@@ -7,9 +7,10 @@ use real_parts::{
     TOKEN_EXCHANGE,
 };
 use reqwest_bearer::{
-    ClientAuthentication, ClientCredentials, Error, ErrorKind, ExchangedTokens, JwtBearer,
-    NamedClient, NamedExchangeClient, SignedAssertion, Signer as _, SigningAlgorithm, SigningKey,
-    SubjectToken, TokenEndpoint, TokenExchange, TokenParameters, TokenSource,
+    ClientAuthentication, ClientCredentials, ConstantToken, DpopKey, Error, ErrorKind,
+    ExchangedTokens, JwtBearer, NamedClient, NamedExchangeClient, SignedAssertion, Signer as _,
+    SigningAlgorithm, SigningKey, SubjectToken, TokenEndpoint, TokenExchange, TokenParameters,
+    TokenSource,
 };
 use serde_json::{Value, json};
 
@@ -186,6 +187,39 @@ async fn names_the_actor<I: ExchangingIssuer>(issuer: &I, exchange: TokenExchang
     let error = error.expect_err("no actor is taken");
     assert_eq!(error.kind(), ErrorKind::InvalidSubjectToken);
     assert!(error.to_string().contains("the actor's"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_exchanged_for_is_bound_to_the_service_s_key() {
+    // H5, I1
+    let settings = json!({ "clients": [service()], "dpopNonceSeconds": 3600 });
+    let server = AuthorizationServer::start_with(settings).await;
+    let issuer = &server.root;
+    let key = DpopKey::generate().expect("a key");
+    let tokens = ExchangedTokens::builder(exchange_at(issuer)).dpop(&key);
+    let tokens = tokens.build().expect("an exchange");
+    let api = NamedExchangeClient::new("api", issuer.api_apart(), &tokens).expect("a client");
+    for account in ["alice", "bob"] {
+        let caller = caller(issuer, account, SCOPE).await;
+        assert_eq!(echo(&api.for_subject_token(&caller)).await["sub"], account);
+        let token = tokens.for_subject_token(&caller).token().await;
+        let stolen = token.expect("it is kept").expose().to_owned();
+        let stolen = ConstantToken::new(stolen).expect("a token");
+        let thief = NamedClient::new("thief", issuer.api_apart(), stolen).expect("a client");
+        let answer = thief.get("echo").send().await.expect("an answer");
+        assert_eq!(answer.status(), 401);
+    }
+    // The first of all learns the nonce; a thief has the token alone.
+    let (own, wants_nonce) = (Some(key.thumbprint()), Some("use_dpop_nonce"));
+    let stolen = (None, Some("invalid_token"));
+    let seen = issuer.api_requests().await;
+    let seen = seen
+        .iter()
+        .map(|seen| (seen.key.as_deref(), seen.error.as_deref()));
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [(own, wants_nonce), (own, None), stolen, (own, None), stolen]
+    );
 }
 
 /// A client that signs with this key, as npm's server and as Python's know it.
