@@ -460,9 +460,10 @@ impl Error {
     }
 
     /// The same error where it refuses the token that was to be exchanged: whoever brought that one has to
-    /// come with another. What one API wants of the user stays what it is, with its claims.
+    /// come with another. What one API wants of the user stays what it is, with its claims. The server does not
+    /// say which one it is where `an_actor` went along.
     #[must_use]
-    pub(crate) fn about_subject_token(self) -> Self {
+    pub(crate) fn about_subject_token(self, an_actor: bool) -> Self {
         // RFC 8693 section 2.2.2 has `invalid_request` for a dead subject token, RFC 7521 section 4.1.1
         // `invalid_grant` for a dead assertion.
         let is_about_it = matches!(
@@ -474,10 +475,11 @@ impl Error {
         }
         self.change(|report| {
             report.kind = ErrorKind::InvalidSubjectToken;
-            report.message =
-                "the authorization server refused the token that was to be exchanged; whoever \
-                              brought it has to come with another one"
-                    .to_owned();
+            let actor = if an_actor { ", or the actor's" } else { "" };
+            report.message = format!(
+                "the authorization server refused the token that was to be exchanged{actor}; whoever brought \
+                 it has to come with another one"
+            );
         })
     }
 

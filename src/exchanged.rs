@@ -1,6 +1,8 @@
 //! The tokens with which a service calls other APIs for its own callers.
 
 mod builder;
+#[cfg(feature = "dpop")]
+mod dpop;
 
 pub use crate::exchanged::builder::ExchangedTokensBuilder;
 

@@ -126,7 +126,9 @@ impl SubjectToken {
     }
 
     /// When it ends, where the token does not tell itself: of an opaque one, introspection may have. No
-    /// exchanged token is used beyond that.
+    /// exchanged token is used beyond that. It has to be the same point in time with each request that brings
+    /// the token (`exp`, and not what is left as counted from now): with another one it is another token here,
+    /// which is exchanged for itself.
     /// Default: the claim `exp` of a JWT, unchecked.
     #[must_use]
     pub fn expires_at(self, end: SystemTime) -> Self {

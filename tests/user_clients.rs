@@ -7,8 +7,9 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use reqwest_bearer::{
-    ConstantToken, Error, ErrorKind, NamedClient, NamedClients, NamedUserClient, Subject,
-    TestClock, TokenSet, UserSessions, http_client, http_client_without_redirects, reqwest,
+    ConstantToken, Error, ErrorKind, ExchangedTokens, NamedClient, NamedClients,
+    NamedExchangeClient, NamedUserClient, Subject, SubjectToken, TestClock, TokenExchange,
+    TokenSet, UserSessions, http_client, http_client_without_redirects, reqwest,
 };
 use support::api::Api;
 use support::http_server::{HttpServer, Reply, Seen};
@@ -28,7 +29,7 @@ async fn users(login: &Login) -> UserSessions {
 }
 
 #[tokio::test]
-async fn the_registry_has_both_kinds_and_names_the_right_question() {
+async fn the_registry_has_all_kinds_and_names_the_right_question() {
     // D8
     let login = Login::start().await;
     let users = users(&login).await;
@@ -40,24 +41,49 @@ async fn the_registry_has_both_kinds_and_names_the_right_question() {
     let of_users = || NamedUserClient::new("orders", "https://o.test", &users).unwrap();
     let apis = NamedClients::new([own.unwrap()]).unwrap();
     let apis = apis.with_user_clients([of_users()]).unwrap();
+    let exchanged = ExchangedTokens::new(TokenExchange::new(login.endpoint())).unwrap();
+    let of_callers = || NamedExchangeClient::new("stock", "https://s.test", &exchanged).unwrap();
+    let apis = apis.with_exchange_clients([of_callers()]).unwrap();
     assert_eq!(apis.get("billing").unwrap().name(), "billing");
     assert_eq!(apis.user_client("orders").unwrap().name(), "orders");
-    assert_eq!(apis.names().collect::<Vec<_>>(), ["billing", "orders"]);
+    assert_eq!(apis.exchange_client("stock").unwrap().name(), "stock");
+    let names: Vec<_> = apis.names().collect();
+    assert_eq!(names, ["billing", "orders", "stock"]);
+    let of_callers_alone = apis.iter_exchange_clients().map(NamedExchangeClient::name);
+    assert_eq!(of_callers_alone.collect::<Vec<_>>(), ["stock"]);
     for (error, right) in [
         (apis.get("orders").map(drop), "`user_client(\"orders\")`"),
         (apis.user_client("billing").map(drop), "`get(\"billing\")`"),
-        (apis.get("mail").map(drop), "there are: billing, orders"),
+        (apis.get("stock").map(drop), "`exchange_client(\"stock\")`"),
+        (
+            apis.exchange_client("orders").map(drop),
+            "`user_client(\"orders\")`",
+        ),
+        (
+            apis.get("mail").map(drop),
+            "there are: billing, orders, stock",
+        ),
         (
             apis.user_client("mail").map(drop),
-            "there are: billing, orders",
+            "there are: billing, orders, stock",
+        ),
+        (
+            apis.exchange_client("mail").map(drop),
+            "there are: billing, orders, stock",
         ),
     ] {
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownName);
         assert!(error.to_string().contains(right), "{error}");
     }
-    let twice = apis.with_user_clients([of_users()]).unwrap_err();
+    let twice = apis.clone().with_user_clients([of_users()]).unwrap_err();
     assert_eq!(twice.kind(), ErrorKind::Settings);
+    let twice = apis.clone().with_exchange_clients([of_callers()]);
+    assert_eq!(twice.unwrap_err().kind(), ErrorKind::Settings);
+    apis.shutdown().await.unwrap();
+    let caller = SubjectToken::new("t").unwrap();
+    let error = exchanged.for_subject_token(&caller).token().await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::ShutDown);
     let same_name = NamedClient::new("orders", "https://o.test", ConstantToken::new("t").unwrap());
     let other_kind = NamedClients::new([same_name.unwrap()]).unwrap();
     assert!(other_kind.with_user_clients([of_users()]).is_err());

@@ -19,7 +19,7 @@ use crate::timeouts::Timeouts;
 /// Makes [`ExchangedTokens`]; every setting has a default. They mean what those of a
 /// [`TokenSourceBuilder`] mean.
 #[must_use = "a builder makes nothing until `build` is called"]
-pub struct ExchangedTokensBuilder(TokenSourceBuilder);
+pub struct ExchangedTokensBuilder(pub(super) TokenSourceBuilder);
 
 impl ExchangedTokensBuilder {
     pub(super) fn new(exchange: TokenExchange) -> Self {

@@ -346,10 +346,10 @@ impl TokenExchange {
     }
 
     /// What an error means for whoever brought the token.
-    fn blame(&self, error: Error) -> Error {
+    fn blame(&self, error: Error, incoming: &Incoming) -> Error {
         match self.subject {
             Some(_) => error.without_a_user(),
-            None => error.about_subject_token(),
+            None => error.about_subject_token(incoming.actor.is_some()),
         }
     }
 
@@ -415,13 +415,13 @@ impl Grant for TokenExchange {
             None => form.bound_to(request.bound_by()),
         };
         let answer = self.endpoint.request_token(form).await;
-        let mut response = answer.map_err(|error| self.blame(error))?;
+        let mut response = answer.map_err(|error| self.blame(error, &incoming))?;
         if !self.on_behalf_of && !self.takes_any_answer {
             check_issued_type(&response, self.kind_asked_for())?;
         }
         if let Some(next) = &self.next {
             let went_on = self.go_on(next, response.access_token, &request).await;
-            (asked_at, response) = went_on.map_err(|error| self.blame(error))?;
+            (asked_at, response) = went_on.map_err(|error| self.blame(error, &incoming))?;
         }
         Ok(incoming.ends.bound(response, asked_at))
     }

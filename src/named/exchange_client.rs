@@ -79,6 +79,10 @@ impl NamedExchangeClient {
     pub fn tokens(&self) -> ExchangedTokens {
         ExchangedTokens::from_handle(self.0.tokens().clone())
     }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.0
+    }
 }
 
 requests!(NamedExchangeClient);

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use crate::error::{Error, ErrorKind};
 use crate::named::NamedClient;
+use crate::named::exchange_client::NamedExchangeClient;
 use crate::named::parts::Parts;
 use crate::named::user_client::NamedUserClient;
 
@@ -29,6 +30,7 @@ use crate::named::user_client::NamedUserClient;
 pub struct NamedClients {
     clients: BTreeMap<String, NamedClient>,
     user_clients: BTreeMap<String, NamedUserClient>,
+    exchange_clients: BTreeMap<String, NamedExchangeClient>,
 }
 
 impl NamedClients {
@@ -60,44 +62,55 @@ impl NamedClients {
         Ok(self)
     }
 
+    /// The same registry with these clients for those who call this service besides.
+    ///
+    /// # Errors
+    /// If two have the same name, of whichever kind they are.
+    pub fn with_exchange_clients(
+        mut self,
+        clients: impl IntoIterator<Item = NamedExchangeClient>,
+    ) -> Result<Self, Error> {
+        for client in clients {
+            self.is_free(client.name())?;
+            self.exchange_clients
+                .insert(client.name().to_owned(), client);
+        }
+        Ok(self)
+    }
+
     /// The client of this name.
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownName`] with the names that there are; of a client for users it says which
+    /// [`ErrorKind::UnknownName`] with the names that there are; of a client of another kind it says which
     /// method has it.
     pub fn get(&self, name: &str) -> Result<&NamedClient, Error> {
-        self.clients.get(name).ok_or_else(|| {
-            self.unknown(
-                name,
-                self.user_clients.contains_key(name),
-                "users",
-                "user_client",
-            )
-        })
+        self.clients.get(name).ok_or_else(|| self.unknown(name))
     }
 
     /// The client for users of this name.
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownName`] with the names that there are; of a client of the application's own
-    /// token it says which method has it.
+    /// As [`get`](Self::get).
     pub fn user_client(&self, name: &str) -> Result<&NamedUserClient, Error> {
-        self.user_clients.get(name).ok_or_else(|| {
-            self.unknown(
-                name,
-                self.clients.contains_key(name),
-                "the application",
-                "get",
-            )
-        })
+        let client = self.user_clients.get(name);
+        client.ok_or_else(|| self.unknown(name))
     }
 
-    /// The names of both kinds, in alphabetical order.
+    /// The client of this name for those who call this service.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn exchange_client(&self, name: &str) -> Result<&NamedExchangeClient, Error> {
+        let client = self.exchange_clients.get(name);
+        client.ok_or_else(|| self.unknown(name))
+    }
+
+    /// The names of all kinds, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let mut names: Vec<_> = self
-            .clients
-            .keys()
+        let own = self.clients.keys();
+        let mut names: Vec<_> = own
             .chain(self.user_clients.keys())
+            .chain(self.exchange_clients.keys())
             .collect();
         names.sort_unstable();
         names.into_iter().map(String::as_str)
@@ -113,12 +126,17 @@ impl NamedClients {
         self.user_clients.values()
     }
 
-    /// Gets the first token of every client, of all at once; of clients for users it finds the token
-    /// endpoint.
+    /// The clients for those who call this service, in the order of their names.
+    pub fn iter_exchange_clients(&self) -> impl Iterator<Item = &NamedExchangeClient> {
+        self.exchange_clients.values()
+    }
+
+    /// Gets the first token of every client, of all at once; of clients for users and for callers it finds
+    /// the token endpoint.
     ///
     /// # Errors
-    /// The first error, of the clients before those for users and each in the order of the names; the
-    /// tokens that came all the same are kept.
+    /// The first error, of the clients before those for users, of these before those for callers, and each in
+    /// the order of the names; the tokens that came all the same are kept.
     pub async fn warm_up(&self) -> Result<(), Error> {
         let all = self.parts().map(|parts| parts.tokens().warm_up());
         join_all(all).await.into_iter().collect()
@@ -137,10 +155,28 @@ impl NamedClients {
     fn parts(&self) -> impl Iterator<Item = &Parts> {
         let own = self.clients.values().map(|client| &client.0);
         own.chain(self.user_clients.values().map(NamedUserClient::parts))
+            .chain(
+                self.exchange_clients
+                    .values()
+                    .map(NamedExchangeClient::parts),
+            )
+    }
+
+    /// Whom the client of this name is for, and which method has it.
+    fn kind_of(&self, name: &str) -> Option<(&str, &str)> {
+        if self.clients.contains_key(name) {
+            Some(("the application", "get"))
+        } else if self.user_clients.contains_key(name) {
+            Some(("users", "user_client"))
+        } else if self.exchange_clients.contains_key(name) {
+            Some(("callers of this service", "exchange_client"))
+        } else {
+            None
+        }
     }
 
     fn is_free(&self, name: &str) -> Result<(), Error> {
-        if self.clients.contains_key(name) || self.user_clients.contains_key(name) {
+        if self.kind_of(name).is_some() {
             return Err(Error::settings(format!(
                 "two named clients are called `{name}`; give each a name of its own"
             )));
@@ -148,9 +184,9 @@ impl NamedClients {
         Ok(())
     }
 
-    fn unknown(&self, name: &str, is_of_other_kind: bool, whose: &str, method: &str) -> Error {
+    fn unknown(&self, name: &str) -> Error {
         let known: Vec<_> = self.names().collect();
-        let message = if is_of_other_kind {
+        let message = if let Some((whose, method)) = self.kind_of(name) {
             format!("the client `{name}` is for {whose}: take it by `{method}(\"{name}\")`")
         } else if known.is_empty() {
             format!("no client is called `{name}`; there are none")

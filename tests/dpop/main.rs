@@ -8,6 +8,7 @@ mod support;
 mod api_nonces;
 mod application;
 mod clock_skew;
+mod exchanged;
 mod first_nonce;
 mod proof;
 mod server;

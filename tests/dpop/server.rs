@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest_bearer::{
     ClientAuthentication, ClientCredentials, DpopKey, Event, NamedClient, RefreshTokenGrant,
-    TestClock, TokenEndpoint, TokenEndpointBuilder, TokenSource, TokenSourceBuilder,
+    SubjectToken, TestClock, TokenEndpoint, TokenEndpointBuilder, TokenSource, TokenSourceBuilder,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -384,6 +384,9 @@ impl Book {
         }
         let mut body =
             json!({ "token_type": self.token_type.unwrap_or("DPoP"), "expires_in": 600 });
+        if seen.field("subject_token").is_some() {
+            body["issued_token_type"] = json!(SubjectToken::ACCESS_TOKEN);
+        }
         let spent = match seen.field("grant_type").as_deref() {
             Some("refresh_token") => {
                 let spent = seen.field("refresh_token").unwrap();

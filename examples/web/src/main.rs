@@ -3,7 +3,8 @@
 //! It keeps their tokens in the server, calls an API for them, and renews the tokens until they
 //! leave. Three files show how: `application.rs` builds the clients, `gate.rs` says once per request
 //! whose tokens the calls use, and `sign_in.rs` puts the tokens in and takes them out. The rest is
-//! what every web application has, and a provider and an API for those who have none at hand.
+//! what every web application has, and a provider and two APIs for those who have none at hand. One of these
+//! calls the other for its own callers, by exchanging their tokens: `api/orders.rs` shows how.
 
 mod activity;
 mod api;
@@ -30,7 +31,7 @@ use axum::routing::{get, post};
 use clap::Parser as _;
 use tokio::net::TcpListener;
 
-use crate::api::EmbeddedApi;
+use crate::api::{orders, stock};
 use crate::application::{App, Application};
 use crate::gate::gate;
 use crate::provider::EmbeddedProvider;
@@ -76,17 +77,18 @@ async fn listen(port: u16) -> Result<TcpListener, String> {
         })
 }
 
-/// A provider and an API on free ports, for this one application.
+/// A provider and two APIs on free ports, for this one application, which calls the first of them.
 async fn embedded_servers(public: &PublicUrl) -> Result<Servers, Box<dyn Error>> {
     let provider = EmbeddedProvider::start(public.at("/signed-in")).await?;
-    let api = EmbeddedApi::start(&provider).await?;
+    let stock = stock::start(&provider).await?;
+    let api = orders::start(&provider, &stock).await?;
     println!(
         "no --issuer was given, so a provider runs at {}",
         provider.issuer()
     );
     Ok(Servers {
         registration: provider.registration(),
-        api: api.base_url(),
+        api,
     })
 }
 

@@ -1,13 +1,15 @@
 //! A small OpenID provider on loopback, so that nothing has to be installed to sign in.
 //!
 //! It does what a real one does for a web application: authorization code with PKCE, refresh tokens
-//! that rotate and whose second use ends the sign-in, revocation, introspection, signed id tokens.
+//! that rotate and whose second use ends the sign-in, token exchange, revocation, introspection, signed id
+//! tokens.
 //! It takes everybody's word for who they are, so it is a provider for demonstrations only.
 
 mod answer;
 mod authorize;
 pub(crate) mod books;
 mod credentials;
+mod exchange;
 mod introspect;
 pub(crate) mod signing;
 mod token;
@@ -27,7 +29,7 @@ use crate::provider::credentials::Credentials;
 use crate::provider::signing::SigningKey;
 use crate::registration::{Registration, SecretPlace};
 
-/// A running provider, with one application and one API as its clients.
+/// A running provider, with one application and two APIs as its clients.
 pub(crate) struct EmbeddedProvider(Arc<Provider>);
 
 struct Provider {
@@ -35,8 +37,10 @@ struct Provider {
     application: Credentials,
     /// Where browsers may be sent with a code, letter for letter.
     redirect_uri: String,
-    /// Who may ask what a token is worth.
-    api: Credentials,
+    /// The API that the application calls. It may exchange the tokens that it gets.
+    orders: Credentials,
+    /// The API that this one calls.
+    stock: Credentials,
     key: SigningKey,
     books: Books,
 }
@@ -49,7 +53,8 @@ impl EmbeddedProvider {
             issuer: format!("http://{}", listener.local_addr()?),
             application: Credentials::new("web")?,
             redirect_uri,
-            api: Credentials::new("orders-api")?,
+            orders: Credentials::new("orders-api")?,
+            stock: Credentials::new("stock-api")?,
             key: SigningKey::new()?,
             books: Books::default(),
         });
@@ -77,15 +82,34 @@ impl EmbeddedProvider {
             client_id: self.0.application.id.to_owned(),
             client_secret: Some(self.0.application.secret.clone()),
             secret_place: SecretPlace::Header,
-            scope: "openid profile offline_access orders:read".to_owned(),
+            scope: "openid profile offline_access orders:read stock:read".to_owned(),
         }
     }
 
-    /// Where and as whom the API asks what a token is worth.
-    pub(crate) fn introspection(&self) -> (String, &'static str, String) {
-        let url = format!("{}/introspect", self.0.issuer);
-        (url, self.0.api.id, self.0.api.secret.clone())
+    /// For the API that the application calls.
+    pub(crate) fn orders_api(&self) -> ApiClient {
+        self.api_client(&self.0.orders)
     }
+
+    /// For the API that this one calls.
+    pub(crate) fn stock_api(&self) -> ApiClient {
+        self.api_client(&self.0.stock)
+    }
+
+    fn api_client(&self, credentials: &Credentials) -> ApiClient {
+        ApiClient {
+            issuer: self.0.issuer.clone(),
+            id: credentials.id,
+            secret: credentials.secret.clone(),
+        }
+    }
+}
+
+/// An API as a client of the provider. Its id is what tokens for it name as their audience.
+pub(crate) struct ApiClient {
+    pub(crate) issuer: String,
+    pub(crate) id: &'static str,
+    pub(crate) secret: String,
 }
 
 /// OpenID Connect Discovery section 3.
@@ -98,9 +122,9 @@ async fn document(State(provider): State<Arc<Provider>>) -> Json<Value> {
         "revocation_endpoint": at("/revoke"),
         "introspection_endpoint": at("/introspect"),
         "jwks_uri": at("/jwks"),
-        "scopes_supported": ["openid", "profile", "offline_access", "orders:read"],
+        "scopes_supported": ["openid", "profile", "offline_access", "orders:read", "stock:read"],
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", exchange::TOKEN_EXCHANGE],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["EdDSA"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],

@@ -21,7 +21,7 @@ A real provider, whose URL is https:
 
 /// A web application that signs its users in and calls an API for them.
 ///
-/// Without options it brings an OpenID provider and an API of its own, on this machine: open the
+/// Without options it brings an OpenID provider and two APIs of its own, on this machine: open the
 /// address that it prints, and sign in as anybody.
 #[derive(Debug, Parser)]
 #[command(name = "web", after_help = AFTER_HELP)]

@@ -179,6 +179,8 @@ function configuration(mount) {
     // The library's own default lets a token live 15 s longer than its `expires_in` says. With none
     // it dies up to a second earlier, because its times are whole seconds.
     clockTolerance: settings.clockTolerance,
+    // Whoever acts for a user, as an exchange has noted it.
+    extraTokenClaims: (_, token) => token.extra,
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     jwks: { keys: [signingKey] },
     cookies: { keys: [randomBytes(16).toString('hex')] },
@@ -340,6 +342,7 @@ class Issuer {
         sub: token.accountId ?? null,
         scope: token.scope ?? null,
         audience: token.aud ?? null,
+        actor: token.extra?.act ?? null,
       });
       return;
     }

@@ -18,7 +18,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpSocket;
 
 use crate::free_port::free_port;
-use crate::{BASIC, Folder, IssuerUnderTest, PUBLIC, START_LIMIT, SignedIn, plain_client};
+use crate::{
+    BASIC, CertificateAuthority, Certified, Folder, IssuerUnderTest, PUBLIC, START_LIMIT, SignedIn,
+    plain_client,
+};
 
 /// The tables, and an administrator with the password `password`. Not the copy below `/usr/share/doc`, which
 /// small images of Debian leave out.
@@ -37,6 +40,14 @@ const SHELL: &str = r#"sqlite3 glewlwyd.db <"$1" && {
     echo $!; read -r _; kill -9 $!; wait 2>&-
 }"#;
 
+/// Its own TLS, in the words of its configuration. Without it no such line may stand there.
+const TLS: &str = r#"
+        use_secure_connection = true
+        secure_connection_key_file = "tls.key"
+        secure_connection_pem_file = "tls.crt"
+        secure_connection_ca_file = "ca.crt"
+        "#;
+
 /// A running glewlwyd with one issuer. It ends with this.
 ///
 /// Panics, with a plain message, when `glewlwyd` is not installed or does not start.
@@ -53,15 +64,54 @@ impl Glewlwyd {
     /// Starts a server that knows [`BASIC`], [`PUBLIC`], the user `alice`, and these clients in the words of
     /// RFC 7591.
     pub async fn start(clients: &[Value]) -> Self {
+        Self::start_at("http", plain_client(), "", Folder::new(), clients).await
+    }
+
+    /// The same with TLS of its own, where clients may show a certificate (RFC 8705): one that the authority
+    /// vouches for, or one of the `self_signed`. Glewlwyd looks at none that its TLS has not found good, so
+    /// that it has to trust those as well.
+    pub async fn start_with_tls(
+        authority: &CertificateAuthority,
+        self_signed: &[&Certified],
+        clients: &[Value],
+    ) -> Self {
+        let own = authority.server();
+        let mut trusted = authority.certificate();
+        trusted.extend(self_signed.iter().map(|one| one.certificate.as_str()));
+        let folder = Folder::new();
+        for (name, text) in [
+            ("tls.key", &own.key),
+            ("tls.crt", &own.certificate),
+            ("ca.crt", &trusted),
+        ] {
+            fs::write(folder.join(name), text).expect("a file");
+        }
+        let authority = authority.certificate();
+        let authority = reqwest::Certificate::from_pem(authority.as_bytes()).expect("it is one");
+        let http = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_only([authority])
+            .build()
+            .expect("the certificates are good");
+        Self::start_at("https", http, TLS, folder, clients).await
+    }
+
+    async fn start_at(
+        scheme: &str,
+        http: Client,
+        settings: &str,
+        folder: Folder,
+        clients: &[Value],
+    ) -> Self {
         assert!(
             Path::new(TABLES).is_file(),
             "the second authorization server of this test is not installed: run tests/run.sh, \
              or install Debian's package glewlwyd"
         );
         let (port, reservation) = free_port();
-        let folder = Folder::new();
-        let origin = format!("http://127.0.0.1:{port}");
-        fs::write(folder.join("glewlwyd.conf"), configuration(port, &origin)).expect("a file");
+        let origin = format!("{scheme}://127.0.0.1:{port}");
+        let configuration = configuration(port, &origin) + settings;
+        fs::write(folder.join("glewlwyd.conf"), configuration).expect("a file");
         let mut shell = Command::new("sh")
             .args(["-c", SHELL, "sh", TABLES])
             .current_dir(folder.path())
@@ -79,7 +129,7 @@ impl Glewlwyd {
 
         let server = Self {
             issuer: format!("{origin}/api/oidc"),
-            http: plain_client(),
+            http,
             shell,
             _folder: folder,
             _reservation: reservation,
@@ -115,6 +165,7 @@ impl Glewlwyd {
             self.ask(&admin, Method::POST, path, body).await;
         };
         ask("/mod/plugin/", self.plugin()).await;
+        self.keep_subjects_of_certificates(&admin).await;
         let scope = json!({ "name": Self::APPLICATION_SCOPE, "password_required": false });
         ask("/scope/", scope).await;
         ask(
@@ -136,6 +187,25 @@ impl Glewlwyd {
         let public = json!({ "client_id": PUBLIC.id, "token_endpoint_auth_method": "none" });
         for client in [&basic, &public].into_iter().chain(clients) {
             ask("/client/", registered(client)).await;
+        }
+    }
+
+    /// Clients keep what is listed here, and the subject of their certificate is missing as Debian ships it.
+    async fn keep_subjects_of_certificates(&self, admin: &str) {
+        const MODULE: &str = "/mod/client/database";
+        let request = self.http.get(self.api(MODULE)).header(COOKIE, admin);
+        let answer = request.send().await.expect("the server is up");
+        let mut module: Value = answer.json().await.expect("a module");
+        module["parameters"]["data-format"]["tls_client_auth_subject_dn"] =
+            json!({ "multiple": false, "read": true, "write": true });
+        // It reads the list when it starts.
+        for (path, body) in [
+            ("", module),
+            ("/disable", json!({})),
+            ("/enable", json!({})),
+        ] {
+            let path = format!("{MODULE}{path}");
+            self.ask(admin, Method::PUT, &path, body).await;
         }
     }
 
@@ -176,6 +246,9 @@ impl Glewlwyd {
                 "oauth-dpop-iat-gap-duration": 5,
                 "oauth-dpop-nonce-mandatory": true,
                 "oauth-dpop-nonce-counter": 2,
+                "client-cert-source": "TLS",
+                "client-cert-use-endpoint-aliases": true,
+                "client-cert-self-signed-allowed": true,
                 "introspection-revocation-allowed": true,
                 "introspection-revocation-allow-target-client": true,
             },
@@ -271,7 +344,7 @@ fn registered(client: &Value) -> Value {
         "enabled": true,
     });
     // Null is not the same as missing here.
-    for name in ["client_secret", "jwks"] {
+    for name in ["client_secret", "jwks", "tls_client_auth_subject_dn"] {
         if let Some(value) = client.get(name) {
             registered[name] = value.clone();
         }

@@ -1,7 +1,9 @@
 //! Starts the real servers of these tests, and drives what a browser would.
 //!
 //! The authorization server is npm's `oidc-provider` (see `provider/server.js`), a second one that others wrote
-//! is Debian's `glewlwyd`, and Redis and Postgres are Debian's `redis-server` and `postgresql`; all are child processes on free ports of loopback. Everything here panics with a
+//! is Debian's `glewlwyd`, those for exchanges, assertions and devices are Python's `idpyoidc`, `Authlib` and
+//! `django-oauth-toolkit`, and Redis and Postgres are Debian's `redis-server` and `postgresql`; all are child
+//! processes on free ports of loopback. Everything here panics with a
 //! plain message instead of returning errors, because only tests use it; above all it panics when a
 //! server is not installed, so that no test passes without the part that it is about.
 
@@ -16,14 +18,15 @@ use tokio::process::{Child, Command};
 
 mod device_pages;
 mod django;
+mod exchanging;
 pub mod fleet;
 mod folder;
 mod free_port;
 mod glewlwyd;
 mod issuer_under_test;
-mod python;
 mod pooler;
 pub mod postgres_server;
+mod python;
 mod redis_server;
 mod running;
 pub mod shared_store;
@@ -33,12 +36,15 @@ mod tls;
 mod worker;
 
 pub use django::DjangoServer;
+pub use exchanging::{
+    Authlib, ExchangingIssuer, Idpyoidc, IssuerWithApi, JWT_BEARER, TOKEN_EXCHANGE,
+};
 pub use folder::Folder;
 pub use glewlwyd::Glewlwyd;
 pub use issuer_under_test::IssuerUnderTest;
-pub use python::installed_python;
 pub use pooler::Pooler;
 pub use postgres_server::PostgresServer;
+pub use python::installed_python;
 pub use redis_server::RedisServer;
 pub use sign_in::SignedIn;
 pub use slow_proxy::SlowProxy;

@@ -12,6 +12,7 @@ pub(crate) enum Refusal {
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
+    InvalidTarget,
     UnsupportedGrantType,
     ServerError,
 }
@@ -28,6 +29,7 @@ impl IntoResponse for Refusal {
             Self::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target"),
             Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };

@@ -35,6 +35,9 @@ pub(crate) struct Decision {
     wish: Wish,
     #[serde(default)]
     name: String,
+    /// The user agrees to the orders, and not to the stock.
+    #[serde(default)]
+    orders_alone: Option<String>,
     #[serde(default)]
     cancel: Option<String>,
 }
@@ -51,7 +54,12 @@ pub(crate) async fn ask(
 
 pub(crate) async fn decide(
     State(provider): State<Arc<Provider>>,
-    Form(Decision { wish, name, cancel }): Form<Decision>,
+    Form(Decision {
+        wish,
+        name,
+        orders_alone,
+        cancel,
+    }): Form<Decision>,
 ) -> Response {
     let challenge = match check(&provider, &wish) {
         Ok(challenge) => challenge.to_owned(),
@@ -63,7 +71,9 @@ pub(crate) async fn decide(
     let Some(person) = person(&name) else {
         return form(&wish).into_response();
     };
-    let scope = wish.scope.clone().unwrap_or_default();
+    let asked = wish.scope.as_deref().unwrap_or_default().split(' ');
+    let agreed = asked.filter(|name| orders_alone.is_none() || !name.starts_with("stock:"));
+    let scope = agreed.collect::<Vec<_>>().join(" ");
     match provider
         .books
         .issue_code(person, scope, challenge, wish.nonce.clone())
@@ -157,6 +167,7 @@ fn form(wish: &Wish) -> Markup {
                     input #name type="text" name="name" maxlength=(LONGEST_NAME) required autofocus autocomplete="off";
                     div.buttons {
                         button { "Sign in" }
+                        button.second name="orders_alone" value="yes" { "Sign in for orders alone" }
                         button.second name="cancel" value="yes" formnovalidate { "Cancel" }
                     }
                 }

@@ -24,6 +24,7 @@ pub(crate) struct Person {
 pub(crate) struct SignIn {
     id: u64,
     pub(crate) person: Person,
+    /// What the user has agreed to.
     pub(crate) scope: String,
 }
 
@@ -41,9 +42,18 @@ pub(crate) struct Pair {
     pub(crate) refresh_token: String,
 }
 
-/// A live access token.
-pub(crate) struct Live {
+/// An access token: for which API it is, and what may be done with it there.
+#[derive(Clone)]
+pub(crate) struct Granted {
     pub(crate) sign_in: SignIn,
+    pub(crate) client_id: &'static str,
+    pub(crate) audience: &'static str,
+    pub(crate) scope: String,
+}
+
+/// One that is good.
+pub(crate) struct Live {
+    pub(crate) granted: Granted,
     pub(crate) remaining: Duration,
 }
 
@@ -56,7 +66,7 @@ struct Pages {
     over: HashSet<u64>,
     codes: HashMap<String, Code>,
     spent_codes: HashMap<String, u64>,
-    access_tokens: HashMap<String, (SignIn, Instant)>,
+    access_tokens: HashMap<String, (Granted, Instant)>,
     refresh_tokens: HashMap<String, (SignIn, Use)>,
 }
 
@@ -126,22 +136,33 @@ impl Books {
         Ok(sign_in.clone())
     }
 
-    /// New tokens for a sign-in.
-    pub(crate) fn issue(&self, sign_in: &SignIn) -> Result<Pair, getrandom::Error> {
+    /// New tokens for a sign-in: an access token as granted, which lives as long as any, and a refresh token.
+    pub(crate) fn issue(&self, granted: Granted) -> Result<Pair, getrandom::Error> {
+        let sign_in = granted.sign_in.clone();
         let pair = Pair {
-            access_token: unguessable()?,
+            access_token: self.issue_access_token(granted, ACCESS_TOKEN_LIFETIME)?,
             refresh_token: unguessable()?,
         };
+        self.lock()
+            .refresh_tokens
+            .insert(pair.refresh_token.clone(), (sign_in, Use::Unspent));
+        Ok(pair)
+    }
+
+    /// An access token alone, which lives for so long.
+    pub(crate) fn issue_access_token(
+        &self,
+        granted: Granted,
+        lifetime: Duration,
+    ) -> Result<String, getrandom::Error> {
+        let token = unguessable()?;
         let mut pages = self.lock();
         pages.drop_what_is_over();
-        let ends_at = Instant::now() + ACCESS_TOKEN_LIFETIME;
+        let ends_at = Instant::now() + lifetime;
         pages
             .access_tokens
-            .insert(pair.access_token.clone(), (sign_in.clone(), ends_at));
-        pages
-            .refresh_tokens
-            .insert(pair.refresh_token.clone(), (sign_in.clone(), Use::Unspent));
-        Ok(pair)
+            .insert(token.clone(), (granted, ends_at));
+        Ok(token)
     }
 
     /// An access token ends alone, a refresh token with all of its sign-in (RFC 7009 section 2.1).
@@ -156,11 +177,11 @@ impl Books {
     /// What an access token is worth.
     pub(crate) fn find_live(&self, token: &str) -> Option<Live> {
         let pages = self.lock();
-        let (sign_in, ends_at) = pages.access_tokens.get(token)?;
+        let (granted, ends_at) = pages.access_tokens.get(token)?;
         let remaining = ends_at.checked_duration_since(Instant::now())?;
-        let is_live = !pages.over.contains(&sign_in.id);
+        let is_live = !pages.over.contains(&granted.sign_in.id);
         is_live.then(|| Live {
-            sign_in: sign_in.clone(),
+            granted: granted.clone(),
             remaining,
         })
     }
@@ -177,7 +198,7 @@ impl Pages {
         self.codes
             .retain(|_, code| code.issued_at.elapsed() < CODE_LIFETIME);
         self.access_tokens
-            .retain(|_, (sign_in, ends_at)| *ends_at > now && !over.contains(&sign_in.id));
+            .retain(|_, (granted, ends_at)| *ends_at > now && !over.contains(&granted.sign_in.id));
         self.refresh_tokens
             .retain(|_, (sign_in, _)| !over.contains(&sign_in.id));
     }
@@ -185,7 +206,7 @@ impl Pages {
 
 #[cfg(test)]
 mod tests {
-    use super::{Books, Person, SignIn};
+    use super::{Books, Granted, Person, SignIn};
     use crate::provider::answer::Refusal;
 
     fn signed_in() -> (Books, SignIn, String) {
@@ -200,10 +221,19 @@ mod tests {
         (books, sign_in, code)
     }
 
+    fn granted(sign_in: &SignIn) -> Granted {
+        Granted {
+            sign_in: sign_in.clone(),
+            client_id: "web",
+            audience: "orders",
+            scope: sign_in.scope.clone(),
+        }
+    }
+
     #[test]
     fn a_second_use_of_a_code_ends_the_sign_in() {
         let (books, sign_in, code) = signed_in();
-        let pair = books.issue(&sign_in).unwrap();
+        let pair = books.issue(granted(&sign_in)).unwrap();
         assert!(books.find_live(&pair.access_token).is_some());
         assert_eq!(books.spend_code(&code).err(), Some(Refusal::InvalidGrant));
         assert!(books.find_live(&pair.access_token).is_none());
@@ -212,9 +242,9 @@ mod tests {
     #[test]
     fn a_second_use_of_a_refresh_token_ends_the_sign_in() {
         let (books, sign_in, _) = signed_in();
-        let first = books.issue(&sign_in).unwrap();
+        let first = books.issue(granted(&sign_in)).unwrap();
         let sign_in = books.spend_refresh_token(&first.refresh_token).unwrap();
-        let second = books.issue(&sign_in).unwrap();
+        let second = books.issue(granted(&sign_in)).unwrap();
         let again = books.spend_refresh_token(&first.refresh_token);
         assert_eq!(again.err(), Some(Refusal::InvalidGrant));
         let dead = books.spend_refresh_token(&second.refresh_token);
@@ -225,10 +255,10 @@ mod tests {
     #[test]
     fn a_revoked_access_token_ends_alone_and_a_refresh_token_with_everything() {
         let (books, sign_in, _) = signed_in();
-        let first = books.issue(&sign_in).unwrap();
+        let first = books.issue(granted(&sign_in)).unwrap();
         books.revoke(&first.access_token);
         assert!(books.find_live(&first.access_token).is_none());
-        let second = books.issue(&sign_in).unwrap();
+        let second = books.issue(granted(&sign_in)).unwrap();
         assert!(books.find_live(&second.access_token).is_some());
         books.revoke(&second.refresh_token);
         assert!(books.find_live(&second.access_token).is_none());

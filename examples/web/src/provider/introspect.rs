@@ -1,4 +1,4 @@
-//! Tells the API what a token is worth (RFC 7662).
+//! Tells the APIs what a token is worth (RFC 7662).
 
 use std::sync::Arc;
 
@@ -21,12 +21,15 @@ pub(crate) async fn introspect(
     headers: HeaderMap,
     Form(Question { token }): Form<Question>,
 ) -> Result<Json<Value>, Refusal> {
-    provider.api.check(&headers)?;
+    let by_orders = provider.orders.check(&headers);
+    by_orders.or_else(|_| provider.stock.check(&headers))?;
     Ok(Json(match provider.books.find_live(&token) {
         Some(live) => json!({
             "active": true,
-            "sub": live.sign_in.person.subject,
-            "scope": live.sign_in.scope,
+            "sub": live.granted.sign_in.person.subject,
+            "client_id": live.granted.client_id,
+            "aud": live.granted.audience,
+            "scope": live.granted.scope,
             "expires_in": live.remaining.as_secs(),
         }),
         None => json!({ "active": false }),

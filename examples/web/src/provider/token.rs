@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 sections 4.1.3 and 6) and revocation (RFC 7009).
+//! The token endpoint (RFC 6749 sections 4.1.3 and 6, RFC 8693) and revocation (RFC 7009).
 
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::provider::Provider;
 use crate::provider::answer::Refusal;
-use crate::provider::books::{ACCESS_TOKEN_LIFETIME, Pair, SignIn};
+use crate::provider::books::{ACCESS_TOKEN_LIFETIME, Granted, Pair, SignIn};
+use crate::provider::exchange::{TOKEN_EXCHANGE, exchange};
 
-/// All that the two grants send.
+/// All that the three grants send.
 #[derive(Deserialize)]
 pub(crate) struct Wish {
     grant_type: String,
@@ -23,6 +24,8 @@ pub(crate) struct Wish {
     redirect_uri: Option<String>,
     code_verifier: Option<String>,
     refresh_token: Option<String>,
+    pub(super) subject_token: Option<String>,
+    pub(super) audience: Option<String>,
 }
 
 pub(crate) async fn token(
@@ -30,16 +33,27 @@ pub(crate) async fn token(
     headers: HeaderMap,
     Form(wish): Form<Wish>,
 ) -> Result<Json<Value>, Refusal> {
-    provider.application.check(&headers)?;
+    // The application signs users in, and the API for orders asks another API for them.
+    let (by_application, by_orders) = (&provider.application, &provider.orders);
     match wish.grant_type.as_str() {
-        "authorization_code" => exchange(&provider, wish),
-        "refresh_token" => refresh(&provider, wish),
+        "authorization_code" => {
+            by_application.check(&headers)?;
+            redeem(&provider, wish)
+        }
+        "refresh_token" => {
+            by_application.check(&headers)?;
+            refresh(&provider, wish)
+        }
+        TOKEN_EXCHANGE => {
+            by_orders.check(&headers)?;
+            exchange(&provider, &wish)
+        }
         _ => Err(Refusal::UnsupportedGrantType),
     }
     .map(Json)
 }
 
-fn exchange(provider: &Provider, wish: Wish) -> Result<Value, Refusal> {
+fn redeem(provider: &Provider, wish: Wish) -> Result<Value, Refusal> {
     let (Some(code), Some(verifier)) = (wish.code, wish.code_verifier) else {
         return Err(Refusal::InvalidRequest);
     };
@@ -48,7 +62,7 @@ fn exchange(provider: &Provider, wish: Wish) -> Result<Value, Refusal> {
     if challenge != code.challenge || wish.redirect_uri.as_ref() != Some(&provider.redirect_uri) {
         return Err(Refusal::InvalidGrant);
     }
-    let pair = provider.books.issue(&code.sign_in)?;
+    let pair = provider.books.issue(for_orders(provider, &code.sign_in))?;
     let (issuer, client_id) = (&provider.issuer, provider.application.id);
     let person = &code.sign_in.person;
     let id_token = provider
@@ -63,8 +77,18 @@ fn exchange(provider: &Provider, wish: Wish) -> Result<Value, Refusal> {
 fn refresh(provider: &Provider, wish: Wish) -> Result<Value, Refusal> {
     let token = wish.refresh_token.ok_or(Refusal::InvalidRequest)?;
     let sign_in = provider.books.spend_refresh_token(&token)?;
-    let pair = provider.books.issue(&sign_in)?;
+    let pair = provider.books.issue(for_orders(provider, &sign_in))?;
     Ok(answer(&sign_in, pair))
+}
+
+/// What the application gets: a token for the one API that it calls.
+fn for_orders(provider: &Provider, sign_in: &SignIn) -> Granted {
+    Granted {
+        sign_in: sign_in.clone(),
+        client_id: provider.application.id,
+        audience: provider.orders.id,
+        scope: sign_in.scope.clone(),
+    }
 }
 
 fn answer(sign_in: &SignIn, pair: Pair) -> Value {

@@ -10,6 +10,7 @@
 
 mod application;
 mod chromium;
+mod second_api;
 mod tab;
 
 use std::fs;
