@@ -144,6 +144,7 @@ mod refresh;
 mod refusal_rule;
 mod refuser;
 mod reserved_headers;
+mod resource;
 mod retry_after;
 mod schedule;
 mod scope;
@@ -182,8 +183,9 @@ pub use clock::TestClock;
 #[cfg(feature = "dpop")]
 pub use dpop::DpopKey;
 pub use endpoint::{
-    AssertionContext, ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint,
-    TokenEndpointBuilder, TokenKind, TokenRequest,
+    AssertionContext, AuthorizationServer, ClientAuthentication, RawAnswer, RegisteredClient,
+    RegistrationRequest, SecretSource, ServerMetadata, TokenEndpoint, TokenEndpointBuilder,
+    TokenKind, TokenRequest,
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
@@ -191,7 +193,7 @@ pub use exchanged::{ExchangedTokens, ExchangedTokensBuilder};
 pub use expiry_margin::ExpiryMargin;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest, JwtBearer,
-    RefreshTokenGrant, TokenExchange, TokenFile,
+    RefreshTokenGrant, ResourceCredentials, TokenExchange, TokenFile,
 };
 #[cfg(feature = "signing")]
 pub use grant::{GoogleServiceAccount, SelfSignedToken, SignedAssertion};
@@ -209,6 +211,7 @@ pub use redirect::{
     HttpClient, SameOriginClient, http_client, http_client_without_redirects, redirect_policy,
     same_origin_http_client, same_origin_redirect_policy,
 };
+pub use resource::{ProtectedResource, ProtectedResourceBuilder, ResourceMetadata};
 pub use secret::Secret;
 #[cfg(feature = "signing")]
 pub use signer::{

@@ -17,6 +17,7 @@ use crate::endpoint::first_nonce::FirstNonce;
 use crate::endpoint::http_clients::{HttpSetting, Ours};
 use crate::endpoint::queue::Queue;
 use crate::endpoint::raw_answer::RawAnswer;
+use crate::endpoint::reach::Reach;
 use crate::endpoint::request_shape::{BodyFormat, RequestShape};
 use crate::endpoint::successes::Successes;
 use crate::endpoint::translation::Translation;
@@ -40,8 +41,10 @@ pub struct TokenEndpointBuilder {
     revocation_url: Option<String>,
     authorization_url: Option<String>,
     pushed_authorization_url: Option<String>,
+    registration_url: Option<String>,
     dpop_nonce_first: bool,
     http: HttpSetting,
+    reach: Reach,
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
@@ -63,8 +66,10 @@ impl TokenEndpointBuilder {
             revocation_url: None,
             authorization_url: None,
             pushed_authorization_url: None,
+            registration_url: None,
             dpop_nonce_first: false,
             http: HttpSetting::Default,
+            reach: Reach::default(),
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
@@ -166,6 +171,32 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// The URL of the endpoint at which clients register themselves (RFC 7591), for an
+    /// [`AuthorizationServer`](crate::AuthorizationServer).
+    /// Default: what the issuer's discovery document names.
+    pub fn registration_url(mut self, url: impl Into<String>) -> Self {
+        self.registration_url = Some(url.into());
+        self
+    }
+
+    /// Asks no server but those that may be found.
+    pub(crate) fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// The HTTP clients of other endpoints, which have been built for these addresses.
+    pub(crate) fn http_setting(mut self, http: HttpSetting) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The clock, whatever it is.
+    pub(crate) fn clock_of(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Has a DPoP nonce of this server before a refresh token or a code goes there (RFC 9449 section 8), for
     /// servers that spend those before they judge the proof: one that then wants a nonce has ended the session.
     ///
@@ -250,7 +281,8 @@ impl TokenEndpointBuilder {
     /// ```
     /// Default: one of its own.
     pub fn http_client_of(mut self, endpoint: &TokenEndpoint) -> Self {
-        self.http = HttpSetting::Of(endpoint.0.transport.http());
+        let transport = &endpoint.0.transport;
+        self.http = HttpSetting::Of(transport.http(), transport.reach().clone());
         self
     }
 
@@ -421,6 +453,7 @@ impl TokenEndpointBuilder {
         let authorization_url = check_if_set("authorization", &self.authorization_url)?;
         let pushed = &self.pushed_authorization_url;
         let pushed_authorization_url = check_if_set("pushed authorization", pushed)?;
+        let registration_url = check_if_set("registration", &self.registration_url)?;
         if let Some(namespace) = &self.namespace {
             let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
             if namespace.is_empty() || namespace.contains(is_blank) {
@@ -446,9 +479,10 @@ impl TokenEndpointBuilder {
         let ours = Ours {
             connect_timeout: self.attempt_timeout / 2,
             stays_here,
+            reach: self.reach.clone(),
         };
         let http = self.http.build(ours, &self.authentication)?;
-        let transport = Transport::new(http, self.attempt_timeout);
+        let transport = Transport::new(http, self.attempt_timeout).within(self.reach);
         let discovery = issuer.map(|issuer| {
             let discovery = Discovery::new(issuer, transport.clone(), self.clock.clone());
             Arc::new(discovery)
@@ -464,6 +498,7 @@ impl TokenEndpointBuilder {
             revocation_url,
             authorization_url,
             pushed_authorization_url,
+            registration_url,
             authentication: self.authentication,
             transport,
             first_nonce: self

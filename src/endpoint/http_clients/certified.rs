@@ -18,16 +18,18 @@ pub(super) fn build(
             HttpClients::ours(|| presenting(ours.builder(), identity.clone()))
         }),
         HttpSetting::Function(builder) => by(certificate, move |identity| {
-            HttpClients::theirs(presenting(builder(), identity))
+            HttpClients::theirs(presenting(ours.reach.guard(builder()), identity))
         }),
         HttpSetting::ToBuild(_) => Err(Error::settings(
             "`http` gives a builder for one HTTP client, and each client certificate needs its own; give \
              `http_from_fn`",
         )),
-        HttpSetting::Of(Http::Certified(clients)) if clients.certificate().is(certificate) => {
+        HttpSetting::Of(Http::Certified(clients), reach)
+            if clients.certificate().is(certificate) && reach.is_as_narrow_as(&ours.reach) =>
+        {
             Ok(Http::Certified(clients))
         }
-        HttpSetting::Of(_) => Err(other_certificate()),
+        HttpSetting::Of(..) => Err(other_certificate()),
     }
 }
 
