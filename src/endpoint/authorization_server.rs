@@ -39,8 +39,7 @@ pub struct AuthorizationServer {
 }
 
 #[cfg(feature = "mtls")]
-type EndpointFn =
-    dyn Fn(ClientAuthentication) -> Result<TokenEndpoint, Error> + Send + Sync;
+type EndpointFn = dyn Fn(ClientAuthentication) -> Result<TokenEndpoint, Error> + Send + Sync;
 
 /// What an [`AuthorizationServer`] says of itself (RFC 8414 section 2), as far as it matters to who is not its
 /// client yet.
