@@ -17,8 +17,11 @@ use crate::origin::all_stay_here;
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     reach: Reach,
-    /// The program's own, if it has one.
-    http: Option<Http>,
+    /// Those of the API, for servers that are reached in the same way.
+    http: Http,
+    is_by_program: bool,
+    /// Whether they go past a proxy, because the API is on this machine.
+    stays_here: bool,
     attempt_timeout: Duration,
     clock: Clock,
     /// For the API itself.
@@ -35,12 +38,13 @@ impl Finding {
         attempt_timeout: Duration,
         clock: Clock,
     ) -> Result<Self, Error> {
+        let stays_here = all_stay_here([api.as_str()]);
         let ours = Ours {
             connect_timeout: attempt_timeout / 2,
-            stays_here: all_stay_here([api.as_str()]),
+            stays_here,
             reach: reach.clone(),
         };
-        let is_own = http.is_some();
+        let is_by_program = http.is_some();
         let setting = match http {
             Some(http) => HttpSetting::ToBuild(Box::new(http)),
             None => HttpSetting::Default,
@@ -49,7 +53,9 @@ impl Finding {
         let transport = Transport::new(http.clone(), attempt_timeout).within(reach.clone());
         Ok(Self {
             reach,
-            http: is_own.then_some(http),
+            http,
+            is_by_program,
+            stays_here,
             attempt_timeout,
             clock,
             transport,
@@ -85,9 +91,11 @@ impl Finding {
         let has_certificate = client.certificate().is_some();
         #[cfg(not(feature = "mtls"))]
         let has_certificate = false;
-        let http = match &self.http {
-            Some(http) if !has_certificate => HttpSetting::Of(http.clone(), self.reach.clone()),
-            _ => HttpSetting::Default,
+        let goes_alike = self.is_by_program || self.stays_here == all_stay_here([issuer]);
+        let http = if goes_alike && !has_certificate {
+            HttpSetting::Of(self.http.clone(), self.reach.clone())
+        } else {
+            HttpSetting::Default
         };
         TokenEndpoint::builder(client)
             .issuer(issuer)
