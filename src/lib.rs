@@ -53,7 +53,8 @@
 //!    [`JwtBearer`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
-//! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
+//! [authorization server](guide::servers) to ask, and as whom; or they are found by an
+//! [API's own metadata](guide::resources), of its URL alone. Every wrong setting is an [`Error`] when it is given; building asks no server.
 //!
 //! [`providers`] has the lines for the authorization servers that people use, from Okta to Apigee.
 //!
@@ -246,6 +247,7 @@ macro_rules! page {
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
             "[signin]: crate::guide::sign_in\n",
+            "[resources]: crate::guide::resources\n",
             "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n\n",
@@ -261,6 +263,9 @@ pub mod guide {
 
     #[doc = page!("SIGNIN")]
     pub mod sign_in {}
+    #[doc = page!("RESOURCES")]
+    pub mod resources {}
+
     #[doc = page!("EXCHANGE")]
     pub mod exchange {}
 

@@ -36,6 +36,8 @@ struct State<T> {
 
 pub(crate) type Outcome<T> = Result<Arc<T>, Error>;
 
+type Started<T> = (Flight<Outcome<T>>, Waiter<Outcome<T>>);
+
 enum Next<T> {
     Now(Outcome<T>),
     Wait(Waiter<Outcome<T>>),
@@ -130,7 +132,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
     fn start(
         self: &Arc<Self>,
         fetch: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<(Flight<Outcome<T>>, Waiter<Outcome<T>>), Error> {
+    ) -> Result<Started<T>, Error> {
         let runtime = Handle::try_current().map_err(|_| {
             not_sent(Error::settings(
                 "there is no tokio runtime here; call this from a task",

@@ -71,10 +71,18 @@ impl ResourceMetadata {
     #[must_use]
     pub fn parameters(&self) -> TokenParameters {
         let scope = self.scope().unwrap_or_default();
-        let parameters = TokenParameters::new().scope(scope);
+        let wanted = self.refresh_parameters();
+        wanted.scope(scope)
+    }
+
+    /// The same for the refreshes of users' sessions
+    /// ([`UserSessionsBuilder::parameters`](crate::UserSessionsBuilder::parameters)): the
+    /// [`resource`](Self::resource) alone, since a refresh has the scopes that the user has granted.
+    #[must_use]
+    pub fn refresh_parameters(&self) -> TokenParameters {
         match self.resource() {
-            Some(resource) => parameters.resource(resource),
-            None => parameters,
+            Some(resource) => TokenParameters::new().resource(resource),
+            None => TokenParameters::new(),
         }
     }
 

@@ -21,7 +21,7 @@ const CLIENT_ID_URL: &str = "https://conformance-test.local/client-metadata.json
 pub(crate) struct User {
     /// What has been registered so far, each at a server of its own.
     registered: Vec<RegisteredClient>,
-    /// What the present sign-in asked for.
+    /// What the sign-ins asked for, up to the present one.
     scope: String,
 }
 
@@ -32,16 +32,16 @@ impl User {
         api: &ProtectedResource,
         step_up: Option<StepUp>,
     ) -> Outcome<NamedClient> {
-        let wanted = api.metadata().await?.parameters();
+        let metadata = api.metadata().await?;
         let server = api.authorization_server().await?;
         // A server without a document is one from before there had to be one.
         let (server, says) = match server.metadata().await {
             Ok(says) => (server, Some(says)),
-            Err(_) if api.metadata().await?.resource().is_none() => (at_usual_places(api)?, None),
+            Err(_) if metadata.resource().is_none() => (at_usual_places(api)?, None),
             Err(error) => return Err(error.into()),
         };
         let endpoint = self.endpoint(context, &server, says.as_ref()).await?;
-        let request = self.request(&wanted, says.as_ref(), step_up);
+        let request = self.request(metadata.parameters(), says.as_ref(), step_up);
         let (request, is_bound) = match &says {
             Some(says) if !says.dpop_algorithms().is_empty() => {
                 (request.dpop(&DpopKey::generate()?), true)
@@ -50,12 +50,9 @@ impl User {
         };
         let tokens = by_browser(request, &endpoint).await?;
 
-        let of_api = match api.metadata().await?.resource() {
-            Some(resource) => TokenParameters::new().resource(resource),
-            None => TokenParameters::new(),
-        };
-        let users = UserSessions::builder(&endpoint).parameters(of_api);
-        let users = users.store(MemoryStore::new());
+        let users = UserSessions::builder(&endpoint)
+            .parameters(metadata.refresh_parameters())
+            .store(MemoryStore::new());
         let users = if is_bound { users.dpop() } else { users }.build()?;
         let user = Subject::new("the user of this program")?;
         users.sign_in(&user, tokens).await?;
@@ -95,7 +92,7 @@ impl User {
 
     fn request(
         &mut self,
-        wanted: &TokenParameters,
+        wanted: TokenParameters,
         says: Option<&ServerMetadata>,
         step_up: Option<StepUp>,
     ) -> AuthorizationRequest {
@@ -106,11 +103,14 @@ impl User {
             request = request.scope(offline);
         }
         if let Some(step_up) = &step_up {
-            // What was granted before is not to be lost.
-            request = request.scope(&self.scope).step_up(step_up);
+            request = request.step_up(step_up);
+        } else {
+            self.scope.clear();
         }
-        self.scope = wanted.scope_text().unwrap_or_default();
-        request.parameters(wanted.clone())
+        // What was granted before is not to be lost.
+        self.scope += " ";
+        self.scope += &wanted.scope_text().unwrap_or_default();
+        request.parameters(wanted).scope(&self.scope)
     }
 }
 
