@@ -281,8 +281,7 @@ impl TokenEndpointBuilder {
     /// ```
     /// Default: one of its own.
     pub fn http_client_of(mut self, endpoint: &TokenEndpoint) -> Self {
-        let transport = &endpoint.0.transport;
-        self.http = HttpSetting::Of(transport.http(), transport.reach().clone());
+        self.http = HttpSetting::Of(endpoint.0.transport.http());
         self
     }
 

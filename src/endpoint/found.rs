@@ -93,7 +93,7 @@ impl Finding {
         let has_certificate = false;
         let goes_alike = self.is_by_program || self.stays_here == all_stay_here([issuer]);
         let http = if goes_alike && !has_certificate {
-            HttpSetting::Of(self.http.clone(), self.reach.clone())
+            HttpSetting::Of(self.http.clone())
         } else {
             HttpSetting::Default
         };

@@ -49,8 +49,8 @@ pub(crate) enum HttpSetting {
     ToBuild(Box<ClientBuilder>),
     #[cfg(feature = "mtls")]
     Function(BuilderFn),
-    /// Those of another endpoint, with what they may ask.
-    Of(Http, Reach),
+    /// Those of another endpoint.
+    Of(Http),
 }
 
 /// The program's function that makes a builder for each certificate.
@@ -118,12 +118,9 @@ impl HttpSetting {
             Self::Function(builder) => {
                 HttpClients::theirs(ours.reach.guard(builder())).map(Http::Fixed)
             }
-            Self::Of(_, reach) if !reach.is_as_narrow_as(&ours.reach) => Err(Error::settings(
-                "the HTTP client of the other endpoint asks servers at any address; leave `http_client_of` out",
-            )),
-            Self::Of(http @ Http::Fixed(_), _) => Ok(http),
+            Self::Of(http @ Http::Fixed(_)) => Ok(http),
             #[cfg(feature = "mtls")]
-            Self::Of(Http::Certified(_), _) => Err(certified::other_certificate()),
+            Self::Of(Http::Certified(_)) => Err(certified::other_certificate()),
         }
     }
 }

@@ -66,11 +66,6 @@ impl Reach {
         }
     }
 
-    /// Whether all that may be asked by `other` may be asked by this one.
-    pub(crate) fn is_as_narrow_as(&self, other: &Self) -> bool {
-        other.allowed == Allowed::Any || self.allowed == other.allowed
-    }
-
     /// Looks at a URL that is about to be asked. Its name, if it has one, is looked at when it is connected to.
     ///
     /// # Errors

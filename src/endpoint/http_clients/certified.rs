@@ -24,12 +24,10 @@ pub(super) fn build(
             "`http` gives a builder for one HTTP client, and each client certificate needs its own; give \
              `http_from_fn`",
         )),
-        HttpSetting::Of(Http::Certified(clients), reach)
-            if clients.certificate().is(certificate) && reach.is_as_narrow_as(&ours.reach) =>
-        {
+        HttpSetting::Of(Http::Certified(clients)) if clients.certificate().is(certificate) => {
             Ok(Http::Certified(clients))
         }
-        HttpSetting::Of(..) => Err(other_certificate()),
+        HttpSetting::Of(_) => Err(other_certificate()),
     }
 }
 
