@@ -88,8 +88,8 @@ pub struct BearerChallenge {
 }
 
 impl BearerChallenge {
-    /// That of an answer, whoever has sent the request: a client without this crate's middleware has none
-    /// among the extensions, and then the headers are read. Of a `Bearer` and a `DPoP` challenge it is the one
+    /// That of an answer, read from its headers: also where a client without this crate's middleware has sent
+    /// the request, and nothing is among the extensions. Of a `Bearer` and a `DPoP` challenge it is the one
     /// that names `resource_metadata` (RFC 9728 section 5.1), else the first of these. `None` if there is none
     /// that can be read.
     ///
@@ -103,7 +103,6 @@ impl BearerChallenge {
     /// ```
     #[must_use]
     pub fn find_in(response: &reqwest::Response) -> Option<Self> {
-        let extension = || response.extensions().get::<Self>().cloned();
         let mut read = [BEARER, DPOP]
             .map(|scheme| challenge_of(scheme, response.headers()))
             .into_iter()
@@ -111,7 +110,7 @@ impl BearerChallenge {
             .peekable();
         let first = read.peek().cloned();
         let named = read.find(|challenge| challenge.parameter("resource_metadata").is_some());
-        named.or(first).or_else(extension)
+        named.or(first)
     }
 
     /// The error code, such as `invalid_token` (RFC 6750 section 3.1). `None` if the request

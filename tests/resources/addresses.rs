@@ -242,3 +242,28 @@ mod of_the_internet {
         assert!(server.connections() > 0);
     }
 }
+
+/// A client with a certificate has HTTP clients of its own.
+#[cfg(feature = "mtls")]
+mod by_certificate {
+    use super::{Names, PRIVATE, found, refused};
+    use reqwest_bearer::{ClientAuthentication, ClientCertificate, TokenRequest};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_certificate_is_presented_to_no_private_address() {
+        // I5, H3
+        let certificate = include_str!("../signing/keys/certificate.pem");
+        let key = include_str!("../signing/keys/p256_pkcs8.pem");
+        let certificate = ClientCertificate::from_pem(format!("{certificate}{key}")).unwrap();
+        for place in ["https://10.0.0.1/x", "https://internal.localhost:1/x"] {
+            let aliases = json!({ "mtls_endpoint_aliases": { "token_endpoint": place } });
+            let (_server, api) = found(&aliases, Names::with(&[&[PRIVATE]])).await;
+            let server = api.authorization_server().await.unwrap();
+            let client = ClientAuthentication::tls_client_auth("me", &certificate);
+            let endpoint = server.client(client).unwrap();
+            let request = TokenRequest::new("client_credentials");
+            refused(endpoint.request_token(request).await);
+        }
+    }
+}
