@@ -88,6 +88,31 @@ pub struct BearerChallenge {
 }
 
 impl BearerChallenge {
+    /// That of an answer, read from its headers: also where a client without this crate's middleware has sent
+    /// the request, and nothing is among the extensions. Of a `Bearer` and a `DPoP` challenge it is the one
+    /// that names `resource_metadata` (RFC 9728 section 5.1), else the first of these. `None` if there is none
+    /// that can be read.
+    ///
+    /// ```no_run
+    /// # async fn look() -> Result<(), reqwest_bearer::reqwest::Error> {
+    /// use reqwest_bearer::{BearerChallenge, reqwest};
+    ///
+    /// let answer = reqwest::get("https://mcp.example.com/mcp").await?;
+    /// let challenge = BearerChallenge::find_in(&answer);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn find_in(response: &reqwest::Response) -> Option<Self> {
+        let mut read = [BEARER, DPOP]
+            .map(|scheme| challenge_of(scheme, response.headers()))
+            .into_iter()
+            .flatten()
+            .peekable();
+        let first = read.peek().cloned();
+        let named = read.find(|challenge| challenge.parameter("resource_metadata").is_some());
+        named.or(first)
+    }
+
     /// The error code, such as `invalid_token` (RFC 6750 section 3.1). `None` if the request
     /// carried no token at all, or the API does not say.
     #[must_use]

@@ -31,6 +31,7 @@ pub(crate) mod address;
 pub(crate) mod answer;
 mod assertion;
 mod authentication;
+mod authorization_server;
 mod authorize;
 pub(crate) mod breaker;
 mod builder;
@@ -43,21 +44,27 @@ mod discovery;
 pub(crate) mod document;
 mod first_nonce;
 mod form;
+pub(crate) mod found;
 mod fragments;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
 mod front_channel;
 mod http_clients;
 mod issued;
+pub(crate) mod kept;
 mod lifetime;
 mod lines;
 mod media_type;
-mod members;
+pub(crate) mod members;
+mod offers;
 mod proven;
 mod pushed;
 pub(crate) mod queue;
 mod raw_answer;
+pub(crate) mod reach;
 mod refresh_codes;
+mod registered;
+mod registration;
 mod request_shape;
 mod secret_source;
 mod successes;
@@ -69,9 +76,12 @@ pub(crate) mod verdict;
 
 pub use assertion::AssertionContext;
 pub use authentication::ClientAuthentication;
+pub use authorization_server::{AuthorizationServer, ServerMetadata};
 pub use builder::TokenEndpointBuilder;
 pub use form::TokenRequest;
 pub use raw_answer::RawAnswer;
+pub use registered::RegisteredClient;
+pub use registration::RegistrationRequest;
 pub use secret_source::SecretSource;
 
 /// The authorization server's token endpoint together with our client authentication.
@@ -110,6 +120,7 @@ struct Setup {
     authorization_url: Option<Url>,
     pushed_authorization_url: Option<Url>,
     device_authorization_url: Option<Url>,
+    registration_url: Option<Url>,
     authentication: ClientAuthentication,
     transport: Transport,
     /// Where a nonce is asked for before anything is spent.
@@ -394,6 +405,7 @@ impl TokenEndpoint {
             authorization_url,
             pushed_authorization_url,
             device_authorization_url,
+            registration_url,
             transport,
             first_nonce,
             shape,
@@ -410,6 +422,7 @@ impl TokenEndpoint {
             authorization_url: authorization_url.clone(),
             pushed_authorization_url: pushed_authorization_url.clone(),
             device_authorization_url: device_authorization_url.clone(),
+            registration_url: registration_url.clone(),
             authentication,
             transport: transport.clone(),
             first_nonce: first_nonce.clone(),

@@ -84,7 +84,9 @@ pub enum ErrorKind {
     Protocol,
     /// No token came in time.
     Timeout,
-    /// The URL of the request is not one that this token may be sent to.
+    /// The URL of the request is not one that this token may be sent to; or a server that was found by the
+    /// metadata of an API ([`ProtectedResource`](crate::ProtectedResource)) is at an address that may not be
+    /// asked.
     OriginNotAllowed,
     /// A setting is wrong; the message says which, and how to mend it.
     Settings,

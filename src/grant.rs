@@ -29,6 +29,7 @@ mod function;
 mod google;
 mod jwt_bearer;
 mod refresh_token;
+mod resource_credentials;
 #[cfg(feature = "signing")]
 mod signed_assertion;
 mod token_exchange;
@@ -43,6 +44,7 @@ pub use function::GrantFn;
 pub use google::GoogleServiceAccount;
 pub use jwt_bearer::JwtBearer;
 pub use refresh_token::RefreshTokenGrant;
+pub use resource_credentials::ResourceCredentials;
 #[cfg(feature = "signing")]
 pub use signed_assertion::{SelfSignedToken, SignedAssertion};
 pub use token_exchange::TokenExchange;

@@ -53,7 +53,8 @@
 //!    [`JwtBearer`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
-//! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when it is given; building asks no server.
+//! [authorization server](guide::servers) to ask, and as whom; or they are found by an
+//! [API's own metadata](guide::resources), of its URL alone. Every wrong setting is an [`Error`] when it is given; building asks no server.
 //!
 //! [`providers`] has the lines for the authorization servers that people use, from Okta to Apigee.
 //!
@@ -144,6 +145,7 @@ mod refresh;
 mod refusal_rule;
 mod refuser;
 mod reserved_headers;
+mod resource;
 mod retry_after;
 mod schedule;
 mod scope;
@@ -185,8 +187,9 @@ pub use clock::TestClock;
 #[cfg(feature = "dpop")]
 pub use dpop::DpopKey;
 pub use endpoint::{
-    AssertionContext, ClientAuthentication, RawAnswer, SecretSource, TokenEndpoint,
-    TokenEndpointBuilder, TokenKind, TokenRequest,
+    AssertionContext, AuthorizationServer, ClientAuthentication, RawAnswer, RegisteredClient,
+    RegistrationRequest, SecretSource, ServerMetadata, TokenEndpoint, TokenEndpointBuilder,
+    TokenKind, TokenRequest,
 };
 pub use error::{Delivery, Error, ErrorKind};
 pub use error_response::ErrorResponse;
@@ -194,7 +197,7 @@ pub use exchanged::{ExchangedTokens, ExchangedTokensBuilder};
 pub use expiry_margin::ExpiryMargin;
 pub use grant::{
     AuthorizationCode, ClientCredentials, ConstantToken, Grant, GrantFn, GrantRequest, JwtBearer,
-    RefreshTokenGrant, TokenExchange, TokenFile,
+    RefreshTokenGrant, ResourceCredentials, TokenExchange, TokenFile,
 };
 #[cfg(feature = "signing")]
 pub use grant::{GoogleServiceAccount, SelfSignedToken, SignedAssertion};
@@ -212,6 +215,7 @@ pub use redirect::{
     HttpClient, SameOriginClient, http_client, http_client_without_redirects, redirect_policy,
     same_origin_http_client, same_origin_redirect_policy,
 };
+pub use resource::{ProtectedResource, ProtectedResourceBuilder, ResourceMetadata};
 pub use secret::Secret;
 #[cfg(feature = "signing")]
 pub use signer::{
@@ -247,6 +251,7 @@ macro_rules! page {
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
             "[signin]: crate::guide::sign_in\n",
+            "[resources]: crate::guide::resources\n",
             "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n\n",
@@ -262,6 +267,9 @@ pub mod guide {
 
     #[doc = page!("SIGNIN")]
     pub mod sign_in {}
+    #[doc = page!("RESOURCES")]
+    pub mod resources {}
+
     #[doc = page!("EXCHANGE")]
     pub mod exchange {}
 

@@ -26,9 +26,12 @@ pub use crate::named::registry::NamedClients;
 pub use crate::named::tenants::{NamedTenantClient, NamedTenantClientBuilder, TenantSettings};
 pub use crate::named::user_client::{NamedUserClient, NamedUserClientBuilder};
 
+use crate::endpoint::ClientAuthentication;
 use crate::error::Error;
+use crate::grant::ResourceCredentials;
 use crate::named::forwards::requests;
 use crate::named::parts::Parts;
+use crate::resource::ProtectedResource;
 use crate::source::TokenSource;
 
 /// A client for one API, used as a plain reqwest client is: the token is not the caller's concern.
@@ -82,6 +85,34 @@ impl NamedClient {
     ) -> NamedClientBuilder {
         let tokens = source.into().handle().clone();
         NamedClientBuilder::new(name.into(), base_url.as_ref().to_owned(), tokens)
+    }
+
+    /// The client of an API that says where its tokens come from (RFC 9728), for the application's own tokens:
+    /// the authorization server is found when the first token is needed, and the program says which client it
+    /// is there, by the server's issuer. All else is as in [`ResourceCredentials`].
+    ///
+    /// ```no_run
+    /// # async fn call() -> Result<(), Box<dyn std::error::Error>> {
+    /// use reqwest_bearer::{ClientAuthentication, NamedClient};
+    ///
+    /// let orders = NamedClient::for_resource("orders", "https://api.example.com/v1", |issuer| {
+    ///     let client = || ClientAuthentication::client_secret_basic("my-client", "s3cr3t");
+    ///     (issuer == "https://login.example.com").then(client)
+    /// })?;
+    /// let order = orders.get("orders/42").send().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is empty, or the URL is none of an API that a token may be sent to.
+    pub fn for_resource(
+        name: impl Into<String>,
+        url: impl AsRef<str>,
+        client_at: impl Fn(&str) -> Option<ClientAuthentication> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let resource = ProtectedResource::new(url)?;
+        let grant = ResourceCredentials::new(&resource, client_at);
+        Self::new(name, resource.url(), grant)
     }
 
     /// Where its tokens come from.

@@ -131,7 +131,7 @@ pub(crate) fn has_userinfo(url: &Url) -> bool {
 
 /// The loopback addresses, and the names that RFC 6761 section 6.3 keeps for them. `localhost.` is
 /// left out: it is another host here, and not every resolver knows it.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let v6 = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

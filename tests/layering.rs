@@ -24,7 +24,7 @@ const LEVELS: [&str; 11] = [
     "clock_skew key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
      step_up cooldown path retry_after reserved_headers carrier api_answer refusal_rule telemetry options
      signer dpop mtls",
-    "endpoint store",
+    "endpoint store resource",
     "grant session",
     "cache engine authorization",
     "refresh call claims sign_in",

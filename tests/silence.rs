@@ -36,13 +36,14 @@ use reqwest_bearer::DpopKey;
 #[cfg(feature = "file")]
 use reqwest_bearer::FileStore;
 use reqwest_bearer::{
-    AuthorizationCode, AuthorizationRequest, BearerChallenge, BearerTokenMiddleware,
-    ClientAuthentication, ClientCredentials, ConstantToken, DeviceAuthorizationRequest, Error,
-    ErrorKind, ExchangedTokens, ExpiryMargin, GrantFn, GrantRequest, JwtBearer, Lease, NamedClient,
-    NamedClients, NamedExchangeClient, NamedTenantClient, NamedUserClient, RefreshReason,
-    RefreshTokenGrant, Secret, SecretSource, StepUp, StoredRecord, Subject, SubjectToken,
-    TenantSettings, TestClock, Timeouts, TokenEndpoint, TokenExchange, TokenFile, TokenKind,
-    TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
+    AuthorizationCode, AuthorizationRequest, AuthorizationServer, BearerChallenge,
+    BearerTokenMiddleware, ClientAuthentication, ClientCredentials, ConstantToken,
+    DeviceAuthorizationRequest, Error, ErrorKind, ExchangedTokens, ExpiryMargin, GrantFn,
+    GrantRequest, JwtBearer, Lease, NamedClient, NamedClients, NamedExchangeClient,
+    NamedTenantClient, NamedUserClient, ProtectedResource, RefreshReason, RefreshTokenGrant,
+    RegistrationRequest, ResourceCredentials, Secret, SecretSource, StepUp, StoredRecord, Subject,
+    SubjectToken, TenantSettings, TestClock, Timeouts, TokenEndpoint, TokenExchange, TokenFile,
+    TokenKind, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
     TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
@@ -978,6 +979,83 @@ impl Program {
         self.outputs.show(&tokens.unwrap());
     }
 
+    /// An API that is its own authorization server, and registers clients.
+    async fn find_servers(&self) {
+        fn of_api(seen: &Seen) -> Option<Reply> {
+            let host = format!("http://{}", seen.headers["host"].to_str().unwrap());
+            Some(Reply::new(200).json(&json!({
+                "resource": host,
+                "authorization_servers": [host],
+                "scopes_supported": ["canary"],
+                "resource_name": echo(seen),
+            })))
+        }
+        fn of_server(seen: &Seen) -> Option<Reply> {
+            let host = format!("http://{}", seen.headers["host"].to_str().unwrap());
+            Some(Reply::new(200).json(&json!({
+                "issuer": host,
+                "token_endpoint": format!("{host}/token?canary"),
+                "registration_endpoint": format!("{host}/register?canary"),
+                "scopes_supported": ["canary"],
+            })))
+        }
+        self.server.script.lock().unwrap().clear();
+        let builder = ProtectedResource::builder(self.server.http.url());
+        self.outputs.show(&builder);
+        let api = builder.build().unwrap();
+        self.outputs.show(&api);
+        let failures: [Gossip; 3] = [
+            |seen| Some(Reply::new(200).body(echo(seen))),
+            |seen| Some(Reply::new(200).json(&json!({ "resource": echo(seen) }))),
+            |seen| Some(Reply::new(503).body(echo(seen))),
+        ];
+        for failure in failures {
+            self.server.then(failure);
+            self.outputs.show_failure(api.renew().await);
+        }
+        self.server.then(of_api);
+        self.outputs.show(&api.renew().await.unwrap());
+        self.outputs
+            .show_failure(api.authorization_server_named("https://as.test").await);
+        let server = api.authorization_server().await.unwrap();
+        self.outputs.show(&server);
+        self.server.then(of_server);
+        self.outputs.show(&server.metadata().await.unwrap());
+        let request = RegistrationRequest::new()
+            .software_statement("canary")
+            .member("logo_uri", "canary")
+            .initial_access_token("canary");
+        self.outputs.show(&request);
+        let failures: [Gossip; 3] = [
+            |seen| Some(Reply::new(400).json(&json!({ "error": echo(seen) }))),
+            |seen| Some(Reply::new(201).json(&json!({ "client_secret": echo(seen) }))),
+            |seen| Some(Reply::new(201).body(echo(seen))),
+        ];
+        for failure in failures {
+            self.server.then(failure);
+            self.outputs.show_failure(server.register(&request).await);
+        }
+        self.server.then(|seen| {
+            Some(Reply::new(201).json(&json!({
+                "client_id": "me",
+                "client_secret": CLIENT_SECRET,
+                "registration_access_token": "canary",
+                "client_name": echo(seen),
+            })))
+        });
+        let registered = server.register(&request).await.unwrap();
+        self.outputs.show(&registered);
+        self.outputs.show(&server.registered(&registered).unwrap());
+        let elsewhere = AuthorizationServer::discover("https://as.test").unwrap();
+        self.outputs.show_failure(elsewhere.registered(&registered));
+        let grant = ResourceCredentials::new(&api, |_| Some(basic()));
+        self.outputs.show(&grant);
+        let source = TokenSource::from(grant);
+        self.server
+            .then(|seen| Some(Reply::new(400).body(echo(seen))));
+        self.outputs.show_failure(source.token().await);
+    }
+
     fn show_what_is_left(&self) {
         let parameters = TokenParameters::new().scope("a").audience("b");
         let secret = Secret::new("canary");
@@ -1351,6 +1429,7 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.be_bound().await;
     program.begin_sign_ins().await;
     program.sign_in_on_a_device().await;
+    program.find_servers().await;
     program.discover_in_vain().await;
     program.be_asked_by_hooks().await;
     program.call_for_tenants().await;

@@ -104,6 +104,23 @@ impl AuthorizationRequest {
         self
     }
 
+    /// Adds what is to be asked for, such as an API's own
+    /// [metadata](crate::ResourceMetadata::parameters) says: scopes, resources, audiences, and other parameters
+    /// as by [`extra`](Self::extra).
+    /// Default: nothing.
+    #[must_use]
+    pub fn parameters(mut self, parameters: TokenParameters) -> Self {
+        for (name, value) in parameters.form_fields() {
+            self = match name {
+                "scope" => self.scope(value),
+                "resource" => self.resource(value),
+                "audience" => self.audience(value),
+                _ => self.extra(name, value),
+            };
+        }
+        self
+    }
+
     /// Sets any other parameter, such as `prompt`, `login_hint`, `acr_values` or `response_mode`. Those that
     /// the request has by itself (`state`, `code_challenge`, ...) or by a method (`scope`, ...) are none:
     /// starting it is then an error.
@@ -179,7 +196,7 @@ impl AuthorizationRequest {
         self.check(client_id_name)?;
         let client_id = (client_id_name.to_owned(), client_id.to_owned());
         let key = self.dpop_key.as_ref().map(SessionKey::of).transpose()?;
-        let server = endpoint.authorization_server().await?;
+        let server = endpoint.authorization_endpoint().await?;
         let now = endpoint.now();
         let expires_at = now.checked_add(self.lifetime).ok_or_else(|| {
             Error::settings("`expires_in` is longer than a clock can tell").got(HowFar::NotSent)

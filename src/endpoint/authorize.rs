@@ -8,14 +8,13 @@ use crate::clock::Clock;
 use crate::dpop::DpopKey;
 use crate::endpoint::document::Document;
 use crate::endpoint::form::Form;
-use crate::endpoint::front_channel::{FrontChannel, Named};
+use crate::endpoint::front_channel::FrontChannel;
 use crate::endpoint::pushed::{self, PushedRequest};
 use crate::endpoint::{Place, TokenEndpoint};
 use crate::error::{Error, HowFar};
 
-/// The authorization server as a user's browser sees it.
-pub(crate) struct AuthorizationServer {
-    /// The authorization endpoint (RFC 6749 section 3.1).
+/// The authorization endpoint (RFC 6749 section 3.1), and what is to be known of its server.
+pub(crate) struct AuthorizationEndpoint {
     pub(crate) url: Url,
     /// As the document has it, byte for byte.
     pub(crate) issuer: Option<String>,
@@ -37,7 +36,7 @@ impl TokenEndpoint {
     ///
     /// # Errors
     /// If the document cannot be had, or no authorization endpoint is known.
-    pub(crate) async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
+    pub(crate) async fn authorization_endpoint(&self) -> Result<AuthorizationEndpoint, Error> {
         let document = match &self.0.place {
             Place::Fixed(_, None) => None,
             Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery) => {
@@ -54,7 +53,7 @@ impl TokenEndpoint {
         let issuer = document.as_ref().map(|document| document.issuer.clone());
         let url = match &self.0.authorization_url {
             Some(url) => Some(url.clone()),
-            None => usable(&said.authorization, "an authorization endpoint")?,
+            None => said.authorization.usable("an authorization endpoint")?,
         };
         let url = url.ok_or_else(|| {
             Error::settings(
@@ -63,24 +62,27 @@ impl TokenEndpoint {
             )
             .got(HowFar::NotSent)
         })?;
+        // The user's browser goes there, and what is found must not send it into the user's own network.
+        self.0.transport.reach().check(&url)?;
         let pushed = match &self.0.pushed_authorization_url {
             Some(url) => Some(PushedEndpoint {
                 url: url.clone(),
                 document: None,
             }),
-            None => usable(
-                &said.pushed,
-                "an endpoint for pushed authorization requests",
-            )?
-            .map(|url| PushedEndpoint {
-                url: match &document {
-                    Some(document) => document.pushed_endpoint_for(self.0.has_certificate(), url),
-                    None => url,
-                },
-                document,
-            }),
+            None => said
+                .pushed
+                .usable("an endpoint for pushed authorization requests")?
+                .map(|url| PushedEndpoint {
+                    url: match &document {
+                        Some(document) => {
+                            document.pushed_endpoint_for(self.0.has_certificate(), url)
+                        }
+                        None => url,
+                    },
+                    document,
+                }),
         };
-        Ok(AuthorizationServer {
+        Ok(AuthorizationEndpoint {
             url,
             issuer: issuer.filter(|issuer| !issuer.is_empty()),
             names_issuer,
@@ -127,16 +129,5 @@ impl TokenEndpoint {
     /// The clock that its waits follow.
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
-    }
-}
-
-pub(super) fn usable(named: &Named, what: &str) -> Result<Option<Url>, Error> {
-    match named {
-        Named::No => Ok(None),
-        Named::At(url) => Ok(Some(url.clone())),
-        Named::Unusable(fault) => Err(Error::protocol(format!(
-            "the discovery document names {what} that {fault}"
-        ))
-        .got(HowFar::NotSent)),
     }
 }

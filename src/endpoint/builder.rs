@@ -17,6 +17,7 @@ use crate::endpoint::first_nonce::FirstNonce;
 use crate::endpoint::http_clients::{HttpSetting, Ours};
 use crate::endpoint::queue::Queue;
 use crate::endpoint::raw_answer::RawAnswer;
+use crate::endpoint::reach::Reach;
 use crate::endpoint::request_shape::{BodyFormat, RequestShape};
 use crate::endpoint::successes::Successes;
 use crate::endpoint::translation::Translation;
@@ -41,8 +42,10 @@ pub struct TokenEndpointBuilder {
     authorization_url: Option<String>,
     pushed_authorization_url: Option<String>,
     device_authorization_url: Option<String>,
+    registration_url: Option<String>,
     dpop_nonce_first: bool,
     http: HttpSetting,
+    reach: Reach,
     plain_http: PlainHttp,
     requests_at_once: usize,
     attempt_timeout: Duration,
@@ -65,8 +68,10 @@ impl TokenEndpointBuilder {
             authorization_url: None,
             pushed_authorization_url: None,
             device_authorization_url: None,
+            registration_url: None,
             dpop_nonce_first: false,
             http: HttpSetting::Default,
+            reach: Reach::default(),
             plain_http: PlainHttp::Refused,
             requests_at_once: 16,
             attempt_timeout: Duration::from_secs(10),
@@ -173,6 +178,32 @@ impl TokenEndpointBuilder {
     /// Default: what the issuer's discovery document names.
     pub fn device_authorization_url(mut self, url: impl Into<String>) -> Self {
         self.device_authorization_url = Some(url.into());
+        self
+    }
+
+    /// The URL of the endpoint at which clients register themselves (RFC 7591), for an
+    /// [`AuthorizationServer`](crate::AuthorizationServer).
+    /// Default: what the issuer's discovery document names.
+    pub fn registration_url(mut self, url: impl Into<String>) -> Self {
+        self.registration_url = Some(url.into());
+        self
+    }
+
+    /// Asks no server but those that may be found.
+    pub(crate) fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// The HTTP clients of other endpoints, which have been built for these addresses.
+    pub(crate) fn http_setting(mut self, http: HttpSetting) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The clock, whatever it is.
+    pub(crate) fn clock_of(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -433,6 +464,7 @@ impl TokenEndpointBuilder {
         let pushed_authorization_url = check_if_set("pushed authorization", pushed)?;
         let device = &self.device_authorization_url;
         let device_authorization_url = check_if_set("device authorization", device)?;
+        let registration_url = check_if_set("registration", &self.registration_url)?;
         if let Some(namespace) = &self.namespace {
             let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
             if namespace.is_empty() || namespace.contains(is_blank) {
@@ -465,9 +497,10 @@ impl TokenEndpointBuilder {
         let ours = Ours {
             connect_timeout: self.attempt_timeout / 2,
             stays_here,
+            reach: self.reach.clone(),
         };
         let http = self.http.build(ours, &self.authentication)?;
-        let transport = Transport::new(http, self.attempt_timeout);
+        let transport = Transport::new(http, self.attempt_timeout).within(self.reach);
         let discovery = issuer.map(|issuer| {
             let discovery = Discovery::new(issuer, transport.clone(), self.clock.clone());
             Arc::new(discovery)
@@ -484,6 +517,7 @@ impl TokenEndpointBuilder {
             authorization_url,
             pushed_authorization_url,
             device_authorization_url,
+            registration_url,
             authentication: self.authentication,
             transport,
             first_nonce: self

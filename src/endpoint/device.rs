@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use reqwest::Url;
 
-use crate::endpoint::authorize::usable;
 use crate::endpoint::device_codes::{self, DeviceCodes};
 use crate::endpoint::document::Document;
 use crate::endpoint::form::Form;
@@ -71,10 +70,8 @@ impl TokenEndpoint {
             Place::Fixed(_, Some(discovery)) | Place::Discovered(discovery) => discovery,
         };
         let document = discovery.document().await?;
-        usable(
-            &document.front_channel.device,
-            "a device authorization endpoint",
-        )?;
+        let named = &document.front_channel.device;
+        named.usable("a device authorization endpoint")?;
         let url = discovery.device_endpoint(self.0.has_certificate()).await?;
         Ok(DeviceEndpoint {
             url: url.ok_or_else(none)?,

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::endpoint::address::{self, PlainHttp};
+use crate::endpoint::answer;
 use crate::endpoint::front_channel::{self, FrontChannel, Named};
+use crate::endpoint::members::{self, texts};
+use crate::endpoint::offers::{self, Offers};
 use crate::endpoint::supported::Supported;
 use crate::endpoint::transport::{Answer, Transport, status_says_all};
-use crate::endpoint::{answer, members};
 use crate::error::Error;
 
 /// A longer issuer is not shown: nobody would find in it what differs.
@@ -51,6 +53,7 @@ pub(crate) struct Document {
     pub(crate) issuer: String,
     pub(crate) supported: Supported,
     pub(crate) front_channel: FrontChannel,
+    pub(crate) offers: Offers,
     /// Where another document of the same issuer may have what this one lacks.
     pub(crate) other_place: Option<Url>,
 }
@@ -76,6 +79,8 @@ struct Members {
     token_endpoint_auth_signing_alg_values_supported: Option<Value>,
     #[serde(flatten)]
     front_channel: front_channel::Members,
+    #[serde(flatten)]
+    offers: offers::Members,
 }
 
 /// What one place said.
@@ -330,19 +335,17 @@ pub(crate) fn parse_document(
         },
         issuer: named,
         front_channel: members.front_channel.check(plain_http),
+        offers: members.offers.check(plain_http),
         supported: Supported {
-            methods: texts(members.token_endpoint_auth_methods_supported),
-            algorithms: texts(members.token_endpoint_auth_signing_alg_values_supported),
+            methods: texts(members.token_endpoint_auth_methods_supported.as_ref()),
+            algorithms: texts(
+                members
+                    .token_endpoint_auth_signing_alg_values_supported
+                    .as_ref(),
+            ),
         },
         other_place: None,
     })
-}
-
-/// The texts of a list; whatever is none says nothing.
-fn texts(list: Option<Value>) -> Vec<String> {
-    let list = list.as_ref().and_then(Value::as_array);
-    let texts = list.into_iter().flatten().filter_map(Value::as_str);
-    texts.map(ToOwned::to_owned).collect()
 }
 
 /// RFC 8414 section 3.3 says "identical". One slash at the end is forgiven, because servers and

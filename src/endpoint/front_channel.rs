@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::endpoint::address::{self, PlainHttp};
+use crate::error::{Error, HowFar};
 
 /// Tokens can be had without any of it, so what is wrong here is no fault of the document before somebody
 /// wants to sign in.
@@ -44,14 +45,7 @@ pub(crate) struct Members {
 
 impl Members {
     pub(crate) fn check(&self, plain_http: PlainHttp) -> FrontChannel {
-        let named = |member: &Option<Value>| match member.as_ref() {
-            None | Some(Value::Null) => Named::No,
-            Some(Value::String(text)) => match address::check(text, plain_http) {
-                Ok(url) => Named::At(url),
-                Err(fault) => Named::Unusable(fault),
-            },
-            Some(_) => Named::Unusable("is no text"),
-        };
+        let named = |member: &Option<Value>| named(member, plain_http);
         let is_true = |member: &Option<Value>| *member == Some(Value::Bool(true));
         FrontChannel {
             authorization: named(&self.authorization_endpoint),
@@ -59,6 +53,35 @@ impl Members {
             device: named(&self.device_authorization_endpoint),
             must_be_pushed: is_true(&self.require_pushed_authorization_requests),
             names_issuer: is_true(&self.authorization_response_iss_parameter_supported),
+        }
+    }
+}
+
+/// What a document says of an endpoint.
+pub(crate) fn named(member: &Option<Value>, plain_http: PlainHttp) -> Named {
+    match member {
+        None | Some(Value::Null) => Named::No,
+        Some(Value::String(text)) => match address::check(text, plain_http) {
+            Ok(url) => Named::At(url),
+            Err(fault) => Named::Unusable(fault),
+        },
+        Some(_) => Named::Unusable("is no text"),
+    }
+}
+
+impl Named {
+    /// The endpoint, if there is one.
+    ///
+    /// # Errors
+    /// If it is there and cannot be used; `what` it is called in the message.
+    pub(crate) fn usable(&self, what: &str) -> Result<Option<Url>, Error> {
+        match self {
+            Self::No => Ok(None),
+            Self::At(url) => Ok(Some(url.clone())),
+            Self::Unusable(fault) => Err(Error::protocol(format!(
+                "the discovery document names {what} that {fault}"
+            ))
+            .got(HowFar::NotSent)),
         }
     }
 }

@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 
 use crate::endpoint::authentication::ClientAuthentication;
+use crate::endpoint::reach::Reach;
 use crate::endpoint::user_agent::with_user_agent;
 use crate::error::Error;
 
@@ -57,11 +58,13 @@ pub(crate) enum HttpSetting {
 pub(crate) type BuilderFn = Box<dyn Fn() -> ClientBuilder + Send + Sync>;
 
 /// What we build where the settings ask for nothing.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Ours {
     pub(crate) connect_timeout: Duration,
     /// Whether all URLs are plain http to this machine, where no proxy is asked.
     pub(crate) stays_here: bool,
+    /// What they may ask, whoever builds them.
+    pub(crate) reach: Reach,
 }
 
 impl Http {
@@ -108,9 +111,13 @@ impl HttpSetting {
         }
         match self {
             Self::Default => HttpClients::ours(|| ours.builder()).map(Http::Fixed),
-            Self::ToBuild(builder) => HttpClients::theirs(*builder).map(Http::Fixed),
+            Self::ToBuild(builder) => {
+                HttpClients::theirs(ours.reach.guard(*builder)).map(Http::Fixed)
+            }
             #[cfg(feature = "mtls")]
-            Self::Function(builder) => HttpClients::theirs(builder()).map(Http::Fixed),
+            Self::Function(builder) => {
+                HttpClients::theirs(ours.reach.guard(builder())).map(Http::Fixed)
+            }
             Self::Of(http @ Http::Fixed(_)) => Ok(http),
             #[cfg(feature = "mtls")]
             Self::Of(Http::Certified(_)) => Err(certified::other_certificate()),
@@ -119,8 +126,9 @@ impl HttpSetting {
 }
 
 impl Ours {
-    fn builder(self) -> ClientBuilder {
+    fn builder(&self) -> ClientBuilder {
         let http = ClientBuilder::new().connect_timeout(self.connect_timeout);
+        let http = self.reach.guard(http);
         if self.stays_here {
             http.no_proxy()
         } else {

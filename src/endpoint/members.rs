@@ -16,6 +16,13 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
+/// The texts of a list; whatever is none says nothing.
+pub(crate) fn texts(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array);
+    let texts = list.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(ToOwned::to_owned).collect()
+}
+
 fn read_object(body: &[u8]) -> Option<Map<String, Value>> {
     // Descriptions come in any encoding, and all that matters here is ASCII.
     serde_json::from_str(&String::from_utf8_lossy(without_mark(body))).ok()

@@ -13,13 +13,17 @@ use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
 use crate::endpoint::form::Form;
 use crate::endpoint::http_clients::Http;
+use crate::endpoint::reach::{Reach, has_refused, refused};
 use crate::endpoint::request_shape::RequestShape;
 use crate::error::{Error, ErrorKind, HowFar};
 use crate::error_response::ErrorResponse;
+use crate::secret::Secret;
 use crate::wiping::WipingBuffer;
 
 /// The largest answer that is read (E5). Tokens of real servers have a few kilobytes.
 pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
+/// The largest document that an API has of itself (I5).
+pub(crate) const LARGEST_METADATA: usize = 64 * 1024;
 
 const JSON: &str = "application/json";
 
@@ -28,6 +32,8 @@ const JSON: &str = "application/json";
 pub(crate) struct Transport {
     http: Http,
     timeout: Duration,
+    /// Whom they may go to: each one is looked at.
+    reach: Reach,
     /// What the server wants in proofs: each of its answers may say.
     nonces: Nonces,
     /// What is signed for the server is dated by.
@@ -48,14 +54,26 @@ impl Transport {
         Self {
             http,
             timeout,
+            reach: Reach::default(),
             nonces: Nonces::default(),
             skews: ClockSkews::default(),
         }
     }
 
+    /// The same for servers that others than the settings name. The HTTP clients have to be built with the
+    /// same [`Reach::guard`].
+    pub(crate) fn within(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
     /// The HTTP clients, for another server's endpoint.
     pub(crate) fn http(&self) -> Http {
         self.http.clone()
+    }
+
+    /// Which servers may be asked.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// How long one exchange may take.
@@ -82,6 +100,7 @@ impl Transport {
         shape: &RequestShape,
         proof: Option<HeaderValue>,
     ) -> Result<Answer, Error> {
+        self.reach.check(&url)?;
         let clients = self.http.clients().await?;
         let http = if form.spends_nothing() {
             &clients.kept
@@ -101,11 +120,47 @@ impl Transport {
         if let Some(proof) = proof {
             request = request.header(DPOP_HEADER, proof);
         }
-        self.exchange(request, &url).await
+        self.exchange(request, &url, LARGEST_ANSWER).await
     }
 
-    /// Fetches a document.
+    /// Sends a JSON object (RFC 7591 section 3.1), with a token if there is one.
+    pub(crate) async fn post_json(
+        &self,
+        url: &Url,
+        body: Vec<u8>,
+        shape: &RequestShape,
+        token: Option<&Secret>,
+    ) -> Result<Answer, Error> {
+        self.reach.check(url)?;
+        let mut request = self
+            .http
+            .clients()
+            .await?
+            .once
+            .post(url.clone())
+            .header(ACCEPT, JSON)
+            .headers(shape.headers_beside(token.is_some())?)
+            .header(CONTENT_TYPE, JSON)
+            .body(body);
+        if let Some(token) = token {
+            // reqwest marks this header as sensitive.
+            request = request.bearer_auth(token.expose());
+        }
+        self.exchange(request, url, LARGEST_ANSWER).await
+    }
+
+    /// Fetches a document of an authorization server.
     pub(crate) async fn get(&self, url: Url) -> Result<Answer, Error> {
+        self.get_up_to(url, LARGEST_ANSWER).await
+    }
+
+    /// Fetches what an API says of itself.
+    pub(crate) async fn get_metadata(&self, url: Url) -> Result<Answer, Error> {
+        self.get_up_to(url, LARGEST_METADATA).await
+    }
+
+    async fn get_up_to(&self, url: Url, largest: usize) -> Result<Answer, Error> {
+        self.reach.check(&url)?;
         let request = self
             .http
             .clients()
@@ -113,10 +168,15 @@ impl Transport {
             .once
             .get(url.clone())
             .header(ACCEPT, JSON);
-        self.exchange(request, &url).await
+        self.exchange(request, &url, largest).await
     }
 
-    async fn exchange(&self, request: RequestBuilder, url: &Url) -> Result<Answer, Error> {
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        url: &Url,
+        largest: usize,
+    ) -> Result<Answer, Error> {
         let request = request.timeout(self.timeout);
         let mut response = match request.send().await {
             Ok(response) => response,
@@ -125,7 +185,7 @@ impl Transport {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         self.nonces.learn(url, &headers);
-        let body = match read_body(response).await {
+        let body = match read_body(response, largest).await {
             Ok(body) => body.into_inner(),
             // The status alone says what these mean, so what is missing of the body is no loss.
             Err(_) if status_says_all(status) => Zeroizing::default(),
@@ -149,16 +209,21 @@ pub(crate) fn status_says_all(status: StatusCode) -> bool {
 }
 
 /// The body is a token answer's more often than not: no copy of ours stays in memory.
-async fn read_body(mut response: Response) -> Result<WipingBuffer, Error> {
+async fn read_body(mut response: Response, largest: usize) -> Result<WipingBuffer, Error> {
     let announced = response.content_length().unwrap_or_default();
-    let announced = usize::try_from(announced).unwrap_or(LARGEST_ANSWER);
-    let mut body = WipingBuffer::with_capacity(announced.min(LARGEST_ANSWER));
+    let announced = usize::try_from(announced).unwrap_or(largest);
+    let mut body = WipingBuffer::with_capacity(announced.min(largest));
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
+            Ok(Some(chunk)) if body.len() + chunk.len() > largest => {
                 let status = response.status();
                 let error = Error::protocol(format!(
-                    "the answer of the authorization server is larger than 1 MiB (status {})",
+                    "the answer of the authorization server is larger than {} (status {})",
+                    if largest == LARGEST_METADATA {
+                        "64 KiB"
+                    } else {
+                        "1 MiB"
+                    },
                     status.as_u16()
                 ))
                 .answered_with(ErrorResponse::of_status(status));
@@ -192,6 +257,9 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
     }
     if !error.is_connect() {
         return lost(error);
+    }
+    if has_refused(&error) {
+        return refused(url);
     }
     if url.scheme() == "https" && has_no_tls(&error) {
         return Error::settings(

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, HowFar};
 
 /// The codes that RFCs and OpenID Connect name. Any other is the server's own text and is never
 /// printed (D6).
-const NAMED: [&str; 29] = [
+const NAMED: [&str; 33] = [
     // RFC 6749 sections 4.1.2.1 and 5.2
     "invalid_request",
     "invalid_client",
@@ -25,6 +25,11 @@ const NAMED: [&str; 29] = [
     "insufficient_scope",
     "unsupported_token_type",
     "invalid_target",
+    // RFC 7591 section 3.2.2
+    "invalid_redirect_uri",
+    "invalid_client_metadata",
+    "invalid_software_statement",
+    "unapproved_software_statement",
     // RFC 8628 section 3.5
     "authorization_pending",
     "slow_down",
@@ -264,6 +269,15 @@ fn meaning(code: Option<&str>) -> (ErrorKind, &'static str) {
         Some("invalid_scope" | "invalid_target") => (
             ErrorKind::Rejected,
             "the authorization server refused the scope, resource or audience",
+        ),
+        Some(
+            "invalid_redirect_uri"
+            | "invalid_client_metadata"
+            | "invalid_software_statement"
+            | "unapproved_software_statement",
+        ) => (
+            ErrorKind::Rejected,
+            "the authorization server does not register such a client",
         ),
         Some(_) => (
             ErrorKind::Rejected,

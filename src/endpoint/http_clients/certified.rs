@@ -18,7 +18,7 @@ pub(super) fn build(
             HttpClients::ours(|| presenting(ours.builder(), identity.clone()))
         }),
         HttpSetting::Function(builder) => by(certificate, move |identity| {
-            HttpClients::theirs(presenting(builder(), identity))
+            HttpClients::theirs(presenting(ours.reach.guard(builder()), identity))
         }),
         HttpSetting::ToBuild(_) => Err(Error::settings(
             "`http` gives a builder for one HTTP client, and each client certificate needs its own; give \
