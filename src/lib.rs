@@ -247,7 +247,6 @@ macro_rules! page {
     ($name:literal) => {
         concat!(
             "[the promises]: crate::promises\n",
-            "[device]: crate::guide::sign_in#without-a-browser-on-this-machine\n",
             "[users]: crate::guide::users\n",
             "[fleets]: crate::guide::fleets\n",
             "[signin]: crate::guide::sign_in\n",
