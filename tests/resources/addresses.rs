@@ -254,7 +254,7 @@ mod by_certificate {
     async fn a_certificate_is_presented_to_no_private_address() {
         // I5, H3
         let certificate = include_str!("../signing/keys/certificate.pem");
-        let key = include_str!("../signing/keys/p256_pkcs8.pem");
+        let key = include_str!("../signing/keys/rsa_pkcs8.pem");
         let certificate = ClientCertificate::from_pem(format!("{certificate}{key}")).unwrap();
         for place in ["https://10.0.0.1/x", "https://internal.localhost:1/x"] {
             let aliases = json!({ "mtls_endpoint_aliases": { "token_endpoint": place } });

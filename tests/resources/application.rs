@@ -1,11 +1,12 @@
 //! A named client for an application, of an API's URL alone.
 
 use reqwest_bearer::{
-    ClientAuthentication, Error, ErrorKind, NamedClient, ResourceCredentials, TokenOptions,
-    TokenParameters,
+    ClientAuthentication, Error, ErrorKind, MemoryStore, NamedClient, ProtectedResource,
+    ResourceCredentials, TokenOptions, TokenParameters, TokenSource,
 };
+use serde_json::json;
 
-use crate::server::Server;
+use crate::server::{Server, WELL_KNOWN};
 use crate::support::http_server::Reply;
 
 fn secret(id: &str) -> ClientAuthentication {
@@ -102,4 +103,21 @@ async fn an_api_that_is_down_when_the_program_starts_costs_calls_and_no_start() 
     assert_eq!(error.token_source(), Some("resource_credentials"));
     let message = error.to_string();
     assert!(message.contains("the API has no metadata"), "{message}");
+}
+
+#[tokio::test]
+async fn tokens_of_two_apis_are_apart_in_a_store_and_those_of_one_are_shared() {
+    // I5, D8
+    let server = Server::both().await;
+    let metadata =
+        json!({ "resource": server.url("/v2"), "authorization_servers": [server.url("")] });
+    server.json(&format!("{WELL_KNOWN}/v2"), &metadata);
+    let store = MemoryStore::new();
+    for (path, requests) in [("/v1", 1), ("/v2", 2), ("/v1", 2), ("/v2", 2)] {
+        let api = ProtectedResource::new(server.url(path)).unwrap();
+        let grant = ResourceCredentials::new(&api, |_| Some(secret("me")));
+        let source = TokenSource::builder(grant).store(store.clone());
+        source.build().unwrap().token().await.unwrap();
+        assert_eq!(server.seen("/token").len(), requests, "{path}");
+    }
 }

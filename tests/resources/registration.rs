@@ -192,6 +192,16 @@ async fn what_the_server_has_registered_is_how_the_client_is_known() {
     let request = RegistrationRequest::new().authentication_method("none");
     let registered = of(&server).register(&request).await.unwrap();
     assert_eq!(registered.authentication_method(), "none");
+    let answer = json!({
+        "client_id": "me",
+        "client_secret": "canary",
+        "token_endpoint_auth_method": "client_secret_post",
+    });
+    server.reply("/register", Reply::new(201).json(&answer));
+    let registered = of(&server).register(&request).await.unwrap();
+    assert_eq!(registered.authentication_method(), "client_secret_post");
+    let answer = json!({ "client_id": "me", "client_secret": "canary" });
+    server.reply("/register", Reply::new(201).json(&answer));
     let request = RegistrationRequest::new().authentication_method("private_key_jwt");
     let registered = of(&server).register(&request).await.unwrap();
     assert_eq!(
