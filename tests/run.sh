@@ -165,12 +165,12 @@ compare_package_list() {
 
 # --- the tests ------------------------------------------------------------------------------
 
-# Leaves the sums in `passed` and `failed`. A test that hangs is ended with all the others after 25
+# Leaves the sums in `passed` and `failed`. A test that hangs is ended with all the others after 40
 # minutes, and named before that. A test binary that does not come to its summary (it
 # does not build, or it aborts) is a failure that no summary counts, so the exit code is kept too.
 run_tests() {
     tests_code=0
-    timeout 1500 cargo test --workspace --no-fail-fast --features "$features" 2>&1 | tee "$log" || tests_code=$?
+    timeout 2400 cargo test --workspace --no-fail-fast --features "$features" 2>&1 | tee "$log" || tests_code=$?
     read -r passed failed < <(awk '
         /^test result: / {
             for (i = 2; i <= NF; i++) {
