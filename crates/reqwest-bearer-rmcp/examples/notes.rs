@@ -1,55 +1,59 @@
-//! An MCP client whose user signs in by the browser, and stays signed in from one run to the next.
+//! An MCP client whose user signs in by the browser, and stays signed in from one run to the next. It is given
+//! the MCP server's URL and nothing else.
 //!
 //! ```text
-//! export MCP=https://notes.example.com/mcp ISSUER=https://login.example.com CLIENT_ID=notes-cli
+//! export MCP=https://notes.example.com/mcp
 //! cargo run -p reqwest-bearer-rmcp --example notes --features rustls -- sign-in
 //! cargo run -p reqwest-bearer-rmcp --example notes --features rustls -- tools
 //! cargo run -p reqwest-bearer-rmcp --example notes --features rustls -- call search '{"text": "milk"}'
 //! cargo run -p reqwest-bearer-rmcp --example notes --features rustls -- sign-out
 //! ```
 //!
-//! The client is a public one with the redirect URI `http://127.0.0.1/callback`, for any port.
-//!
-//! Issuer and client are given. A program that finds them from the MCP server's 401 (RFC 9728, RFC 7591)
-//! does so in `endpoint`; the rest stays as it is.
+//! The MCP server names its authorization server (RFC 9728), where the program registers itself once (RFC 7591).
 
 use std::env;
 use std::error::Error;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use reqwest_bearer::{
-    AuthorizationRequest, ClientAuthentication, FileStore, LoopbackReceiver, NamedUserClient,
-    Subject, TokenEndpoint, TokenParameters, UserSessions,
+    AuthorizationRequest, FileStore, LoopbackReceiver, NamedUserClient, ProtectedResource,
+    RegistrationRequest, ResourceMetadata, Subject, TokenEndpoint, UserSessions,
 };
 use reqwest_bearer_rmcp::{McpHttpClient, http_client_builder};
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RoleClient, RunningService};
 
-/// The authorization server, and who this program is there.
-fn endpoint() -> Result<TokenEndpoint, Box<dyn Error>> {
-    let client = ClientAuthentication::none(env::var("CLIENT_ID")?);
-    Ok(TokenEndpoint::discover(env::var("ISSUER")?, client)?)
-}
+/// For any port.
+const REDIRECT_URI: &str = "http://127.0.0.1/callback";
 
-fn users(endpoint: &TokenEndpoint, mcp: &str) -> Result<UserSessions, Box<dyn Error>> {
-    let file = PathBuf::from(env::var("HOME")?).join(".config/notes/tokens.json");
-    let users = UserSessions::builder(endpoint)
-        .parameters(TokenParameters::new().resource(mcp)) // MCP wants it in each token request
-        .store(FileStore::new(file)?);
-    Ok(users.build()?)
+/// The authorization server, and this program as its client: registered once, and kept.
+async fn endpoint(api: &ProtectedResource, home: &Path) -> Result<TokenEndpoint, Box<dyn Error>> {
+    let kept = home.join("client.json");
+    if let Ok(text) = fs::read_to_string(&kept) {
+        return Ok(api.registered(&serde_json::from_str(&text)?).await?);
+    }
+    let server = api.authorization_server().await?;
+    let request = RegistrationRequest::new()
+        .client_name("notes")
+        .redirect_uri(REDIRECT_URI)
+        .authentication_method("none"); // what every user has is no secret
+    let client = server.register(&request).await?;
+    fs::create_dir_all(home)?;
+    fs::write(kept, serde_json::to_string(&client)?)?;
+    Ok(server.registered(&client)?)
 }
 
 async fn sign_in(
     endpoint: &TokenEndpoint,
     users: &UserSessions,
     me: &Subject,
-    mcp: &str,
+    metadata: &ResourceMetadata,
 ) -> Result<(), Box<dyn Error>> {
-    let receiver = LoopbackReceiver::bind("http://127.0.0.1/callback").await?;
-    let request = AuthorizationRequest::new(receiver.redirect_uri())
-        .scope(env::var("SCOPE").unwrap_or_else(|_| "offline_access".to_owned()))
-        .resource(mcp);
+    let receiver = LoopbackReceiver::bind(REDIRECT_URI).await?;
+    let request =
+        AuthorizationRequest::new(receiver.redirect_uri()).parameters(metadata.parameters()); // the scopes and the resource, as the server names them
     let (url, pending) = request.start(endpoint).await?;
     eprintln!("Sign in on this page, in any browser of this machine:\n{url}");
     let tokens = receiver.finish(endpoint, &pending).await?;
@@ -77,10 +81,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mcp = env::var("MCP")?;
-    let endpoint = endpoint()?;
-    let (users, me) = (users(&endpoint, &mcp)?, Subject::new("me")?);
+    let home = PathBuf::from(env::var("HOME")?).join(".config/notes");
+    let api = ProtectedResource::new(&mcp)?;
+    let (endpoint, metadata) = (endpoint(&api, &home).await?, api.metadata().await?);
+    let users = UserSessions::builder(&endpoint)
+        .parameters(metadata.refresh_parameters()) // MCP wants the resource in each token request
+        .store(FileStore::new(home.join("tokens.json"))?)
+        .build()?;
+    let me = Subject::new("me")?;
     match arguments[..] {
-        ["sign-in"] => sign_in(&endpoint, &users, &me, &mcp).await?,
+        ["sign-in"] => sign_in(&endpoint, &users, &me, &metadata).await?,
         ["tools"] => {
             let notes = begin(&users, &me, &mcp).await?;
             for tool in notes.list_all_tools().await? {
