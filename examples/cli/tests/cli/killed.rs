@@ -78,7 +78,7 @@ async fn a_call_that_is_killed_at_a_refresh_costs_a_sign_in_at_most() {
     let home = Home::new(issuer);
     home.sign_in().await;
     let whole = refreshing_call(&home, issuer).await;
-    let mut killed = 0;
+    let (mut killed, mut signed_out) = (0, 0);
     for moment in moments(whole) {
         expire(issuer).await;
         let before = refreshes(issuer).await;
@@ -90,18 +90,17 @@ async fn a_call_that_is_killed_at_a_refresh_costs_a_sign_in_at_most() {
         if is_signed_in(&home, moment).await {
             continue;
         }
-        // Only where a refresh token was spent whose answer nobody has heard.
-        assert!(
-            refreshes(issuer).await > before,
-            "{moment:?}: signed out without a reason"
-        );
+        // Only where a refresh token was spent, and the process that could have kept its answer is gone.
+        let after = refreshes(issuer).await;
+        assert!(after > before, "{moment:?}: signed out without a reason");
+        signed_out += 1;
         home.sign_in().await;
         assert!(is_signed_in(&home, moment).await);
     }
     assert!(killed > 0, "none was killed");
-    // No refresh token went out twice, so no family of them was ended.
+    // No other session was ended by a refresh token that went out twice.
     let revoked = issuer.revoked().await;
-    assert!(revoked.is_empty(), "{revoked:?}");
+    assert!(revoked.len() <= signed_out, "{signed_out}: {revoked:?}");
 }
 
 /// How long a call takes whose token has ended.
