@@ -319,6 +319,7 @@ async fn the_api_tells_what_it_saw_and_challenges_as_rfc_6750_says() {
         "sub": null,
         "scope": "api:write",
         "audience": "https://api.example.com/",
+        "actor": null,
     });
     assert_eq!(echo, expected);
 
