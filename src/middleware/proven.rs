@@ -167,32 +167,36 @@ impl<'call> Proven<'call> {
     }
 
     /// Returns the answer, and whether another proof would be dated otherwise than the one that it refuses.
-    async fn run(
+    fn run<'run>(
         &self,
         request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Chain<(Response, bool)> {
+        extensions: &'run mut Extensions,
+        next: Next<'run>,
+    ) -> impl Future<Output = Chain<(Response, bool)>> {
         let setup = &self.tokens.engine().setup;
         let asked = match self.kept {
             Some(kept) => Cow::Borrowed(kept.url()),
             None => Cow::Owned(request.url().clone()),
         };
         let sent = setup.clock.now();
-        let response = next.run(request, extensions).await?;
-        let url = if is_without_url(&response) {
-            &*asked
-        } else {
-            response.url()
-        };
-        let headers = response.headers();
-        self.binding.learn(url, headers);
-        let is_redated = refuses_proof(response.status(), headers)
-            && self.binding.learn_date(url, headers, sent);
-        if is_redated && let Some(skew) = self.binding.untold_skew() {
-            setup.telemetry.clock_skew(&skew);
+        // Not inside, which would have room for the request once more.
+        let running = next.run(request, extensions);
+        async move {
+            let response = running.await?;
+            let url = if is_without_url(&response) {
+                &*asked
+            } else {
+                response.url()
+            };
+            let headers = response.headers();
+            self.binding.learn(url, headers);
+            let is_redated = refuses_proof(response.status(), headers)
+                && self.binding.learn_date(url, headers, sent);
+            if is_redated && let Some(skew) = self.binding.untold_skew() {
+                setup.telemetry.clock_skew(&skew);
+            }
+            Ok((response, is_redated))
         }
-        Ok((response, is_redated))
     }
 }
 

@@ -31,13 +31,14 @@ pub(super) struct Waiting<'chain> {
 
 impl BearerTokenMiddleware {
     /// Gets the token and sends the request; its answer is judged as any is.
-    pub(super) async fn send_later(
+    // Not an `async fn`, which would have room for its arguments twice.
+    pub(super) fn send_later(
         &self,
         entry: &Arc<Entry>,
         waiting: Waiting<'_>,
         mut request: Request,
         extensions: &mut Extensions,
-    ) -> Chain<Response> {
+    ) -> impl Future<Output = Chain<Response>> {
         let Waiting {
             bound,
             mut demand,
@@ -45,50 +46,52 @@ impl BearerTokenMiddleware {
             deadline,
             next,
         } = waiting;
-        let engine = self.tokens.engine();
-        let clock = &engine.setup.clock;
-        let (token, sent) = match bound {
-            // As of a warm call with a bearer token: most successes say nothing new.
-            Some(token) => {
-                let sent = (!token.is_known_good()).then(|| clock.now());
-                (token, sent)
+        async move {
+            let engine = self.tokens.engine();
+            let clock = &engine.setup.clock;
+            let (token, sent) = match bound {
+                // As of a warm call with a bearer token: most successes say nothing new.
+                Some(token) => {
+                    let sent = (!token.is_known_good()).then(|| clock.now());
+                    (token, sent)
+                }
+                None => {
+                    demand.within = deadline.left(demand.within, clock);
+                    demand.only_try = matches!(kept, Kept::Address(_));
+                    // Boxed, so that a call with a bound token at hand has no room for it.
+                    let served = Box::pin(call::token(engine, entry, &demand)).await;
+                    let token = served.map_err(|error| self.failed(error))?.token;
+                    (token, Some(clock.now()))
+                }
+            };
+            let proven = Proven::of(&token, Some(&kept), &deadline, &self.tokens);
+            let ready = self.prepare(&token, proven.as_ref(), &mut request, &deadline);
+            let nonce = ready.await.map_err(|error| self.failed(error))?;
+            let stamp = Stamp::of(&token, sent);
+            let (mut response, is_resent) = match proven {
+                Some(proven) => {
+                    let sent = proven.send(request, nonce, extensions, next.clone());
+                    let answered = sent.await?;
+                    (answered.response, answered.is_resent)
+                }
+                None => (next.clone().run(request, extensions).await?, false),
+            };
+            let token_type = TokenType::of(token.binding.as_ref());
+            let judgement = self.judge(entry, stamp, token_type, kept.url(), &mut response);
+            if !judgement.wants_another_token() {
+                return Ok(response);
             }
-            None => {
-                demand.within = deadline.left(demand.within, clock);
-                demand.only_try = matches!(kept, Kept::Address(_));
-                // Boxed, so that a call with a bound token at hand has no room for it.
-                let served = Box::pin(call::token(engine, entry, &demand)).await;
-                let token = served.map_err(|error| self.failed(error))?.token;
-                (token, Some(clock.now()))
-            }
-        };
-        let proven = Proven::of(&token, Some(&kept), &deadline, &self.tokens);
-        let ready = self.prepare(&token, proven.as_ref(), &mut request, &deadline);
-        let nonce = ready.await.map_err(|error| self.failed(error))?;
-        let stamp = Stamp::of(&token, sent);
-        let (mut response, is_resent) = match proven {
-            Some(proven) => {
-                let sent = proven.send(request, nonce, extensions, next.clone());
-                let answered = sent.await?;
-                (answered.response, answered.is_resent)
-            }
-            None => (next.clone().run(request, extensions).await?, false),
-        };
-        let token_type = TokenType::of(token.binding.as_ref());
-        let judgement = self.judge(entry, stamp, token_type, kept.url(), &mut response);
-        if !judgement.wants_another_token() {
-            return Ok(response);
+            let refused = Refused {
+                judgement,
+                stamp,
+                kept,
+                deadline,
+                response,
+                is_resent,
+                next,
+            };
+            Box::pin(self.heal(entry, refused, extensions)).await
         }
-        let refused = Refused {
-            judgement,
-            stamp,
-            kept,
-            deadline,
-            response,
-            is_resent,
-            next,
-        };
-        Box::pin(self.heal(entry, refused, extensions)).await
     }
 
     /// Puts the token into the request, and its proof if it has one; returns the nonce in that. What is left
