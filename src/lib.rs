@@ -44,17 +44,21 @@
 //!    here](guide::sign_in) or elsewhere [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
 //!    [`Subject`]; the tokens live in a [`TokenStore`], which [many processes](guide::fleets) may share.
-//!    A service that calls for its own callers [exchanges their tokens](guide::exchange):
+//! 5. [Callers](guide::exchange): a service that calls for its own callers exchanges their tokens, by
 //!    [`ExchangedTokens`], and a [`NamedExchangeClient`] whose requests go out for a [`SubjectToken`].
-//! 5. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
+//! 6. A command-line program: `FileStore`, and a user who signs in by a `LoopbackReceiver` or on
+//!    [another device](DeviceAuthorizationRequest).
+//! 7. [APIs that name their servers](guide::resources): [`NamedClient::for_resource`], of an API's URL
+//!    alone, and [`ProtectedResource`], for programs that register themselves.
+//! 8. [`TokenOptions`] per request: scope, resource, audience, a minimum lifetime, a forced refresh,
 //!    no token.
-//! 6. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]), or a [`TokenStore`]. A
+//! 9. A [`Grant`] of your own, as an `async fn` or a closure ([`GrantFn`]), or a [`TokenStore`]. A
 //!    fixed token is [`ConstantToken`], one that is rotated in a file [`TokenFile`]; an assertion gets one by
 //!    [`JwtBearer`].
 //!
 //! Below all of them, [`TokenEndpoint`] and [`ClientAuthentication`] say which
-//! [authorization server](guide::servers) to ask, and as whom; or they are found by an
-//! [API's own metadata](guide::resources), of its URL alone. Every wrong setting is an [`Error`] when it is given; building asks no server.
+//! [authorization server](guide::servers) to ask, and as whom. Every wrong setting is an [`Error`] when
+//! it is given; building asks no server.
 //!
 //! [`providers`] has the lines for the authorization servers that people use, from Okta to Apigee.
 //!
