@@ -583,8 +583,25 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use std::error::Error as StdError;
+    use std::fmt;
 
     use super::{Error, ErrorKind};
+
+    /// An error of the program's, with ours as its cause.
+    #[derive(Debug)]
+    struct Foreign(Error);
+
+    impl fmt::Display for Foreign {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("the orders cannot be shown")
+        }
+    }
+
+    impl StdError for Foreign {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
 
     #[test]
     fn it_is_found_wherever_it_stands_among_the_causes() {
@@ -594,8 +611,9 @@ mod tests {
         let middleware: Box<dyn StdError> = own.clone().into_middleware().into();
         let wrapped = own.clone().into_middleware();
         let wrapped: Box<dyn StdError> = reqwest_middleware::Error::middleware(wrapped).into();
+        let foreign: Box<dyn StdError> = Foreign(own.clone()).into();
         let outer = Error::protocol("another one").with_source(own.into_middleware());
-        for error in [boxed, middleware, wrapped] {
+        for error in [boxed, middleware, wrapped, foreign] {
             let found = Error::find_in(&*error).map(Error::kind);
             assert_eq!(found, Some(ErrorKind::Settings), "{error:?}");
         }
