@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::schedule::breaker_pause;
 
-/// After so many calls in a row that ran into their time-out, the store is left alone.
+/// After so many calls in a row without an answer, the store is left alone.
 const ENOUGH: u32 = 3;
 
-/// The calls of one store that got no answer, one after the other. An error is an answer.
+/// The calls of one store that got no answer, one after the other. An error is an answer if it comes
+/// soon: stores that people have end a wait by an error of their own, before we would.
 #[derive(Debug, Default)]
 pub(crate) struct Silence {
     calls: u32,
@@ -35,8 +36,8 @@ impl Silence {
         Ok(())
     }
 
-    /// A call ran into its time-out.
-    pub(crate) fn timed_out(&mut self, now: Moment) {
+    /// A call ran into a time-out, ours or the store's own.
+    pub(crate) fn unanswered(&mut self, now: Moment) {
         self.calls = self.calls.saturating_add(1);
         if self.calls >= ENOUGH && self.next.is_none() {
             self.next = Some(now.later(breaker_pause(self.probes)));
@@ -67,10 +68,10 @@ mod tests {
         // A7
         let mut silence = Silence::default();
         for _ in 0..2 {
-            silence.timed_out(at(0));
+            silence.unanswered(at(0));
             assert_eq!(silence.may_ask(at(0)), Ok(()));
         }
-        silence.timed_out(at(0));
+        silence.unanswered(at(0));
         let mut now = 0;
         for pause in [1_000, 2_000, 4_000, 5_000, 5_000] {
             let left = silence.may_ask(at(now + pause - 1));
@@ -78,7 +79,7 @@ mod tests {
             now += pause;
             assert_eq!(silence.may_ask(at(now)), Ok(()), "the probe");
             assert!(silence.may_ask(at(now)).is_err(), "and no second one");
-            silence.timed_out(at(now));
+            silence.unanswered(at(now));
         }
     }
 
@@ -87,12 +88,12 @@ mod tests {
         // A7
         let mut silence = Silence::default();
         for _ in 0..3 {
-            silence.timed_out(at(0));
+            silence.unanswered(at(0));
         }
         assert!(silence.may_ask(at(1)).is_err());
         silence.answered();
         assert_eq!(silence.may_ask(at(1)), Ok(()));
-        silence.timed_out(at(1));
+        silence.unanswered(at(1));
         assert_eq!(silence.may_ask(at(1)), Ok(()), "it is counted anew");
     }
 }

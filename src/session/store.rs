@@ -19,6 +19,8 @@ use crate::telemetry::Telemetry;
 
 /// A store that does not answer within this time has failed (F11).
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// An error that comes no sooner is that of a store, or of its connection, which waited for an answer itself.
+const LATE: Duration = Duration::from_secs(1);
 /// A record that is not written that long is written anew, so that a session in use stays.
 const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -323,19 +325,22 @@ impl RecordStore {
     }
 
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let began = self.clock.now();
         let outcome = tokio::select! {
             biased;
-            outcome = AssertUnwindSafe(call).catch_unwind() => {
-                self.silence().answered();
-                outcome.unwrap_or_else(|_| {
-                    Err(Error::new(ErrorKind::Panicked, "the store panicked"))
-                })
-            }
+            outcome = AssertUnwindSafe(call).catch_unwind() => outcome.unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Panicked, "the store panicked"))
+            }),
             () = self.clock.sleep(TIMEOUT) => {
-                self.silence().timed_out(self.clock.now());
                 Err(Error::store("the store did not answer within 2 s"))
             }
         };
+        let ended = self.clock.now();
+        if outcome.is_err() && ended.waited_since(began) >= LATE {
+            self.silence().unanswered(ended);
+        } else {
+            self.silence().answered();
+        }
         let outcome = outcome.map_err(|error| error.of_token_source(&self.telemetry.source));
         if let Err(error) = &outcome {
             self.telemetry.store_failed(error);

@@ -43,6 +43,44 @@ async fn a_store_that_has_not_answered_three_times_in_a_row_is_left_alone_but_fo
 }
 
 #[tokio::test]
+async fn a_store_that_ends_its_own_waits_by_errors_is_left_alone_as_well() {
+    // A7
+    for (waits, is_left_alone) in [
+        ([1_000; 3], true),
+        ([999; 3], false),
+        ([1_500, 1_500, 999], false),
+    ] {
+        let world = World::new().await;
+        let users = world.process();
+        let mut strangers = Vec::new();
+        for name in ["a", "b", "c", "d"] {
+            strangers.push(world.sign_in(&users, name).await);
+        }
+        world.advance(601);
+        world.store.be(Mode::Down);
+        for (stranger, wait) in strangers.iter().zip(waits) {
+            world.store.hold(Call::Load);
+            let call = tokio::spawn({
+                let (users, stranger) = (users.clone(), stranger.clone());
+                async move { kind(&users, &stranger).await }
+            });
+            world.store.until_held(1).await;
+            world.clock.advance(Duration::from_millis(wait));
+            world.store.release();
+            assert_eq!(soon(call).await.unwrap(), ErrorKind::Store);
+        }
+        let loads = world.store.calls(Call::Load);
+        assert_eq!(kind(&users, &strangers[3]).await, ErrorKind::Store);
+        let is_asked = world.store.calls(Call::Load) > loads;
+        assert_eq!(is_asked, !is_left_alone, "{waits:?}");
+
+        world.store.be(Mode::Well);
+        world.advance(5);
+        assert!(token(&users, &strangers[3]).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn the_lease_of_an_unsaved_refresh_token_is_renewed_also_while_the_saves_hang() {
     // F2
     let world = World::new().await;
