@@ -85,6 +85,22 @@ impl SharedStore {
         }
     }
 
+    /// Lets it answer nobody, as one that hangs does.
+    pub async fn pause(&self) {
+        match self {
+            Self::Redis(server) => server.pause().await,
+            Self::Postgres(server) => server.pause().await,
+        }
+    }
+
+    /// Lets it go on.
+    pub async fn resume(&self) {
+        match self {
+            Self::Redis(server) => server.resume().await,
+            Self::Postgres(server) => server.resume().await,
+        }
+    }
+
     /// Starts it again at the same address with what it had. Returns when it answers.
     pub async fn start_again(&mut self) {
         match self {

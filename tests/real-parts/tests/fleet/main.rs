@@ -23,6 +23,7 @@ mod application;
 mod example;
 mod file;
 mod full_disk;
+mod hanging;
 mod keys;
 mod killed;
 mod load;
