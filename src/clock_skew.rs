@@ -39,6 +39,8 @@ pub(crate) struct ClockSkew {
     /// Its origin.
     pub(crate) server: Arc<str>,
     pub(crate) seconds_ahead: i64,
+    /// Whether what is signed for that server is dated by its clock from now on.
+    pub(crate) is_followed: bool,
 }
 
 impl ClockSkews {
@@ -76,15 +78,19 @@ impl ClockSkews {
         let is_explained = least - LEAST as i64 <= applied && applied <= most + LEAST as i64;
         // The least: what is dated too early by the time that an answer takes is taken, what is dated in the
         // future is not.
-        if is_explained || least.unsigned_abs() > MOST {
+        if is_explained {
             return false;
         }
+        let is_followed = least.unsigned_abs() <= MOST;
         *self.news() = Some(ClockSkew {
             server: url.origin().ascii_serialization().into(),
             seconds_ahead: least,
+            is_followed,
         });
-        self.0.ahead.insert(url, least);
-        true
+        if is_followed {
+            self.0.ahead.insert(url, least);
+        }
+        is_followed
     }
 
     /// What was learnt, once.
@@ -182,7 +188,11 @@ mod tests {
                 believed,
                 "{ahead}"
             );
-            assert_eq!(skews.untold().is_some(), believed != 0, "{ahead}");
+            let told = skews
+                .untold()
+                .map(|skew| (skew.seconds_ahead, skew.is_followed));
+            let is_news = !(-6..=5).contains(&ahead);
+            assert_eq!(told, is_news.then_some((ahead, believed != 0)), "{ahead}");
         }
     }
 
@@ -203,17 +213,18 @@ mod tests {
         let learnt_once = ClockSkew {
             server: "https://a.test".into(),
             seconds_ahead: 600,
+            is_followed: true,
         };
         assert_eq!(skews.untold(), Some(learnt_once));
         assert_eq!(skews.untold(), None);
-        // The date of the same clock is no news, and so is none that cannot be believed.
-        for ahead in [600, 597, 604, 5_000] {
+        // The date of the same clock is no news, and one that cannot be believed changes nothing.
+        for (ahead, is_news) in [(600, false), (597, false), (604, false), (5_000, true)] {
             assert_eq!(
                 learnt(&skews, "https://a.test/2?x", ahead, 0),
                 600,
                 "{ahead}"
             );
-            assert_eq!(skews.untold(), None);
+            assert_eq!(skews.untold().is_some(), is_news, "{ahead}");
         }
         // Somebody has set this machine's.
         assert_eq!(learnt(&skews.clone(), "https://a.test/", 1, 0), 1);

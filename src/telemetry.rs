@@ -229,12 +229,14 @@ impl Telemetry {
             source = &*self.source,
             server = &*skew.server,
             seconds_ahead = skew.seconds_ahead,
+            is_followed = skew.is_followed,
             "the clock of a server differs from this machine's, and refuses what is signed by this one"
         );
         self.tell(|| Event::ClockSkew {
             source: self.source.clone(),
             server: skew.server.clone(),
             seconds_ahead: skew.seconds_ahead,
+            is_followed: skew.is_followed,
         });
     }
 

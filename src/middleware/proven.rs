@@ -190,9 +190,11 @@ impl<'call> Proven<'call> {
             };
             let headers = response.headers();
             self.binding.learn(url, headers);
-            let is_redated = refuses_proof(response.status(), headers)
-                && self.binding.learn_date(url, headers, sent);
-            if is_redated && let Some(skew) = self.binding.untold_skew() {
+            if !refuses_proof(response.status(), headers) {
+                return Ok((response, false));
+            }
+            let is_redated = self.binding.learn_date(url, headers, sent);
+            if let Some(skew) = self.binding.untold_skew() {
                 setup.telemetry.clock_skew(&skew);
             }
             Ok((response, is_redated))

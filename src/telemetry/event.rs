@@ -163,16 +163,20 @@ pub enum Event {
         error: Error,
     },
     /// A server has refused a DPoP proof or a client assertion, and the `Date` of its answer shows that this
-    /// machine's clock is wrong, or the server's. What is signed for that server is dated by its clock from now on,
-    /// the repetition of the request that it refused included. Nothing else is: tokens age by this machine's.
+    /// machine's clock is wrong, or the server's. Up to 15 minutes apart, what is signed for that server is dated by
+    /// its clock from now on, the repetition of the request that it refused included; further apart it is not, since
+    /// no server may have anything signed for tomorrow, and this is told with each refusal until a clock is set
+    /// right. Nothing else is dated so: tokens age by this machine's.
     #[non_exhaustive]
     ClockSkew {
         /// The name of the token source.
         source: Arc<str>,
         /// The origin of the server, such as `https://login.example.com`.
         server: Arc<str>,
-        /// By how many seconds the server's clock is ahead; negative if it is behind. 900 at most.
+        /// By how many seconds the server's clock is ahead; negative if it is behind.
         seconds_ahead: i64,
+        /// Whether what is signed for that server is dated by its clock from now on: 900 seconds at most.
+        is_followed: bool,
     },
     /// No DPoP nonce of the authorization server was to be had by a request that spends nothing
     /// (`TokenEndpointBuilder::dpop_nonce_first`): the token request has gone out without. Told each time that
@@ -247,10 +251,12 @@ impl fmt::Debug for Event {
             Self::ClockSkew {
                 server,
                 seconds_ahead,
+                is_followed,
                 ..
             } => shown
                 .field("server", server)
-                .field("seconds_ahead", seconds_ahead),
+                .field("seconds_ahead", seconds_ahead)
+                .field("is_followed", is_followed),
             Self::RecordUnreadable { problem, .. } => shown.field("problem", problem),
             // Without the hook's own text, which may be a database's, with values in it.
             Self::RefreshTokenUnsaved { error, .. } => {

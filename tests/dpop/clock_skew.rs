@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::server::Servers;
 use crate::support::http_server::{HttpServer, Reply, Seen};
 
-/// What the events told: which server, and by how many seconds it is ahead.
-type Told = Arc<Mutex<Vec<(String, i64)>>>;
+/// What the events told: which server, by how many seconds it is ahead, and whether it is followed.
+type Told = Arc<Mutex<Vec<(String, i64, bool)>>>;
 
 fn told(builder: TokenSourceBuilder) -> (TokenSource, Told) {
     let told = Told::default();
@@ -26,13 +26,14 @@ fn told(builder: TokenSourceBuilder) -> (TokenSource, Told) {
         if let Event::ClockSkew {
             server,
             seconds_ahead,
+            is_followed,
             ..
         } = event
         {
             telling
                 .lock()
                 .unwrap()
-                .push((server.to_string(), *seconds_ahead));
+                .push((server.to_string(), *seconds_ahead, *is_followed));
         }
     });
     (source.build().unwrap(), told)
@@ -55,7 +56,7 @@ async fn a_proof_is_dated_by_the_clock_of_the_server_that_refuses_it() {
         assert_eq!((servers.issuer.requests(), servers.api.requests()), (2, 3));
         assert_eq!(servers.api.tokens(), ["access-1"; 3]);
         assert_eq!(servers.reuses(), 0);
-        let origins = [&servers.issuer, &servers.api].map(|side| (side.url(""), ahead));
+        let origins = [&servers.issuer, &servers.api].map(|side| (side.url(""), ahead, true));
         assert_eq!(*told.lock().unwrap(), origins);
         // A proof by hand is dated alike, and the token ages as ever.
         let token = source.token().await.unwrap();
@@ -74,15 +75,25 @@ async fn a_proof_is_dated_by_the_clock_of_the_server_that_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_clock_that_cannot_be_believed_changes_nothing() {
+async fn a_clock_that_is_too_far_off_is_told_and_not_followed() {
     // H5
     let servers = Servers::start().await;
     servers.issuer.door(|door| door.seconds_ahead = 901);
-    let (source, told) = told(servers.builder());
+    let (source, told_of_issuer) = told(servers.builder());
     let error = source.token().await.unwrap_err();
     assert_eq!(error.oauth_code(), Some("invalid_dpop_proof"));
     assert_eq!(servers.issuer.requests(), 1);
-    assert_eq!(*told.lock().unwrap(), []);
+    let origin = servers.issuer.url("");
+    assert_eq!(*told_of_issuer.lock().unwrap(), [(origin, 901, false)]);
+
+    let servers = Servers::start().await;
+    servers.api.door(|door| door.seconds_ahead = -3_600);
+    let (source, told_of_api) = told(servers.builder());
+    let client = servers.client(&source);
+    assert_eq!(client.get("x").send().await.unwrap().status(), 401);
+    assert_eq!(servers.api.requests(), 1);
+    let origin = servers.api.url("");
+    assert_eq!(*told_of_api.lock().unwrap(), [(origin, -3_600, false)]);
 }
 
 #[tokio::test]
@@ -201,7 +212,10 @@ async fn an_assertion_is_dated_by_the_clock_of_the_server_that_refuses_it() {
         let token = source.token().await.unwrap();
         let end = clock.system_time() + Duration::from_secs(600);
         assert_eq!(token.expires_at(), Some(end));
-        assert_eq!(*told.lock().unwrap(), [(server.url().to_owned(), 600)]);
+        assert_eq!(
+            *told.lock().unwrap(),
+            [(server.url().to_owned(), 600, true)]
+        );
     }
     // What was signed elsewhere would be the same once more.
     let stale = json!({ "iat": 1, "exp": 61 }).to_string();
