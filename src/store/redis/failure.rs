@@ -43,12 +43,14 @@ impl Failure {
     }
 }
 
-/// What Redis itself says leaves the connection whole, but for `READONLY`: the server has become a
-/// replica, and the way to it may lead to the new master already.
+/// What Redis itself says leaves the connection whole, but for what a server says that another one may have
+/// replaced: `READONLY`, it has become a replica; `NOREPLICAS`, it is told to write nothing without replicas,
+/// and they have left it. The way to Redis may lead to the new master already.
 fn is_broken(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ReadOnly) => true,
-        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => false,
+        ErrorKind::Extension => error.code() == Some("NOREPLICAS"),
+        ErrorKind::Server(_) | ErrorKind::UnexpectedReturnType => false,
         _ => true,
     }
 }

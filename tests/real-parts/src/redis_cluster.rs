@@ -42,6 +42,8 @@ impl RedisCluster {
                 ["--appendonly", "yes"],
                 ["--appendfsync", "no"],
                 ["--auto-aof-rewrite-percentage", "0"],
+                // Nobody is waited for who might want the same.
+                ["--repl-diskless-sync-delay", "0"],
             ];
             let node = RedisServer::start_with(&settings.concat()).await;
             cluster.nodes.push(node);
@@ -64,6 +66,8 @@ impl RedisCluster {
             let master = cluster.id(number - SHARES.len()).await;
             let node = &cluster.nodes[number];
             let _: () = node.ask(&["CLUSTER", "REPLICATE", &master]).await;
+        }
+        for node in &cluster.nodes[SHARES.len()..] {
             until(|| async {
                 let replication: String = node.ask(&["INFO", "replication"]).await;
                 replication.contains("master_link_status:up")
@@ -97,7 +101,9 @@ impl RedisCluster {
 
     /// The slot of a key.
     pub async fn slot(&self, key: &str) -> u16 {
-        self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]).await
+        let node = self.nodes.iter().find(|node| node.runs());
+        let node = node.expect("not all of them are stopped");
+        node.ask(&["CLUSTER", "KEYSLOT", key]).await
     }
 
     /// The master that the slot was given to at the start.
@@ -130,6 +136,18 @@ impl RedisCluster {
         for node in [to, from] {
             self.set_slot(node, slot, "NODE", to).await;
         }
+    }
+
+    /// Lets a master's replica take its place, as before an update of the master's machine: nothing that was
+    /// written is lost. Returns when it has.
+    pub async fn switch(&self, master: usize) {
+        let replica = &self.nodes[master + SHARES.len()];
+        let _: () = replica.ask(&["CLUSTER", "FAILOVER"]).await;
+        until(|| async {
+            let replication: String = replica.ask(&["INFO", "replication"]).await;
+            replication.contains("role:master")
+        })
+        .await;
     }
 
     /// Returns when every node that answers says that all slots are served.

@@ -31,9 +31,12 @@ struct Sentinel {
 impl RedisSentinels {
     /// Starts them, and returns when the replica has what the master has, and the Sentinels know each other.
     pub async fn start() -> Self {
-        let master = RedisServer::start().await;
+        // Nobody is waited for who might want the same.
+        let at_once = ["--repl-diskless-sync-delay", "0"];
+        let master = RedisServer::start_with(&at_once).await;
         let port = master.address().port().to_string();
-        let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]).await;
+        let replica = [["--replicaof", "127.0.0.1", &port].as_slice(), &at_once].concat();
+        let replica = RedisServer::start_with(&replica).await;
         until(|| async {
             let replication: String = replica.ask(&["INFO", "replication"]).await;
             replication.contains("master_link_status:up")
