@@ -58,7 +58,7 @@ mod url;
 /// | Sentinels, passwords that last for minutes, certificates of one's own | [`connected_by`](Self::connected_by) |
 ///
 /// The last three take connections of the crate `redis`, in its version 1, which is re-exported as
-/// [`reqwest_bearer::redis`](crate::redis): a program with another one gets an error of the compiler, and a new
+/// [`reqwest_bearer::redis`](crate::redis): a program with another one is told so by the compiler, and a new
 /// major of `redis` is a breaking change here. A client of another library serves by a type that implements
 /// `redis::aio::ConnectionLike`; the commands are `EVAL`s, each with its script, so that a server which
 /// has just started or taken over needs to know none of them.
@@ -108,9 +108,10 @@ impl RedisStore {
         RedisStoreBuilder::new(client.map(Kept::of_client).map(Way::Kept), protection)
     }
 
-    /// Over a connection of the program's whose clones share it: a `ConnectionManager`, the
-    /// `ClusterConnection` of a Redis Cluster (both features of the crate `redis`), a
-    /// `MultiplexedConnection` that is never replaced.
+    /// Over a connection of the program's whose clones share it: a `ConnectionManager`, or the
+    /// `ClusterConnection` of a Redis Cluster. Both are behind features of the crate `redis`, which the
+    /// program asks of it itself. A mere `MultiplexedConnection` will do until it breaks; use
+    /// [`connected_by`](Self::connected_by) for such.
     ///
     /// ```no_run
     /// # use reqwest_bearer::{Error, Protection, RedisStore};
@@ -126,7 +127,7 @@ impl RedisStore {
     /// ```
     ///
     /// The connection reconnects, waits and repeats as its own settings say; what is not answered within
-    /// 1.5 s is an error all the same. A command that it says broke is sent once more.
+    /// 1.5 s is an error all the same. A command that broke is sent once more.
     ///
     /// # Redis Cluster
     /// The two keys of a record are in one slot, and each command has one of them alone, so that records
@@ -135,10 +136,11 @@ impl RedisStore {
     /// mostly on two nodes: in several steps, the removal before the save. They are carried through whatever
     /// the caller does; a process that is killed between the two loses that session.
     ///
-    /// While a node is down, and until its replica has taken over, calls for the records on it fail with
-    /// [`ErrorKind::Store`](crate::ErrorKind::Store), those for others go on. The client of `redis` 1.8 waits
-    /// for at least 1.28 s before it repeats what a cluster cannot serve yet; less by
-    /// `ClusterClientBuilder::min_retry_wait` makes the end of that time felt sooner.
+    /// While a master is down, and until its replica has taken over, calls for the records on it fail with
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store), and those for others go on; if there is no replica,
+    /// the cluster as a whole stops by default. The client of `redis` 1.8 waits for at least 1.28 s before it
+    /// repeats what a cluster cannot serve yet; a shorter `ClusterClientBuilder::min_retry_wait` lets it find
+    /// sooner that it can.
     pub fn over(
         connection: impl ConnectionLike + Clone + Send + Sync + 'static,
         protection: Protection,
@@ -166,6 +168,9 @@ impl RedisStore {
     /// # Ok(store)
     /// # }
     /// ```
+    ///
+    /// The connections of bb8-redis are lent and know no commands; their clones do:
+    /// `pool.get().await.map(|connection| connection.clone())`.
     ///
     /// Waiting for a connection counts into the 1.5 s that a call has. Of the function's error only what the
     /// crate `redis` says below it is passed on, since its own words may quote anything.

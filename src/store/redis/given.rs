@@ -12,9 +12,12 @@ use crate::store::redis::failure::Failure;
 use crate::store::redis::report::{Foreign, report_unconnected};
 use crate::store::redis::sender::sender;
 
+/// An answer under way.
+type Sent = BoxFuture<'static, Result<Value, Failure>>;
+
 /// What sends a command. It gets a connection for each, and gives it back with the answer.
 pub(super) struct Given {
-    send: Box<dyn Fn(Arc<Cmd>) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync>,
+    send: Box<dyn Fn(Arc<Cmd>) -> Sent + Send + Sync>,
 }
 
 impl Given {

@@ -22,12 +22,15 @@ use crate::store::redis::report::{Foreign, report, report_unconnected};
 use crate::store::redis::roots::trusting_the_system;
 use crate::store::redis::sender::{Sender, sender};
 
+/// A connection that is being made.
+type Connecting = BoxFuture<'static, Result<Sender, Error>>;
+
 /// Being made or ready; all who wait for it share it.
-type Attempt = Shared<BoxFuture<'static, Result<Sender, Error>>>;
+type Attempt = Shared<Connecting>;
 
 /// How a connection is made, and the present one, if there is one.
 pub(super) struct Kept {
-    connect: Box<dyn Fn() -> BoxFuture<'static, Result<Sender, Error>> + Send + Sync>,
+    connect: Box<dyn Fn() -> Connecting + Send + Sync>,
     current: Mutex<Option<Attempt>>,
 }
 

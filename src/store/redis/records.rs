@@ -135,7 +135,8 @@ impl TokenStore for Records {
             rename_in_steps(&records, &from, expected, &to, record, keep_for).await
         });
         let renamed = steps.await;
-        renamed.map_err(|_| Error::store("the move of a record in Redis was not carried through"))?
+        renamed
+            .map_err(|_| Error::store("the move of a record in Redis was not carried through"))?
     }
 
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {

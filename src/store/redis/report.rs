@@ -85,9 +85,11 @@ impl StdError for Quoted {}
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use redis::{ErrorKind, RedisError};
 
-    use super::report;
+    use super::{report, report_unconnected};
     use crate::error;
 
     #[test]
@@ -131,5 +133,40 @@ mod tests {
         let error = report(&RedisError::from(refused));
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(source, "connection refused");
+    }
+
+    /// As the error of a pool: it quotes the one below.
+    #[derive(Debug)]
+    struct OfPool(RedisError);
+
+    impl fmt::Display for OfPool {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "no connection: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for OfPool {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn of_a_pool_s_error_what_redis_says_below_it_is_told_and_nothing_else() {
+        // D6
+        let below = || RedisError::from((ErrorKind::AuthenticationFailed, "s3cr3t"));
+        let ours = "Redis refused the user name or the password";
+        for (error, ours) in [
+            (report_unconnected(below()), ours),
+            (report_unconnected(OfPool(below())), ours),
+            (
+                report_unconnected("s3cr3t"),
+                "the program gave no connection to Redis",
+            ),
+        ] {
+            assert_eq!(error.to_string(), ours);
+            assert_eq!(error.kind(), error::ErrorKind::Store);
+            assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
+        }
     }
 }

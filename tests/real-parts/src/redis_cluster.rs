@@ -1,7 +1,7 @@
 //! Starts a real Redis Cluster for one test: three masters, with a replica each where a master is to die.
 
-use crate::free_port::free_port;
 use crate::RedisServer;
+use crate::free_port::free_port;
 use crate::running::until;
 
 /// The slots of a cluster, in equal shares of its masters.

@@ -42,9 +42,7 @@ impl Way {
         let client = Client::open(url).unwrap();
         let plain = Protection::plain_text();
         let store = match self {
-            Self::Manager => {
-                RedisStore::over(ConnectionManager::new(client).await.unwrap(), plain)
-            }
+            Self::Manager => RedisStore::over(ConnectionManager::new(client).await.unwrap(), plain),
             Self::Deadpool => over_deadpool(deadpool(url, 4)),
             Self::Bb8 => {
                 let manager = RedisConnectionManager::new(url).unwrap();
