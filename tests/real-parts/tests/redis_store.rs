@@ -183,6 +183,7 @@ async fn what_is_no_record_of_ours_is_unreadable_and_the_next_save_replaces_it()
                 .iter()
                 .map(|&word| if word == "KEY" { &name } else { word })
                 .collect();
+            let _: i64 = server.ask(&["DEL", &name]).await;
             let _: redis::Value = server.ask(&command).await;
 
             let found = store.load(&key).await.unwrap().expect("something is there");
@@ -203,6 +204,7 @@ async fn what_is_no_record_of_ours_is_unreadable_and_the_next_save_replaces_it()
             assert!(server.ask::<i64>(&["PTTL", &name]).await > 0);
 
             assert_eq!(store.remove(&key).await.unwrap(), Some(new));
+            let _: i64 = server.ask(&["DEL", &name]).await;
             let _: redis::Value = server.ask(&command).await;
             let removed = store.remove(&key).await.unwrap().expect("it was there");
             assert!(removed.data().is_err(), "{words:?}");
