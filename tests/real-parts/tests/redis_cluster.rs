@@ -1,14 +1,19 @@
 //! The Redis store on a real Redis Cluster: its contract, slots that move, and nodes that die.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use real_parts::RedisCluster;
+use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::{Arg, Cmd, Pipeline, RedisFuture, Value};
 use reqwest_bearer::{
     EncryptionKeys, Error, ErrorKind, Lease, Protection, RedisStore, StoreKey, StoredRecord,
     TokenStore, Version,
 };
+use tokio::sync::{Notify, Semaphore};
 
 #[path = "../../stores/contract.rs"]
 mod contract;
@@ -125,6 +130,93 @@ async fn a_session_stays_where_it_is_when_the_node_that_it_was_to_go_to_is_silen
     cluster.until_ok().await;
     assert_eq!(store.load(&to).await.unwrap(), None);
     assert_eq!(store.load(&from).await.unwrap(), Some(old));
+}
+
+/// The client of a cluster, through which no record gets to this key before the gate is open.
+#[derive(Clone)]
+struct Gated {
+    cluster: ClusterConnection,
+    to: String,
+    reached: Arc<Notify>,
+    gate: Arc<Semaphore>,
+}
+
+impl Gated {
+    fn is_save(&self, command: &Cmd) -> bool {
+        let says = |word: &str| {
+            command.args_iter().any(|argument| match argument {
+                Arg::Simple(text) => String::from_utf8_lossy(text).contains(word),
+                _ => false,
+            })
+        };
+        says("'SET'") && says(&self.to) && !says("KEYS[2]")
+    }
+}
+
+impl ConnectionLike for Gated {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            if self.is_save(command) {
+                self.reached.notify_one();
+                self.gate.acquire().await.unwrap().forget();
+            }
+            self.cluster.req_packed_command(command).await
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.cluster.req_packed_commands(pipeline, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        self.cluster.get_db()
+    }
+}
+
+#[tokio::test]
+async fn a_session_on_its_way_to_another_node_is_not_lost_with_the_caller_who_gives_up() {
+    // F12
+    let cluster = RedisCluster::start().await;
+    let store = plain(&cluster).await;
+    let ((from, _), (to, _)) = (key_on(&cluster, 0).await, key_on(&cluster, 1).await);
+    let old = record("old");
+    assert!(store.save(&from, old.clone(), None, DAY).await.unwrap());
+    let client = ClusterClient::new(cluster.urls()).unwrap();
+    let gated = Gated {
+        cluster: client.get_async_connection().await.unwrap(),
+        to: of_record(&to),
+        reached: Arc::default(),
+        gate: Arc::new(Semaphore::new(0)),
+    };
+    let (reached, gate) = (gated.reached.clone(), gated.gate.clone());
+    let gated = RedisStore::over(gated, Protection::plain_text());
+    let gated = gated.build().unwrap();
+    let caller = tokio::spawn(async move {
+        let renamed = gated.rename(&from, old.version(), &to, record("new"), DAY);
+        renamed.await.unwrap()
+    });
+    reached.notified().await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    gate.add_permits(10);
+    // There, or, where a machine stood still for longer than a call has, back.
+    let is_somewhere = async {
+        loop {
+            let arrived = store.load(&to).await.unwrap();
+            let returned = store.load(&from).await.unwrap();
+            if arrived.or(returned).is_some() {
+                break;
+            }
+        }
+    };
+    let limit = Duration::from_secs(30);
+    let found = tokio::time::timeout(limit, is_somewhere).await;
+    found.expect("the session is somewhere");
 }
 
 #[tokio::test]
