@@ -174,6 +174,8 @@ mod wiping;
 
 // Their types are in our signatures, so a program can name exactly the versions that we were built
 // with, and needs no dependency of its own for `reqwest::Client::builder()`.
+#[cfg(feature = "redis")]
+pub use redis;
 pub use reqwest;
 pub use reqwest_middleware;
 

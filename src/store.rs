@@ -175,37 +175,47 @@ pub trait TokenStore: Send + Sync + 'static {
         record: StoredRecord,
         keep_for: Duration,
     ) -> impl Future<Output = Result<bool, Error>> + Send {
-        async move {
-            let found = self.load(from).await?;
-            let is_expected = found.is_some_and(|found| found.version() == expected);
-            if !is_expected || self.load(to).await?.is_some() {
-                return Ok(false);
-            }
-            let Some(removed) = self.remove(from).await? else {
-                return Ok(false);
-            };
-            let version = record.version();
-            let saved = self.save(to, record, None, keep_for).await;
-            if matches!(saved, Ok(true)) {
-                return saved;
-            }
-            let has_arrived = async || {
-                let found = self.load(to).await;
-                matches!(found, Ok(Some(found)) if found.version() == version)
-            };
-            // It may have been carried out, and the answer be lost; or be that to a second try.
-            if has_arrived().await {
-                return Ok(true);
-            }
-            // Back where it was, as if nothing had happened. So too if the store does not say what has
-            // happened; then it is asked once more, since two would spend one refresh token.
-            let is_back = self.save(from, removed, None, keep_for).await;
-            if matches!(is_back, Ok(true)) && has_arrived().await {
-                let _ = self.remove(to).await;
-            }
-            saved
-        }
+        rename_in_steps(self, from, expected, to, record, keep_for)
     }
+}
+
+/// [`TokenStore::rename`] in several calls.
+async fn rename_in_steps(
+    store: &(impl TokenStore + ?Sized),
+    from: &StoreKey,
+    expected: Version,
+    to: &StoreKey,
+    record: StoredRecord,
+    keep_for: Duration,
+) -> Result<bool, Error> {
+    let found = store.load(from).await?;
+    let is_expected = found.is_some_and(|found| found.version() == expected);
+    if !is_expected || store.load(to).await?.is_some() {
+        return Ok(false);
+    }
+    let Some(removed) = store.remove(from).await? else {
+        return Ok(false);
+    };
+    let version = record.version();
+    let saved = store.save(to, record, None, keep_for).await;
+    if matches!(saved, Ok(true)) {
+        return saved;
+    }
+    let has_arrived = async || {
+        let found = store.load(to).await;
+        matches!(found, Ok(Some(found)) if found.version() == version)
+    };
+    // It may have been carried out, and the answer be lost; or be that to a second try.
+    if has_arrived().await {
+        return Ok(true);
+    }
+    // Back where it was, as if nothing had happened. So too if the store does not say what has
+    // happened; then it is asked once more, since two would spend one refresh token.
+    let is_back = store.save(from, removed, None, keep_for).await;
+    if matches!(is_back, Ok(true)) && has_arrived().await {
+        let _ = store.remove(to).await;
+    }
+    saved
 }
 
 /// What a store keeps under one key: bytes, and the version that they are compared by.

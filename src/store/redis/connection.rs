@@ -1,178 +1,134 @@
-//! One connection to Redis that is made when it is needed, and made again when it has failed.
-//!
-//! The redis crate's `ConnectionManager` would do most of this. But it asks for a runtime when it
-//! is built; it keeps a connection on which answers stay out, so that a server which vanished
-//! without a word is noticed after a quarter of an hour; and a refusal while it connects (too many
-//! clients, still loading) it keeps for good.
+//! The way to Redis: how a command gets there and its answer back, in a bounded time.
 
-use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind,
-    Value,
-};
+use redis::{Cmd, FromRedisValue, Value};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::store::redis::report::report;
-#[cfg(feature = "rustls")]
-use crate::store::redis::roots::trusting_the_system;
+use crate::store::redis::failure::Failure;
+use crate::store::redis::given::Given;
+use crate::store::redis::kept::Kept;
 
 /// For a call as a whole: connecting, sending, and both once more. The crate gives a store 2 s
 /// (F11), and this has to be noticed before that, or a dead connection would be kept.
 const LIMIT: Duration = Duration::from_millis(1_500);
 
-/// Being made or ready; all who wait for it share it.
-type Attempt = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
-
-/// Where Redis is, and the connection there, if there is one.
+/// Where Redis is, and how it is reached.
+#[derive(Debug)]
 pub(super) struct Connection {
-    client: Client,
+    way: Way,
     clock: Clock,
-    current: Mutex<Option<Attempt>>,
+}
+
+/// Who looks after the connections.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// The store: it has one, which it replaces when that fails.
+    Kept(Kept),
+    /// The program: each command gets one.
+    Given(Given),
 }
 
 /// What Redis answered.
 pub(super) struct Answer<T> {
     pub(super) value: T,
-    /// Whether the command was sent twice, because the connection broke under the first one: it may
-    /// have been carried out twice.
-    pub(super) repeated: bool,
+    /// Whether the command may have been sent twice, and carried out twice: the connection broke under
+    /// the first one, or the program's client repeats commands without a word, as cluster clients do.
+    pub(super) may_be_repeated: bool,
 }
 
 impl Connection {
     /// Asks nobody.
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(way: Way) -> Self {
         Self {
-            client,
+            way,
             clock: Clock::system(),
-            current: Mutex::default(),
         }
     }
 
-    /// Sends a command and reads its answer. If the connection breaks meanwhile, which an idle one
-    /// may have done long ago, the command is sent once more on a new one.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<Answer<T>, Error> {
-        let mut limit = pin!(self.clock.sleep(LIMIT));
-        let mut sent = self.send(command, limit.as_mut()).await;
-        let repeated = matches!(sent, Err(Failure::Broken(_)));
-        if repeated {
-            sent = self.send(command, limit).await;
+    /// Whether a command may have keys of one record only one by one. The program's client may be one of a
+    /// cluster: while the slot of two keys moves to another node, a command with both of them is refused
+    /// (`TRYAGAIN`) for as long as the move lasts, and one with a single key is led to where that is.
+    pub(super) fn wants_one_key(&self) -> bool {
+        matches!(self.way, Way::Given(_))
+    }
+
+    /// Ends when a call that begins now has failed.
+    pub(super) async fn limit(&self) {
+        self.clock.sleep(LIMIT).await;
+    }
+
+    /// Sends a command and reads its answer.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<Answer<T>, Error> {
+        self.ask_within(command, pin!(self.limit())).await
+    }
+
+    /// The same, as a part of a call that has a limit.
+    pub(super) async fn ask_within<T: FromRedisValue>(
+        &self,
+        command: Cmd,
+        limit: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Answer<T>, Error> {
+        let answer = self.try_within(command, limit).await;
+        answer.map_err(Failure::into_error)?.read()
+    }
+
+    /// As [`ask`](Self::ask); `None` if the command's keys are not in one slot of a cluster.
+    pub(super) async fn ask_unless_cross_slot<T: FromRedisValue>(
+        &self,
+        command: Cmd,
+    ) -> Result<Option<Answer<T>>, Error> {
+        match self.try_within(command, pin!(self.limit())).await {
+            Ok(answer) => answer.read().map(Some),
+            Err(failure) if failure.is_cross_slot() => Ok(None),
+            Err(failure) => Err(failure.into_error()),
         }
-        let value = sent.map_err(Failure::into_error)?;
-        let value = T::from_redis_value(value)
-            .map_err(|_| Error::store("Redis answered with something else than was asked for"))?;
-        Ok(Answer { value, repeated })
+    }
+
+    /// Sends a command. If the connection breaks meanwhile, which an idle one may have done long ago, the
+    /// command is sent once more on a new one.
+    async fn try_within(
+        &self,
+        command: Cmd,
+        mut limit: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Answer<Value>, Failure> {
+        let command = Arc::new(command);
+        let mut sent = self.send(&command, limit.as_mut()).await;
+        let is_broken = matches!(sent, Err(Failure::Broken(_)));
+        if is_broken {
+            sent = self.send(&command, limit).await;
+        }
+        Ok(Answer {
+            value: sent?,
+            may_be_repeated: is_broken || matches!(self.way, Way::Given(_)),
+        })
     }
 
     async fn send(
         &self,
-        command: &Cmd,
+        command: &Arc<Cmd>,
         limit: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Value, Failure> {
-        let attempt = self.attempt();
-        let work = async {
-            let mut connection = attempt.clone().await.map_err(Failure::Unconnected)?;
-            let answer = command.query_async(&mut connection).await;
-            answer.map_err(|error| match is_broken(&error) {
-                true => Failure::Broken(error),
-                false => Failure::Refused(error),
-            })
-        };
-        let answer = tokio::select! {
-            answer = work => answer,
-            () = limit => Err(Failure::TooLate),
-        };
-        match &answer {
-            Ok(_) | Err(Failure::Refused(_)) => {}
-            // A connection on which nothing comes is no better than one that broke: it may lead to
-            // a server that is not there any more.
-            Err(_) => self.forget(&attempt),
-        }
-        answer
-    }
-
-    /// The connection, or the attempt to make it that is under way, or a new one.
-    fn attempt(&self) -> Attempt {
-        let mut current = self.current();
-        let attempt = current.get_or_insert_with(|| {
-            let client = self.client.clone();
-            // `ask` bounds every wait.
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(None)
-                .set_response_timeout(None);
-            let connect = async move {
-                let connection = async {
-                    #[cfg(feature = "rustls")]
-                    let client = trusting_the_system(&client)?;
-                    let connection = client.get_multiplexed_async_connection_with_config(&config);
-                    connection.await
-                };
-                // rustls panics where two of its cryptographic providers are linked and none was
-                // chosen, and a shared future that has panicked would never do anything else.
-                let caught = AssertUnwindSafe(connection).catch_unwind().await;
-                caught.unwrap_or_else(|_| Err((ErrorKind::Client, "panicked").into()))
-            };
-            connect.boxed().shared()
-        });
-        attempt.clone()
-    }
-
-    /// Makes the next call begin anew, unless another call has begun that already.
-    fn forget(&self, attempt: &Attempt) {
-        let mut current = self.current();
-        if current.as_ref().is_some_and(|other| other.ptr_eq(attempt)) {
-            current.take();
-        }
-    }
-
-    /// Nothing in there panics while it is locked.
-    fn current(&self) -> MutexGuard<'_, Option<Attempt>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where it leads is left out: the address comes with a password.
-impl fmt::Debug for Connection {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Connection").finish_non_exhaustive()
-    }
-}
-
-/// Why a command brought nothing.
-enum Failure {
-    /// There is no connection.
-    Unconnected(RedisError),
-    /// There is none any more, and the command may have been carried out.
-    Broken(RedisError),
-    /// Redis said no.
-    Refused(RedisError),
-    /// Redis said nothing.
-    TooLate,
-}
-
-impl Failure {
-    fn into_error(self) -> Error {
-        match self {
-            Self::Unconnected(error) | Self::Broken(error) | Self::Refused(error) => report(&error),
-            Self::TooLate => Error::store("Redis did not answer in time"),
+        match &self.way {
+            Way::Kept(kept) => kept.send(command, limit).await,
+            Way::Given(given) => tokio::select! {
+                answer = given.send(command.clone()) => answer,
+                () = limit => Err(Failure::TooLate),
+            },
         }
     }
 }
 
-/// What Redis itself says leaves the connection whole, but for `READONLY`: the server has become a
-/// replica, and the name in the URL may lead to the new master already.
-fn is_broken(error: &RedisError) -> bool {
-    match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => true,
-        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => false,
-        _ => true,
+impl Answer<Value> {
+    fn read<T: FromRedisValue>(self) -> Result<Answer<T>, Error> {
+        let value = T::from_redis_value(self.value)
+            .map_err(|_| Error::store("Redis answered with something else than was asked for"))?;
+        Ok(Answer {
+            value,
+            may_be_repeated: self.may_be_repeated,
+        })
     }
 }

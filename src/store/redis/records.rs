@@ -1,5 +1,7 @@
 //! Records and leases as keys of Redis, in the bytes that were given.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Cmd;
@@ -7,21 +9,27 @@ use redis::Cmd;
 use crate::error::Error;
 use crate::store::redis::connection::{Answer, Connection};
 use crate::store::redis::scripts;
-use crate::store::{Lease, StoreKey, StoredRecord, TokenStore, Version};
+use crate::store::{Lease, StoreKey, StoredRecord, TokenStore, Version, rename_in_steps};
 
 /// A hundred years. Redis adds the time to live to its clock and refuses what overflows.
 const LONGEST: u128 = 100 * 365 * 24 * 60 * 60 * 1_000;
 
-/// The store below its encryption.
-#[derive(Debug)]
+/// How long the mark of a removal stays: longer than anything is repeated.
+const MARK: Duration = Duration::from_secs(3);
+
+/// The store below its encryption. Clones share the connection.
+#[derive(Clone, Debug)]
 pub(super) struct Records {
-    connection: Connection,
-    prefix: String,
+    connection: Arc<Connection>,
+    prefix: Arc<str>,
 }
 
 impl Records {
-    pub(super) fn new(connection: Connection, prefix: String) -> Self {
-        Self { connection, prefix }
+    pub(super) fn new(connection: Connection, prefix: Arc<str>) -> Self {
+        Self {
+            connection: Arc::new(connection),
+            prefix,
+        }
     }
 
     /// The braces put the keys of one record into one slot of a cluster.
@@ -35,6 +43,28 @@ impl Records {
 
     fn on_lease(&self, script: &str, key: &StoreKey) -> Cmd {
         eval(script, &[self.key(key, "lease")])
+    }
+
+    fn loading(&self, key: &StoreKey) -> Cmd {
+        self.on_record(scripts::LOAD, key)
+    }
+
+    fn leasing(&self, key: &StoreKey, lease: &Lease) -> Cmd {
+        Self::owned(self.on_lease(scripts::LEASE, key), lease)
+    }
+
+    fn releasing(&self, key: &StoreKey, lease: &Lease) -> Cmd {
+        let mut command = self.on_lease(scripts::RELEASE, key);
+        command.arg(lease.owner());
+        command
+    }
+
+    /// What the taking of a lease gives to its script.
+    fn owned(mut command: Cmd, lease: &Lease) -> Cmd {
+        command
+            .arg(lease.owner())
+            .arg(milliseconds(lease.duration()));
+        command
     }
 
     /// What a save gives to its script.
@@ -59,8 +89,7 @@ impl Records {
 
 impl TokenStore for Records {
     async fn load(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
-        let command = self.on_record(scripts::LOAD, key);
-        let answer = self.connection.ask(&command).await?;
+        let answer = self.connection.ask(self.loading(key)).await?;
         record(answer.value)
     }
 
@@ -73,20 +102,16 @@ impl TokenStore for Records {
     ) -> Result<bool, Error> {
         let command = self.on_record(scripts::SAVE, key);
         let command = Self::saving(command, &record, expected, keep_for)?;
-        saved(&self.connection.ask(&command).await?)
+        saved(&self.connection.ask(command).await?)
     }
 
     async fn remove(&self, key: &StoreKey) -> Result<Option<StoredRecord>, Error> {
-        let command = self.on_record(scripts::REMOVE, key);
-        let answer = self.connection.ask(&command).await?;
-        let removed = record(answer.value)?;
-        if removed.is_none() && answer.repeated {
-            // "Nothing was there" would be a guess, and a refresh token would not be revoked.
-            return Err(Error::store(
-                "the connection to Redis broke, and what was removed before that is lost",
-            ));
-        }
-        Ok(removed)
+        let mut command = self.on_record(scripts::REMOVE, key);
+        command
+            .arg(Version::random()?.to_string())
+            .arg(milliseconds(MARK));
+        let answer = self.connection.ask(command).await?;
+        record(answer.value)
     }
 
     async fn rename(
@@ -100,22 +125,27 @@ impl TokenStore for Records {
         let keys = [self.key(from, "record"), self.key(to, "record")];
         let command = eval(scripts::RENAME, &keys);
         let command = Self::saving(command, &record, Some(expected), keep_for)?;
-        saved(&self.connection.ask(&command).await?)
+        if let Some(answer) = self.connection.ask_unless_cross_slot(command).await? {
+            return saved(&answer);
+        }
+        // Two nodes of a cluster take no step together. A task of its own: the caller may give up, and in the
+        // middle that would be the end of the session.
+        let (records, from, to) = (self.clone(), *from, *to);
+        let steps = tokio::spawn(async move {
+            rename_in_steps(&records, &from, expected, &to, record, keep_for).await
+        });
+        let renamed = steps.await;
+        renamed
+            .map_err(|_| Error::store("the move of a record in Redis was not carried through"))?
     }
 
     async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
-        let mut command = self.on_lease(scripts::LEASE, key);
-        command
-            .arg(lease.owner())
-            .arg(milliseconds(lease.duration()));
-        let answer: Answer<bool> = self.connection.ask(&command).await?;
+        let answer: Answer<bool> = self.connection.ask(self.leasing(key, lease)).await?;
         Ok(answer.value)
     }
 
     async fn release(&self, key: &StoreKey, lease: &Lease) -> Result<(), Error> {
-        let mut command = self.on_lease(scripts::RELEASE, key);
-        command.arg(lease.owner());
-        let _: Answer<i64> = self.connection.ask(&command).await?;
+        let _: Answer<i64> = self.connection.ask(self.releasing(key, lease)).await?;
         Ok(())
     }
 
@@ -124,12 +154,19 @@ impl TokenStore for Records {
         key: &StoreKey,
         lease: &Lease,
     ) -> Result<Option<Option<StoredRecord>>, Error> {
+        if self.connection.wants_one_key() {
+            let mut limit = pin!(self.connection.limit());
+            let leasing = self.leasing(key, lease);
+            let leased: Answer<bool> = self.connection.ask_within(leasing, limit.as_mut()).await?;
+            if !leased.value {
+                return Ok(None);
+            }
+            let found = self.connection.ask_within(self.loading(key), limit).await?;
+            return record(found.value).map(Some);
+        }
         let keys = [self.key(key, "lease"), self.key(key, "record")];
-        let mut command = eval(scripts::LEASE_AND_LOAD, &keys);
-        command
-            .arg(lease.owner())
-            .arg(milliseconds(lease.duration()));
-        let answer: Answer<Option<Vec<Vec<u8>>>> = self.connection.ask(&command).await?;
+        let command = Self::owned(eval(scripts::LEASE_AND_LOAD, &keys), lease);
+        let answer: Answer<Option<Vec<Vec<u8>>>> = self.connection.ask(command).await?;
         let Some(mut leased) = answer.value else {
             return Ok(None);
         };
@@ -145,11 +182,25 @@ impl TokenStore for Records {
         keep_for: Duration,
         lease: &Lease,
     ) -> Result<bool, Error> {
+        if self.connection.wants_one_key() {
+            let mut limit = pin!(self.connection.limit());
+            let command = self.on_record(scripts::SAVE, key);
+            let command = Self::saving(command, &record, expected, keep_for)?;
+            let answer = self.connection.ask_within(command, limit.as_mut()).await?;
+            let is_saved = saved(&answer)?;
+            if is_saved {
+                let command = self.releasing(key, lease);
+                // If Redis does not hear of it, the lease ends by itself.
+                let _: Result<Answer<i64>, Error> =
+                    self.connection.ask_within(command, limit).await;
+            }
+            return Ok(is_saved);
+        }
         let keys = [self.key(key, "record"), self.key(key, "lease")];
         let command = eval(scripts::SAVE_AND_RELEASE, &keys);
         let mut command = Self::saving(command, &record, expected, keep_for)?;
         command.arg(lease.owner());
-        saved(&self.connection.ask(&command).await?)
+        saved(&self.connection.ask(command).await?)
     }
 }
 
@@ -163,8 +214,8 @@ fn eval(script: &str, keys: &[String]) -> Cmd {
 fn saved(answer: &Answer<i64>) -> Result<bool, Error> {
     match answer.value {
         scripts::SAVED => Ok(true),
-        // Nobody else has this version, so the first sending had arrived after all.
-        scripts::THERE_ALREADY => Ok(answer.repeated),
+        // Nobody else has this version, so an earlier sending had arrived after all.
+        scripts::THERE_ALREADY => Ok(answer.may_be_repeated),
         scripts::CONFLICT => Ok(false),
         other => Err(unknown_answer(other)),
     }

@@ -17,18 +17,41 @@ pub(super) fn report(error: &RedisError) -> Error {
     match error.kind() {
         ErrorKind::Io => with_network(Error::store("Redis is out of reach"), error),
         ErrorKind::AuthenticationFailed => {
-            Error::store("Redis refused the user name or the password of its URL")
+            Error::store("Redis refused the user name or the password")
         }
         ErrorKind::Server(_) | ErrorKind::Extension => match error.code().filter(is_word) {
             Some(code) => Error::store(format!("Redis refused the command ({code})")),
             None => Error::store("Redis refused the command"),
         },
         ErrorKind::Parse => Error::store("what answered does not speak as Redis does"),
+        ErrorKind::ClusterConnectionNotFound => {
+            Error::store("no node of the Redis Cluster is in reach that could be asked")
+        }
+        ErrorKind::MasterNameNotFoundBySentinel => {
+            Error::store("no Sentinel in reach knows a Redis master of that name")
+        }
         _ => with_network(
             Error::store("the connection to Redis cannot be made"),
             error,
         ),
     }
+}
+
+/// An error of the program's, in whatever type.
+pub(super) type Foreign = Box<dyn StdError + Send + Sync>;
+
+/// Why the program's own function gave no connection: what the redis crate says below its error. Its other
+/// words are the pool's or the program's, and may quote what a server said.
+pub(super) fn report_unconnected(error: impl Into<Foreign>) -> Error {
+    let error = error.into();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(&*error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<RedisError>() {
+            return report(error);
+        }
+        next = error.source();
+    }
+    Error::store("the program gave no connection to Redis")
 }
 
 /// The first word of an error answer, such as `OOM` or `NOPERM`: a name, and no room for a secret.
@@ -62,9 +85,11 @@ impl StdError for Quoted {}
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use redis::{ErrorKind, RedisError};
 
-    use super::report;
+    use super::{report, report_unconnected};
     use crate::error;
 
     #[test]
@@ -88,7 +113,7 @@ mod tests {
             ),
             (
                 RedisError::from((ErrorKind::AuthenticationFailed, "s3cr3t")),
-                "Redis refused the user name or the password of its URL",
+                "Redis refused the user name or the password",
             ),
             (
                 RedisError::from((ErrorKind::UnexpectedReturnType, "s3cr3t")),
@@ -108,5 +133,40 @@ mod tests {
         let error = report(&RedisError::from(refused));
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(source, "connection refused");
+    }
+
+    /// As the error of a pool: it quotes the one below.
+    #[derive(Debug)]
+    struct OfPool(RedisError);
+
+    impl fmt::Display for OfPool {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "no connection: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for OfPool {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn of_a_pool_s_error_what_redis_says_below_it_is_told_and_nothing_else() {
+        // D6
+        let below = || RedisError::from((ErrorKind::AuthenticationFailed, "s3cr3t"));
+        let ours = "Redis refused the user name or the password";
+        for (error, ours) in [
+            (report_unconnected(below()), ours),
+            (report_unconnected(OfPool(below())), ours),
+            (
+                report_unconnected("s3cr3t"),
+                "the program gave no connection to Redis",
+            ),
+        ] {
+            assert_eq!(error.to_string(), ours);
+            assert_eq!(error.kind(), error::ErrorKind::Store);
+            assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What Redis carries out in one step: Lua scripts, each with the keys of one record.
+//! What Redis carries out in one step: Lua scripts, each with the keys of one record but for [`RENAME`].
 //!
 //! A record is one string: `1 `, the 32 digits of its version, a space, the data. One string, so
 //! that one `SET` replaces data, version and time to live together, whatever stood under the key
@@ -6,6 +6,11 @@
 //!
 //! `GET` goes by `pcall`: on a key of another type it then answers with a table, which is neither
 //! missing nor equal to any text, and not with an error that would end the script.
+//!
+//! A record that was removed leaves a mark for some seconds: `0 `, 32 digits that name the removal, a
+//! space, and what was there. It counts as nothing. A removal that is sent twice, because its answer was
+//! lost, finds its own mark and answers as the first time: the program's client may repeat a command
+//! without a word, and then "nothing was there" would mean that no refresh token is revoked.
 //!
 //! Scripts are sent whole (`EVAL`), some 500 bytes. `EVALSHA` would save those, and would bring a
 //! hash function and two more round trips whenever the server has forgotten the script; a store is
@@ -19,14 +24,17 @@ macro_rules! with_record {
     ($script:literal) => {
         concat!(
             r"
-local function record(key)
-  local text = redis.pcall('GET', key)
+local function parse(text)
   if not text then return '' end
+  if type(text) == 'string' and string.match(text, '^0 %x+ ') then return '' end
   local version = type(text) == 'string' and string.match(text, '^1 (%x+) ')
   if not version or #version ~= 32 or version ~= string.lower(version) then
     return string.rep('0', 32)
   end
   return version, string.sub(text, 36)
+end
+local function record(key)
+  return parse(redis.pcall('GET', key))
 end
 ",
             $script
@@ -65,12 +73,22 @@ pub(super) const SAVED: i64 = 1;
 /// The very version that was to be saved was found.
 pub(super) const THERE_ALREADY: i64 = 2;
 
-/// `KEYS[1]`: the record. Answers as [`LOAD`] does, and removes it.
+/// `KEYS[1]`: the record. `ARGV`: the digits of this removal, and how long its mark stays in milliseconds.
+/// Answers as [`LOAD`] does, and removes it. A server without room takes no mark, and gets room all the same.
 pub(super) const REMOVE: &str = with_record!(
     r"
-local version, data = record(KEYS[1])
-if version == '' then return false end
-redis.call('DEL', KEYS[1])
+local mark = '0 ' .. ARGV[1] .. ' '
+local text = redis.pcall('GET', KEYS[1])
+local version, data
+if type(text) == 'string' and string.sub(text, 1, #mark) == mark then
+  version, data = parse(string.sub(text, #mark + 1))
+else
+  version, data = parse(text)
+  if version == '' then return false end
+  local marked = mark .. (type(text) == 'string' and text or '')
+  local set = redis.pcall('SET', KEYS[1], marked, 'PX', ARGV[2])
+  if set.err then redis.call('DEL', KEYS[1]) end
+end
 return {version, data}
 "
 );

@@ -85,6 +85,8 @@ impl Tokens {
 pub enum Place {
     /// Redis at this URL, in plain text, so that the test can read it.
     Redis(String),
+    /// A Redis Cluster with nodes at these URLs, in plain text as well.
+    Cluster(Vec<String>),
     /// Postgres at this URL, in plain text as well.
     Postgres(String),
     /// A file, in plain text as well.

@@ -84,6 +84,11 @@ impl RedisServer {
         written
     }
 
+    /// Whether it was started, and not stopped since.
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Kills it, as a crash or an administrator in a hurry does.
     pub fn stop(&mut self) {
         self.running = None;

@@ -9,6 +9,18 @@ use crate::{Folder, START_LIMIT};
 /// How often is looked whether something has happened.
 pub(crate) const PACE: Duration = Duration::from_millis(5);
 
+/// Returns when something is so, which has a minute.
+pub(crate) async fn until<Fut: Future<Output = bool>>(is_so: impl Fn() -> Fut) {
+    let reached = async {
+        while !is_so().await {
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    tokio::time::timeout(START_LIMIT, reached)
+        .await
+        .expect("what a server was to say, it did not say within a minute");
+}
+
 /// Between this and the server: it ends the server when its standard input is closed, which happens even when
 /// the test process is killed.
 const SHELL: &str = r#"log=$1; end=$2; shift 2; "$@" >"$log" 2>&1 & echo $!; read -r _

@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 
+use redis::cluster::ClusterClient;
 use reqwest_bearer::{Protection, RedisStore};
 use reqwest_bearer_sqlx::SqlxStore;
 
 use crate::fleet::Place;
 use crate::postgres_server::{pool, url};
-use crate::{PostgresServer, RedisServer};
+use crate::{PostgresServer, RedisCluster, RedisServer};
 
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Redis, which has each write in its log.
     Redis,
+    /// A Redis Cluster, each of whose nodes has so and a replica.
+    Cluster,
     /// Postgres, with a trigger that writes down each record.
     Postgres,
 }
@@ -23,6 +26,8 @@ pub enum Kind {
 pub enum SharedStore {
     /// Of [`Kind::Redis`].
     Redis(RedisServer),
+    /// Of [`Kind::Cluster`].
+    Cluster(RedisCluster),
     /// Of [`Kind::Postgres`].
     Postgres(PostgresServer),
 }
@@ -32,6 +37,7 @@ impl SharedStore {
     pub async fn start(kind: Kind) -> Self {
         match kind {
             Kind::Redis => Self::Redis(RedisServer::start_persistent().await),
+            Kind::Cluster => Self::Cluster(RedisCluster::start_with_replicas().await),
             Kind::Postgres => {
                 let server = PostgresServer::start().await;
                 let store = postgres(&server.url());
@@ -49,18 +55,21 @@ impl SharedStore {
         }
     }
 
-    /// Where it listens: the same address for all its life.
+    /// Where it listens: the same address for all its life. Of a cluster the first node.
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::Redis(server) => server.address(),
+            Self::Cluster(cluster) => cluster.nodes()[0].address(),
             Self::Postgres(server) => server.address(),
         }
     }
 
-    /// Where a process finds it that is told this address: its own, or that of a proxy.
+    /// Where a process finds it that is told this address: its own, or that of a proxy. The nodes of a cluster
+    /// tell each other's addresses, so no proxy goes before those.
     pub fn place(&self, address: SocketAddr) -> Place {
         match self {
             Self::Redis(_) => Place::Redis(format!("redis://{address}")),
+            Self::Cluster(cluster) => Place::Cluster(cluster.urls()),
             Self::Postgres(_) => Place::Postgres(url(address)),
         }
     }
@@ -69,6 +78,7 @@ impl SharedStore {
     pub async fn everything_written(&self) -> Vec<u8> {
         match self {
             Self::Redis(server) => server.everything_written(),
+            Self::Cluster(cluster) => cluster.everything_written(),
             Self::Postgres(server) => {
                 let written = server.ask("SELECT data FROM written WHERE data IS NOT NULL");
                 let written: Vec<Vec<u8>> = written.await;
@@ -77,10 +87,11 @@ impl SharedStore {
         }
     }
 
-    /// Ends it at once, as a crash does.
+    /// Ends it at once, as a crash does; of a cluster the first node.
     pub fn stop(&mut self) {
         match self {
             Self::Redis(server) => server.stop(),
+            Self::Cluster(cluster) => cluster.node_mut(0).stop(),
             Self::Postgres(server) => server.stop(),
         }
     }
@@ -105,6 +116,7 @@ impl SharedStore {
     pub async fn start_again(&mut self) {
         match self {
             Self::Redis(server) => server.start_again().await,
+            Self::Cluster(cluster) => cluster.node_mut(0).start_again().await,
             Self::Postgres(server) => server.start_again().await,
         }
     }
@@ -113,6 +125,15 @@ impl SharedStore {
 /// The store in the Redis at this URL, in plain text, so that a test can read it.
 pub fn redis(url: &str) -> RedisStore {
     RedisStore::open(url, Protection::plain_text()).expect("a URL of Redis")
+}
+
+/// The store in the Redis Cluster of these nodes, in plain text as well, over a client with its usual settings.
+pub async fn cluster(urls: &[String]) -> RedisStore {
+    let client = ClusterClient::new(urls.to_vec()).expect("URLs of Redis");
+    let connection = client.get_async_connection().await;
+    let connection = connection.expect("the cluster is up");
+    let store = RedisStore::over(connection, Protection::plain_text());
+    store.build().expect("the usual keys")
 }
 
 /// The store in the Postgres at this URL, in plain text as well, with a few connections.

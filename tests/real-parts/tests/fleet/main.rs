@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
 mod application;
+mod cluster;
 mod example;
 mod file;
 mod full_disk;
@@ -92,7 +93,7 @@ impl World {
             let key = |user: &String| (user.clone(), DpopKey::generate().expect("random numbers"));
             world.keys = world.users.iter().map(key).collect();
         }
-        world.sign_all_in(&world.source()).await;
+        world.sign_all_in(&world.source().await).await;
         world
     }
 
@@ -162,9 +163,10 @@ impl World {
     }
 
     /// The token source of the process that users sign in at: the test's own.
-    fn source(&self) -> UserSessions {
+    async fn source(&self) -> UserSessions {
         match self.shared.place(self.shared.address()) {
             Place::Redis(url) => self.source_with(shared_store::redis(&url)),
+            Place::Cluster(urls) => self.source_with(shared_store::cluster(&urls).await),
             Place::Postgres(url) => self.source_with(shared_store::postgres(&url)),
             Place::File(_) => unreachable!("no server keeps a file"),
         }

@@ -33,6 +33,7 @@ async fn main() {
     let log = Arc::new(Log::append_to(&orders.log));
     let api = match &orders.store {
         Place::Redis(url) => Api::new(&orders, &log, shared_store::redis(url)),
+        Place::Cluster(urls) => Api::new(&orders, &log, shared_store::cluster(urls).await),
         Place::Postgres(url) => Api::new(&orders, &log, shared_store::postgres(url)),
         Place::File(path) => {
             let store = FileStore::new(path).expect("the path of a file");
