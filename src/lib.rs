@@ -111,6 +111,8 @@ mod challenge;
 mod claims;
 mod clock;
 mod clock_skew;
+#[cfg(feature = "config")]
+mod config;
 mod cooldown;
 mod destinations;
 #[cfg_attr(
@@ -188,6 +190,8 @@ pub use authorization::{
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
+#[cfg(feature = "config")]
+pub use config::{NamedClientsBuilder, NamedClientsConfig};
 #[cfg(feature = "dpop")]
 pub use dpop::DpopKey;
 pub use endpoint::{
