@@ -20,7 +20,6 @@ use crate::config::server;
 use crate::config::servers::{Servers, known};
 use crate::config::source::{self, Source};
 use crate::config::table::{Named, Table, or_meant};
-use crate::config::value::{Entries, Value};
 use crate::endpoint::{TokenEndpoint, TokenEndpointBuilder};
 use crate::error::Error;
 use crate::exchanged::ExchangedTokensBuilder;
@@ -240,8 +239,7 @@ impl NamedClientsBuilder {
 
     fn root<'faults>(&self, faults: &'faults Faults) -> Table<'faults> {
         let path = KeyPath::root(&self.config.prefix);
-        let entries: Entries = self.config.entries.clone();
-        Table::of(path, Value::Table(entries), &[keys::ROOT], faults)
+        Table::new(path, self.config.entries.clone(), &[keys::ROOT], faults)
     }
 
     fn servers(&mut self, root: &mut Table<'_>, faults: &Faults) -> Servers {
@@ -252,14 +250,14 @@ impl NamedClientsBuilder {
                 Some(made) => made,
                 None => self.make_server(server, faults),
             };
-            servers.0.insert(name, made);
+            servers.insert(name, made);
         }
         servers
     }
 
     fn make_server(&mut self, server: Named, faults: &Faults) -> Option<TokenEndpoint> {
         let Named { name, path, value } = server;
-        let table = Table::of(path.clone(), value, &[keys::SERVER], faults);
+        let table = Table::of(path.clone(), value, &[keys::SERVER], faults)?;
         let builder = server::read(table);
         #[cfg(any(test, feature = "test-util"))]
         let builder = match &self.clock {
@@ -279,9 +277,11 @@ impl NamedClientsBuilder {
     ) -> BTreeMap<String, Option<Source>> {
         let mut sources = BTreeMap::new();
         for Named { name, path, value } in root.named("sources") {
-            let mut table = Table::of(path, value, &[keys::SOURCE], faults);
-            let source = self.make_source(&mut table, &name, servers);
-            table.finish(source::out_of_place);
+            let source = Table::of(path, value, &[keys::SOURCE], faults).and_then(|mut table| {
+                let source = self.make_source(&mut table, &name, servers);
+                table.finish(source::out_of_place);
+                source
+            });
             sources.insert(name, source);
         }
         sources
@@ -333,7 +333,10 @@ impl NamedClientsBuilder {
     ) -> Vec<Client> {
         let mut clients = Vec::new();
         for Named { name, path, value } in root.named("clients") {
-            let mut table = Table::of(path.clone(), value, &[keys::CLIENT, keys::SOURCE], faults);
+            let known = [keys::CLIENT, keys::SOURCE];
+            let Some(mut table) = Table::of(path.clone(), value, &known, faults) else {
+                continue;
+            };
             let settings = client::Settings::read(&mut table);
             let (source, narrowed) = if table.has("source") {
                 let source = shared(&mut table, sources);
@@ -347,7 +350,7 @@ impl NamedClientsBuilder {
                 table.finish(source::out_of_place);
                 (source, TokenParameters::new())
             };
-            let source = source.or_else(Source::stand_in);
+            let source = source.or_else(|| servers.source_stand_in());
             let (Some(settings), Some(source)) = (settings, source) else {
                 continue;
             };

@@ -1,8 +1,8 @@
 //! Which of the known words was meant by one that is none of them.
 
-/// How like two words have to be, from 0 to 1, for one to be taken for a slip of the other: `sever` and `server`
-/// are (0.97), `issuer` and `server` are not (0.61).
-const LIKE: f64 = 0.80;
+/// How like two words have to be, from 0 to 1, for one to be taken for a slip of the other: `evn` is for `env` (0.67),
+/// and `secret` is not for `server` (0.50).
+const LIKE: f64 = 0.60;
 
 /// The nearest of the known words, in whatever case and with whatever dashes it was written.
 pub(super) fn nearest<'known>(
@@ -14,7 +14,7 @@ pub(super) fn nearest<'known>(
         letters.flat_map(char::to_lowercase).collect::<String>()
     };
     let word = plain(word);
-    let likeness = |known: &str| strsim::jaro_winkler(&word, &plain(known));
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&word, &plain(known));
     known
         .into_iter()
         .map(|known| (likeness(known), known))
@@ -46,6 +46,8 @@ mod tests {
             ("scopes", Some("scope")),
             ("client_secrets", Some("client_secret")),
             ("isuer", Some("issuer")),
+            ("iussre", Some("issuer")),
+            ("secret", None),
             ("colour", None),
             ("", None),
             ("proxy", None),

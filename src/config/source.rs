@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use crate::config::grant::{self, GRANTS};
 use crate::config::keys;
-use crate::config::servers::{Servers, stand_in};
+use crate::config::servers::Servers;
 use crate::config::table::Table;
 use crate::error::Error;
 use crate::exchanged::{ExchangedTokens, ExchangedTokensBuilder};
 use crate::expiry_margin::ExpiryMargin;
-use crate::grant::ClientCredentials;
 use crate::source::{TokenSource, TokenSourceBuilder};
 use crate::timeouts::Timeouts;
 use crate::users::{UserSessions, UserSessionsBuilder};
@@ -36,14 +35,6 @@ impl Builder {
             Self::Users(builder) => builder.build().map(Source::Users),
             Self::Callers(builder) => builder.build().map(Source::Callers),
         }
-    }
-}
-
-impl Source {
-    /// In the place of a source that cannot be made, so that its clients are looked at as well.
-    pub(super) fn stand_in() -> Option<Self> {
-        let grant = ClientCredentials::new(stand_in()?);
-        Some(Self::Application(grant.into()))
     }
 }
 

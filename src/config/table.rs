@@ -27,20 +27,28 @@ pub(super) struct Named {
 }
 
 impl<'faults> Table<'faults> {
-    /// The table with this key. Anything else is a fault, and counts as an empty table.
+    /// The table with this key; anything else is a fault.
     pub(super) fn of(
         path: KeyPath,
         value: Value,
         known: &[&[Key]],
         faults: &'faults Faults,
-    ) -> Self {
-        let entries = match value {
-            Value::Table(entries) => entries,
+    ) -> Option<Self> {
+        match value {
+            Value::Table(entries) => Some(Self::new(path, entries, known, faults)),
             other => {
                 faults.add(&path, expected(&other, "a table"));
-                Entries::new()
+                None
             }
-        };
+        }
+    }
+
+    pub(super) fn new(
+        path: KeyPath,
+        entries: Entries,
+        known: &[&[Key]],
+        faults: &'faults Faults,
+    ) -> Self {
         Self {
             path,
             entries,
@@ -201,12 +209,12 @@ impl<'faults> Table<'faults> {
             Value::Table(entries) => Ok(entries),
             other => Err(other),
         })?;
-        Some(Self {
-            path: self.path.join(key),
+        Some(Self::new(
+            self.path.join(key),
             entries,
-            known: known.to_vec(),
-            faults: self.faults,
-        })
+            &[known],
+            self.faults,
+        ))
     }
 
     /// The entries of a table whose keys are names that the user gives; none if it is left out.
