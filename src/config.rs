@@ -6,6 +6,8 @@ mod builder;
 #[cfg(feature = "mtls")]
 mod certificate;
 mod client;
+#[cfg(test)]
+mod documented;
 mod duration;
 mod faults;
 mod grant;

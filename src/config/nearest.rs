@@ -46,7 +46,7 @@ mod tests {
             ("scopes", Some("scope")),
             ("client_secrets", Some("client_secret")),
             ("isuer", Some("issuer")),
-            ("iussre", Some("issuer")),
+            ("issure", Some("issuer")),
             ("secret", None),
             ("colour", None),
             ("", None),

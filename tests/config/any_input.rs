@@ -175,7 +175,14 @@ fn is_harmless(value: Value) -> Result<(), TestCaseError> {
     };
     let shown = format!("{config:?}");
     prop_assert!(!shown.contains(CANARY), "{}", shown);
-    let told = match config.builder().http(without_roots).build() {
+    let builder = config.builder().http(without_roots);
+    let builder = builder.server("login", |server| {
+        #[cfg(feature = "mtls")]
+        return server.http_from_fn(without_roots);
+        #[cfg(not(feature = "mtls"))]
+        return server.http(without_roots());
+    });
+    let told = match builder.build() {
         Ok(made) => format!("{made:?}"),
         Err(error) => format!("{error} {error:?}"),
     };
