@@ -118,6 +118,7 @@ pub(super) const CLIENT: &[Key] = &[
 pub(super) const SECRET: &[Key] = &[key("env"), key("file"), key("inline")];
 
 /// Where a key that signs is found, and how it signs.
+#[cfg(any(test, feature = "signing"))]
 pub(super) const SIGNING_KEY: &[Key] = &[
     key("env"),
     key("file"),
@@ -128,6 +129,7 @@ pub(super) const SIGNING_KEY: &[Key] = &[
 ];
 
 /// What an assertion that the program signs itself says.
+#[cfg(any(test, feature = "signing"))]
 pub(super) const SIGNED_ASSERTION: &[Key] = &[
     key("signing_key"),
     key("audience"),
@@ -138,6 +140,7 @@ pub(super) const SIGNED_ASSERTION: &[Key] = &[
 ];
 
 /// Where a client certificate and its key are.
+#[cfg(any(test, feature = "mtls"))]
 pub(super) const CERTIFICATE: &[Key] = &[key("file"), key("key_file")];
 
 /// How long before the end of a token something happens.
