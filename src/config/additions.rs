@@ -56,7 +56,11 @@ pub(super) struct Additions {
 }
 
 impl Additions {
-    pub(super) fn to_source(&mut self, name: &str, builder: source::Builder) -> source::Builder {
+    pub(super) fn apply_to_source(
+        &mut self,
+        name: &str,
+        builder: source::Builder,
+    ) -> source::Builder {
         use source::Builder::{Application, Callers, Users};
         match builder {
             Application(builder) => Application(self.sources.apply(name, builder)),
@@ -65,7 +69,11 @@ impl Additions {
         }
     }
 
-    pub(super) fn to_client(&mut self, name: &str, builder: client::Builder) -> client::Builder {
+    pub(super) fn apply_to_client(
+        &mut self,
+        name: &str,
+        builder: client::Builder,
+    ) -> client::Builder {
         use client::Builder::{Application, Callers, Users};
         match builder {
             Application(builder) => Application(self.clients.apply(name, builder)),

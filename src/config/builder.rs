@@ -296,7 +296,7 @@ impl NamedClientsBuilder {
     ) -> Option<Source> {
         let builder = source::read(table, name, servers)?;
         let builder = self.with_event_hook(builder);
-        let builder = self.additions.to_source(name, builder);
+        let builder = self.additions.apply_to_source(name, builder);
         let source = builder.build();
         source
             .map_err(|error| table.faults.of_builder(table.path(), &error))
@@ -355,7 +355,7 @@ impl NamedClientsBuilder {
                 continue;
             };
             let builder = settings.builder(&name, &source, narrowed, self.http.as_ref());
-            match self.additions.to_client(&name, builder).build() {
+            match self.additions.apply_to_client(&name, builder).build() {
                 Ok(client) => clients.push(client),
                 Err(error) => faults.of_builder(&path, &error),
             }

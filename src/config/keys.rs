@@ -149,12 +149,12 @@ pub(super) const MARGIN: &[Key] = &[key("of_lifetime"), key("at_most")];
 /// How long things may take.
 pub(super) const TIMEOUTS: &[Key] = &[key("attempt"), key("refresh"), key("wait")];
 
-/// Whether the crate was built with this feature.
+/// Whether the crate was built with this feature, which is that of a key.
 pub(super) fn is_built_with(feature: &str) -> bool {
-    match feature {
-        "signing" => cfg!(feature = "signing"),
-        "mtls" => cfg!(feature = "mtls"),
-        "dpop" => cfg!(feature = "dpop"),
-        _ => false,
-    }
+    let features = [
+        ("signing", cfg!(feature = "signing")),
+        ("mtls", cfg!(feature = "mtls")),
+        ("dpop", cfg!(feature = "dpop")),
+    ];
+    features.contains(&(feature, true))
 }
