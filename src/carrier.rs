@@ -59,15 +59,18 @@ impl CarrierSettings {
     pub(crate) fn check(&self) -> Result<Carrier, Error> {
         let header = match &self.header {
             None => AUTHORIZATION,
-            Some(text) => header_name(text)?,
+            Some(text) => header_name(text).map_err(|error| error.of_setting("header"))?,
         };
         let scheme = match &self.scheme {
             Some(_) if self.without_scheme => {
                 return Err(Error::settings(
                     "`scheme` and `without_scheme` exclude each other; leave one out",
-                ));
+                )
+                .of_setting("without_scheme"));
             }
-            Some(scheme) => Some(checked_scheme(scheme)?),
+            Some(scheme) => {
+                Some(checked_scheme(scheme).map_err(|error| error.of_setting("scheme"))?)
+            }
             // Other headers mostly have the token and nothing else.
             None => (header == AUTHORIZATION && !self.without_scheme).then_some(BEARER),
         };

@@ -48,7 +48,9 @@ impl Destinations {
             Some(texts) => Some(
                 texts
                     .iter()
-                    .map(|text| bound(text, insecure_http))
+                    .map(|text| {
+                        bound(text, insecure_http).map_err(|error| error.of_setting("origin"))
+                    })
                     .collect::<Result<_, _>>()?,
             ),
         };

@@ -45,6 +45,8 @@ struct Report {
     token_source: Option<Arc<str>>,
     server: Option<Arc<str>>,
     claims: Option<Arc<str>>,
+    /// The setter of what is wrong, from which a configuration finds the key.
+    setting: Option<&'static str>,
     response: Option<Arc<ErrorResponse>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -354,9 +356,27 @@ impl Error {
             token_source: None,
             server: None,
             claims: None,
+            setting: None,
             response: None,
             source: None,
         }))
+    }
+
+    /// Says which setting is wrong, by the name of its setter.
+    #[must_use]
+    pub(crate) fn of_setting(self, setter: &'static str) -> Self {
+        self.change(|report| report.setting = Some(setter))
+    }
+
+    /// The setter of the setting that is wrong, if it is one alone.
+    pub(crate) fn setting(&self) -> Option<&'static str> {
+        self.0.setting
+    }
+
+    /// The message alone, without the token source and the server.
+    #[cfg(feature = "config")]
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     #[must_use]

@@ -38,8 +38,8 @@
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
 //!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, and
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
-//! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start; and
-//!    [`NamedTenantClient`], for tenants that are known only at run time.
+//! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start, from code or from a
+//!    [configuration](guide::config); and [`NamedTenantClient`], for tenants that are known only at run time.
 //! 4. [Users](guide::users): [`UserSessions`], at which users whose sign-in [began
 //!    here](guide::sign_in) or elsewhere [sign in](UserSessions::sign_in) and
 //!    [out](UserSessions::sign_out), and a [`NamedUserClient`] for each API. A request goes out for a
@@ -74,6 +74,7 @@
 //! | `encryption` | `EncryptedStore`, around any store | 9 crates |
 //! | `redis` | `RedisStore`, for many processes, and `encryption` | 20 crates |
 //! | `file` | `FileStore`, for command-line programs | nothing more to compile |
+//! | `config` | `NamedClientsConfig`: named clients from a [configuration](guide::config) | 1 crate |
 //! | `signing` | `private_key_jwt` and `client_secret_jwt`; `SigningKey`, and `Signer` for keys in a KMS | 11 crates, some of it C; nothing beside `rustls` |
 //! | `dpop` | `DpopKey`: tokens that are bound to a key (RFC 9449), and `signing` | nothing beside `signing` |
 //! | `mtls` | `ClientCertificate`: client authentication by a certificate, and tokens that are bound to it (RFC 8705); `rustls` and `signing` | nothing beside `rustls` |
@@ -111,6 +112,8 @@ mod challenge;
 mod claims;
 mod clock;
 mod clock_skew;
+#[cfg(feature = "config")]
+mod config;
 mod cooldown;
 mod destinations;
 #[cfg_attr(
@@ -190,6 +193,8 @@ pub use authorization::{
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
+#[cfg(feature = "config")]
+pub use config::{NamedClientsBuilder, NamedClientsConfig};
 #[cfg(feature = "dpop")]
 pub use dpop::DpopKey;
 pub use endpoint::{
@@ -254,6 +259,7 @@ macro_rules! page {
         concat!(
             "[the promises]: crate::promises\n",
             "[users]: crate::guide::users\n",
+            "[configuration]: crate::guide::config\n",
             "[fleets]: crate::guide::fleets\n",
             "[signin]: crate::guide::sign_in\n",
             "[resources]: crate::guide::resources\n",
@@ -277,6 +283,9 @@ pub mod guide {
 
     #[doc = page!("EXCHANGE")]
     pub mod exchange {}
+
+    #[doc = page!("CONFIG")]
+    pub mod config {}
 
     #[doc = page!("FLEETS")]
     pub mod fleets {}

@@ -166,7 +166,7 @@ impl TokenParameters {
     pub(crate) fn check_grant(&self) -> Result<(), Error> {
         self.fault().map_or(Ok(()), |fault| {
             let message = format!("the grant's own parameters are wrong: {fault}");
-            Err(Error::settings(message))
+            Err(Error::settings(message).of_setting("extra"))
         })
     }
 

@@ -53,13 +53,15 @@ impl Margins {
                 return Err(Error::settings(format!(
                     "{name}: the share of the lifetime is {}; it must be at least 0 and below 0.5",
                     margin.share
-                )));
+                ))
+                .of_setting(name));
             }
         }
         if self.hard.share > self.soft.share || self.hard.longest > self.soft.longest {
             return Err(Error::settings(
                 "wait_before_expiry begins before refresh_before_expiry; make it the smaller of the two",
-            ));
+            )
+            .of_setting("wait_before_expiry"));
         }
         if self
             .default_lifetime
@@ -67,7 +69,8 @@ impl Margins {
         {
             return Err(Error::settings(
                 "default_lifetime is zero; leave it out if tokens are to be used until refused",
-            ));
+            )
+            .of_setting("default_lifetime"));
         }
         Ok(())
     }

@@ -79,15 +79,16 @@ impl Timeouts {
     /// # Errors
     /// If one of them is zero.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (name, duration) in [
-            ("attempt", self.attempt),
-            ("refresh", self.refresh),
-            ("wait", self.wait),
+        for (name, setting, duration) in [
+            ("attempt", "timeouts.attempt", self.attempt),
+            ("refresh", "timeouts.refresh", self.refresh),
+            ("wait", "timeouts.wait", self.wait),
         ] {
             if duration.is_zero() {
                 return Err(Error::settings(format!(
                     "the timeout `{name}` is zero, which cannot work; give it a duration"
-                )));
+                ))
+                .of_setting(setting));
             }
         }
         Ok(())

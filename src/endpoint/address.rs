@@ -23,7 +23,7 @@ pub(crate) fn check(text: &str, plain_http: PlainHttp) -> Result<Url, &'static s
     }
     if has_userinfo(&url) {
         return Err(
-            "has a user name or password in it; client credentials belong into `ClientAuthentication`",
+            "has a user name or password in it; client credentials belong into the client authentication",
         );
     }
     if url.fragment().is_some() {

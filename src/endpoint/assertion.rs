@@ -147,7 +147,8 @@ impl AssertionSettings {
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &self.audience {
             Audience::Text(text) if text.is_empty() => {
-                Err(Error::settings("`assertion_audience` is empty"))
+                Err(Error::settings("`assertion_audience` is empty")
+                    .of_setting("assertion_audience"))
             }
             _ => Ok(()),
         }

@@ -235,35 +235,38 @@ impl ClientAuthentication {
         if self.client_id.is_empty() {
             return Err(Error::settings(
                 "the client id is empty; give the one that the authorization server issued",
-            ));
+            )
+            .of_setting("client_id"));
         }
         if let Some(fault) = control_fault(&self.client_id) {
-            return Err(Error::settings(format!("the client id {fault}")));
+            return Err(Error::settings(format!("the client id {fault}")).of_setting("client_id"));
         }
         self.check_fields()?;
         self.check_assertions()?;
         let Some(secret) = self.method.secret() else {
             return Ok(());
         };
+        let (setting, what) = match self.method {
+            Method::Assertion(..) => ("client_assertion", "assertion"),
+            _ => ("client_secret", "secret"),
+        };
         if secret.is_empty_value() {
             return Err(Error::settings(
-                "the client secret or assertion is empty; \
-                 for a public client use `ClientAuthentication::none`",
-            ));
+                "the client secret or assertion is empty; a public client authenticates by `none`",
+            )
+            .of_setting(setting));
         }
         if let Some(fault) = secret.value_fault() {
-            let what = match self.method {
-                Method::Assertion(..) => "assertion",
-                _ => "secret",
-            };
-            return Err(Error::settings(format!("the client {what} {fault}")));
+            let message = format!("the client {what} {fault}");
+            return Err(Error::settings(message).of_setting(setting));
         }
         // RFC 7617 section 2: the first colon ends the user name.
         if matches!(self.method, Method::BasicRaw(_)) && self.client_id.contains(':') {
             return Err(Error::settings(
                 "a client id with a colon cannot be sent raw; use `client_secret_basic` or \
                  `client_secret_post`",
-            ));
+            )
+            .of_setting("client_id"));
         }
         Ok(())
     }
@@ -281,15 +284,16 @@ impl ClientAuthentication {
                 _ => header.setting(),
             };
             if let Some(setting) = fits {
-                return Err(Error::settings(format!(
-                    "`{setting}` is for `private_key_jwt`"
-                )));
+                return Err(
+                    Error::settings(format!("`{setting}` is for `private_key_jwt`"))
+                        .of_setting(setting),
+                );
             }
             if let Method::SecretJwt(source) = &self.method
                 && let Some(secret) = source.value()
                 && !secret.expose().is_empty()
             {
-                hmac::check(secret)?;
+                hmac::check(secret).map_err(|error| error.of_setting("client_secret"))?;
             }
         }
         let signs = !matches!(
@@ -305,7 +309,8 @@ impl ClientAuthentication {
         match self.assertions.setting() {
             Some(setting) if !signs => Err(Error::settings(format!(
                 "`{setting}` is for assertions that are signed here"
-            ))),
+            ))
+            .of_setting(setting)),
             _ => Ok(()),
         }
     }
@@ -336,12 +341,13 @@ impl ClientAuthentication {
             } else {
                 continue;
             };
-            return Err(Error::settings(format!("`{setting}` {fault}")));
+            return Err(Error::settings(format!("`{setting}` {fault}")).of_setting(setting));
         }
         if has_secret && self.id_field == self.secret_field {
             return Err(Error::settings(
                 "`client_id_field` and `client_secret_field` are the same",
-            ));
+            )
+            .of_setting("client_secret_field"));
         }
         Ok(())
     }

@@ -443,38 +443,45 @@ impl TokenEndpointBuilder {
     pub fn build(self) -> Result<TokenEndpoint, Error> {
         self.authentication.check()?;
         if self.requests_at_once == 0 {
-            return Err(Error::settings(
-                "`requests_at_once` is 0; at least 1 is needed",
-            ));
+            return Err(
+                Error::settings("`requests_at_once` is 0; at least 1 is needed")
+                    .of_setting("requests_at_once"),
+            );
         }
         if self.attempt_timeout.is_zero() {
-            return Err(Error::settings(
-                "`attempt_timeout` is 0; no request could be answered",
-            ));
+            return Err(
+                Error::settings("`attempt_timeout` is 0; no request could be answered")
+                    .of_setting("attempt_timeout"),
+            );
         }
-        let check = |what: &str, url: &str| {
-            address::check(url, self.plain_http)
-                .map_err(|fault| Error::settings(format!("the {what} URL {fault}")))
+        let check = |setter: &'static str, url: &str| {
+            address::check(url, self.plain_http).map_err(|fault| {
+                let what = setter.trim_end_matches("_url").replace('_', " ");
+                Error::settings(format!("the {what} URL {fault}")).of_setting(setter)
+            })
         };
-        let check_if_set =
-            |what: &str, url: &Option<String>| url.as_ref().map(|url| check(what, url)).transpose();
-        let revocation_url = check_if_set("revocation", &self.revocation_url)?;
-        let authorization_url = check_if_set("authorization", &self.authorization_url)?;
+        let check_if_set = |setter: &'static str, url: &Option<String>| {
+            url.as_ref().map(|url| check(setter, url)).transpose()
+        };
+        let revocation_url = check_if_set("revocation_url", &self.revocation_url)?;
+        let authorization_url = check_if_set("authorization_url", &self.authorization_url)?;
         let pushed = &self.pushed_authorization_url;
-        let pushed_authorization_url = check_if_set("pushed authorization", pushed)?;
+        let pushed_authorization_url = check_if_set("pushed_authorization_url", pushed)?;
         let device = &self.device_authorization_url;
-        let device_authorization_url = check_if_set("device authorization", device)?;
-        let registration_url = check_if_set("registration", &self.registration_url)?;
+        let device_authorization_url = check_if_set("device_authorization_url", device)?;
+        let registration_url = check_if_set("registration_url", &self.registration_url)?;
         if let Some(namespace) = &self.namespace {
             let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
             if namespace.is_empty() || namespace.contains(is_blank) {
-                return Err(Error::settings(
-                    "`namespace` is empty or has white space in it",
-                ));
+                return Err(
+                    Error::settings("`namespace` is empty or has white space in it")
+                        .of_setting("namespace"),
+                );
             }
         }
         if self.dpop_nonce_first {
-            self.check_nonce_first(revocation_url.as_ref())?;
+            self.check_nonce_first(revocation_url.as_ref())
+                .map_err(|error| error.of_setting("dpop_nonce_first"))?;
         }
         let issuer = self.issuer_setting()?;
         let urls = match &self.discovery_url {
@@ -506,7 +513,7 @@ impl TokenEndpointBuilder {
             Arc::new(discovery)
         });
         let place = match (&self.token_url, discovery) {
-            (Some(url), discovery) => Place::Fixed(check("token", url)?, discovery),
+            (Some(url), discovery) => Place::Fixed(check("token_url", url)?, discovery),
             (None, Some(discovery)) => Place::Discovered(discovery),
             (None, None) => return Err(Error::settings("give the token URL or the issuer")),
         };
@@ -563,10 +570,12 @@ impl TokenEndpointBuilder {
             (None, None) => {
                 return Err(Error::settings(
                     "`unchecked_issuer` needs an `issuer` or a `discovery_url`",
-                ));
+                )
+                .of_setting("unchecked_issuer"));
             }
             (None, Some(issuer)) => {
-                let issuer = Issuer::new(issuer, self.plain_http)?;
+                let issuer = Issuer::new(issuer, self.plain_http)
+                    .map_err(|error| error.of_setting("issuer"))?;
                 return Ok(Some(if self.issuer_is_checked {
                     issuer
                 } else {
@@ -577,18 +586,22 @@ impl TokenEndpointBuilder {
                 return Err(Error::settings(
                     "`discovery_url` needs the `issuer` that the document has to name, or the word \
                      `unchecked_issuer`",
-                ));
+                )
+                .of_setting("discovery_url"));
             }
             (Some(place), issuer) => (place, issuer),
         };
-        let place = address::check(place, self.plain_http)
-            .map_err(|fault| Error::settings(format!("the discovery URL {fault}")))?;
+        let place = address::check(place, self.plain_http).map_err(|fault| {
+            Error::settings(format!("the discovery URL {fault}")).of_setting("discovery_url")
+        })?;
         let naming = if self.issuer_is_checked {
             Naming::Same
         } else {
             Naming::Unchecked
         };
-        Issuer::at(place, issuer.as_deref(), naming, self.plain_http).map(Some)
+        Issuer::at(place, issuer.as_deref(), naming, self.plain_http)
+            .map(Some)
+            .map_err(|error| error.of_setting("issuer"))
     }
 }
 

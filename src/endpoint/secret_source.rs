@@ -210,8 +210,8 @@ pub(crate) fn control_fault(text: &str) -> Option<&'static str> {
         );
     }
     Some(
-        "ends with a line break, which is not part of it; trim it, as `SecretSource::file` does with \
-         what it reads",
+        "ends with a line break, which is not part of it; trim it, as is done with what is read \
+         from a file",
     )
 }
 

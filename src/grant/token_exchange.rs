@@ -255,14 +255,15 @@ impl TokenExchange {
     }
 
     /// What cannot work, whoever's tokens are exchanged.
-    fn fault(&self) -> Option<&'static str> {
+    fn check(&self) -> Result<(), Error> {
         if self.on_behalf_of && (self.actor.is_some() || self.next.is_some()) {
-            return Some(
+            return Err(Error::settings(
                 "on-behalf-of has neither an actor nor a second server; leave out `actor_token` and \
                  `then_jwt_bearer`, or `on_behalf_of`",
-            );
+            )
+            .of_setting("on_behalf_of"));
         }
-        None
+        Ok(())
     }
 
     /// Whether it can serve callers who bring their tokens.
@@ -270,12 +271,14 @@ impl TokenExchange {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn check_for_callers(&self) -> Result<(), Error> {
-        let own = self.subject.as_ref().map(|_| {
-            "the exchange has a subject token of its own, which all callers would share; leave out \
-             `subject_token`"
-        });
-        own.or(self.fault())
-            .map_or(Ok(()), |fault| Err(Error::settings(fault)))
+        if self.subject.is_some() {
+            return Err(Error::settings(
+                "the exchange has a subject token of its own, which all callers would share; leave out \
+                 `subject_token`",
+            )
+            .of_setting("subject_token"));
+        }
+        self.check()
     }
 
     /// Whether it can serve the program itself.
@@ -283,12 +286,14 @@ impl TokenExchange {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn check_for_application(&self) -> Result<(), Error> {
-        let none = self.subject.is_none().then_some(
-            "the exchange has no subject token; give it one by `subject_token`, or put it behind \
-             `ExchangedTokens`, where each caller brings one",
-        );
-        none.or(self.fault())
-            .map_or(Ok(()), |fault| Err(Error::settings(fault)))
+        if self.subject.is_none() {
+            return Err(Error::settings(
+                "the exchange has no subject token; give it one by `subject_token`, or put it behind \
+                 `ExchangedTokens`, where each caller brings one",
+            )
+            .of_setting("subject_token"));
+        }
+        self.check()
     }
 
     async fn incoming(&self, request: &GrantRequest) -> Result<Incoming, Error> {

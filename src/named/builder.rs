@@ -16,7 +16,7 @@ use crate::named::NamedClient;
 use crate::named::by_certificate::{ByCertificate, check_https};
 use crate::named::http::{Http, Redirects};
 use crate::named::parts::{Chain, Parts};
-use crate::origin::{Origin, all_stay_here};
+use crate::origin::{Origin, all_stay_here, is_secure};
 use crate::path::base_url;
 use crate::redirect::{HttpClient, SameOriginClient};
 use crate::source::handle::Handle;
@@ -163,16 +163,17 @@ impl NamedClientBuilder {
                 "the name of a named client is empty; give it one to take it by",
             ));
         }
-        let base_url = base_url(&self.base_url)?;
+        let base_url = base_url(&self.base_url).map_err(|error| error.of_setting("base_url"))?;
         let own_origin = Origin::of(&base_url).map(|origin| origin.to_string());
         let urls = || {
             let origins = self.origins.iter().map(String::as_str);
             origins.chain([base_url.as_str()])
         };
         let stays_here = all_stay_here(urls());
+        let own_is_safe = self.insecure_http || is_secure(&base_url);
         #[cfg(feature = "mtls")]
         if self.certificate.is_some() {
-            check_https(urls())?;
+            check_https(urls()).map_err(|error| error.of_setting("client_certificate"))?;
         }
         let mut bearer = BearerTokenMiddlewareBuilder::new(self.tokens.clone());
         for origin in own_origin.into_iter().chain(self.origins) {
@@ -217,7 +218,12 @@ impl NamedClientBuilder {
         let bearer = bearer
             .carrier(self.carrier)
             .over_client_with_own_redirects()
-            .build()?;
+            .build()
+            .map_err(|error| match error.setting() {
+                // Of the origins its own is looked at first.
+                Some("origin") if !own_is_safe => error.of_setting("base_url"),
+                _ => error,
+            })?;
         let chain = Chain {
             http,
             before: self.before,

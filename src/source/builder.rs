@@ -409,26 +409,30 @@ impl TokenSourceBuilder {
             if duration.is_zero() {
                 return Err(Error::settings(format!(
                     "{name} is zero, which cannot work; give it a duration"
-                )));
+                ))
+                .of_setting(name));
             }
         }
         let name = self.name.as_ref();
         if name.is_some_and(|name| name.trim().is_empty()) {
             return Err(Error::settings(
                 "the name of the token source is empty; leave it out or give one",
-            ));
+            )
+            .of_setting("name"));
         }
         if self.cache_capacity == 0 {
             return Err(Error::settings(
                 "cache_capacity is zero; at least one token has to be kept",
-            ));
+            )
+            .of_setting("cache_capacity"));
         }
         // Of two programs with the same settings each may have its own: no name in a store tells.
         if self.store.is_some() && self.has_assertion() {
             return Err(Error::settings(
                 "the grant's tokens depend on a token or an assertion that no store knows, so they are never \
                  in one; leave out `store`",
-            ));
+            )
+            .of_setting("store"));
         }
         let seed = self.grant.seed();
         let brings_one = seed.is_some_and(|seed| seed.refresh_token.is_some());
