@@ -35,6 +35,7 @@
 //!
 //! 1. A [`BearerTokenMiddleware`], bound to an API's origin, in a client of
 //!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
+//!    For a client that is no reqwest (gRPC by tonic), a [layer of tower](guide::tower).
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
 //!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, and
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
@@ -82,6 +83,7 @@
 //! | `tracing` | a span for each refresh, an event for each token request | nothing more to compile |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
+//! | `tower` | `BearerTokenLayer`, for clients of [tower](guide::tower): tonic, hyper, kube, octocrab | nothing more to compile |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
 //!
 //! One of the first two, here or on `reqwest` itself, is what https needs.
@@ -144,6 +146,7 @@ mod mtls;
 mod named;
 mod options;
 mod origin;
+mod outgoing;
 mod parameters;
 mod path;
 mod random_id;
@@ -172,6 +175,8 @@ mod timeouts;
 mod token;
 mod token_owner;
 mod token_set;
+#[cfg(feature = "tower")]
+mod tower;
 mod users;
 mod wiping;
 
@@ -248,6 +253,10 @@ pub use timeouts::Timeouts;
 pub use token::TokenResponse;
 pub use token_owner::TokenOwner;
 pub use token_set::TokenSet;
+#[cfg(feature = "tower")]
+pub use tower::{
+    AnswerBody, BearerTokenLayer, BearerTokenLayerBuilder, BearerTokenService, RecordedBody, Replay,
+};
 pub use users::{
     AccessTokenStatus, Revocation, SignOut, UserSessions, UserSessionsBuilder, UserStatus,
 };
@@ -265,7 +274,8 @@ macro_rules! page {
             "[resources]: crate::guide::resources\n",
             "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
-            "[testing]: crate::guide::testing\n\n",
+            "[testing]: crate::guide::testing\n",
+            "[tower]: crate::guide::tower\n\n",
             include_str!(concat!("../docs/", $name, ".md")),
         )
     };
@@ -295,6 +305,11 @@ pub mod guide {
 
     #[doc = page!("FEATURES")]
     pub mod features {}
+
+    // Its examples are compiled where their clients are: by `tests/tower`.
+    #[cfg(not(doctest))]
+    #[doc = page!("TOWER")]
+    pub mod tower {}
 
     #[doc = page!("TESTING")]
     pub mod testing {}

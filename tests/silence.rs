@@ -1373,6 +1373,98 @@ impl Program {
     }
 }
 
+/// The same calls as through the middleware, by the layer.
+#[cfg(feature = "tower")]
+mod layered {
+    use super::{Outputs, Program};
+
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body::{Body, Frame};
+    use http_body_util::Empty;
+    use reqwest_bearer::{BearerTokenLayer, RecordedBody, TokenSet};
+    use tower_layer::Layer;
+    use tower_service::Service;
+
+    /// A body with a canary in it, by itself and as the layer records it.
+    enum Letter {
+        Own(Option<Bytes>),
+        Recorded(Box<RecordedBody<Self>>),
+    }
+
+    impl Body for Letter {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Self::Own(text) = &mut *self else {
+                return Poll::Ready(None);
+            };
+            Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+        }
+    }
+
+    /// Refuses everything, and shows what it is sent.
+    #[derive(Clone)]
+    struct Refusing(Outputs);
+
+    impl Service<Request<Letter>> for Refusing {
+        type Response = Response<Empty<Bytes>>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Letter>) -> Self::Future {
+            let (head, body) = request.into_parts();
+            self.0.show(&head.headers);
+            if let Letter::Recorded(body) = body {
+                self.0.show(&*body);
+            }
+            let refusal = Response::builder()
+                .status(401)
+                .header("www-authenticate", r#"Bearer error="canary""#);
+            ready(Ok(refusal.body(Empty::new()).unwrap()))
+        }
+    }
+
+    pub(super) async fn call_and_be_refused(program: &Program, tokens: &TokenSet) {
+        let source = program.builder(tokens.clone()).build().unwrap();
+        let builder = BearerTokenLayer::builder(source).origin("https://api.test");
+        program
+            .outputs
+            .show(&builder.clone().origin("https://canary:canary@api.test"));
+        let layer = builder.build_recording(|body| Letter::Recorded(Box::new(body)));
+        let layer = layer.unwrap();
+        program.outputs.show(&layer);
+        let mut client = layer.layer(Refusing(program.outputs.clone()));
+        program.outputs.show(&client);
+        let call = |uri: &str| {
+            let body = Letter::Own(Some(Bytes::from("canary")));
+            Request::post(uri).body(body).unwrap()
+        };
+        let answer = client.call(call("https://api.test/canary?canary")).await;
+        let answer = answer.unwrap();
+        program.outputs.show(answer.body());
+        program.outputs.say(format!("{answer:?}"));
+        for elsewhere in ["/canary", "https://canary:canary@api%2etest/canary"] {
+            let error = client.call(call(elsewhere)).await.unwrap_err();
+            let error = reqwest_bearer::Error::find_in(&*error).unwrap().clone();
+            program.outputs.show_error(&error);
+        }
+    }
+}
+
 /// The types that the crate lets out, by what `lib.rs` says.
 fn public_types() -> BTreeSet<&'static str> {
     let features = [
@@ -1384,6 +1476,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("loopback", cfg!(feature = "loopback")),
         ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
+        ("tower", cfg!(feature = "tower")),
     ];
     let exports: Vec<_> = include_str!("../src/lib.rs").split("pub use ").collect();
     let exports = exports.windows(2).filter(|pair| {
@@ -1401,7 +1494,7 @@ fn public_types() -> BTreeSet<&'static str> {
     names
         .filter(|name| name.starts_with(|first: char| first.is_uppercase()))
         // The traits, which nobody can show.
-        .filter(|name| !["Grant", "Signer", "TokenStore"].contains(name))
+        .filter(|name| !["Grant", "Replay", "Signer", "TokenStore"].contains(name))
         .collect()
 }
 
@@ -1420,6 +1513,8 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     let program = Program::new(outputs.clone()).await;
     let tokens = program.sign_in().await;
     program.call_and_be_refused(&tokens).await;
+    #[cfg(feature = "tower")]
+    layered::call_and_be_refused(&program, &tokens).await;
     program.serve_users(&tokens).await;
     program.fail_in_every_way(&tokens).await;
     program.authenticate_in_every_way().await;

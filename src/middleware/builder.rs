@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::carrier::{Carried, CarrierSettings};
-use crate::destinations::{Destinations, Elsewhere};
+use crate::destinations::Elsewhere;
 use crate::error::Error;
 use crate::middleware::BearerTokenMiddleware;
+use crate::outgoing::settings::{BearerSettings, Redirects, Travelling};
 use crate::redirect::SameOriginClient;
 use crate::source::handle::Handle;
 
@@ -13,38 +14,14 @@ use crate::source::handle::Handle;
 #[must_use = "a builder makes nothing until `build` is called"]
 #[derive(Clone)]
 pub struct BearerTokenMiddlewareBuilder {
-    tokens: Handle,
-    origins: Vec<String>,
-    any_origin: bool,
-    elsewhere: Elsewhere,
-    insecure_http: bool,
-    ended_session_is_error: bool,
-    carrier: CarrierSettings,
+    settings: BearerSettings,
     redirects: Redirects,
-}
-
-/// What is known of the client below, as far as it decides where a header may travel (D3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Redirects {
-    /// Nothing: good enough for `Authorization`, which reqwest itself takes care of.
-    Unknown,
-    /// It leaves no origin: good enough for a token in another header.
-    AtHome,
-    /// It follows none, or is the program's care, by `over_client_with_own_redirects`: good enough for proofs, each of
-    /// which is for one URL.
-    CaredFor,
 }
 
 impl BearerTokenMiddlewareBuilder {
     pub(crate) fn new(tokens: Handle) -> Self {
         Self {
-            tokens,
-            origins: Vec::new(),
-            any_origin: false,
-            elsewhere: Elsewhere::Refused,
-            insecure_http: false,
-            ended_session_is_error: false,
-            carrier: CarrierSettings::default(),
+            settings: BearerSettings::new(tokens),
             redirects: Redirects::Unknown,
         }
     }
@@ -52,28 +29,28 @@ impl BearerTokenMiddlewareBuilder {
     /// Adds an origin that tokens may be sent to: scheme, host and port, such as
     /// `https://api.example.com`. Default: none; at least one has to be named.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origins.push(origin.into());
+        self.settings.origins.push(origin.into());
         self
     }
 
     /// Lets the token go to any https or loopback origin that a request names. Default: only to
     /// the origins that were added.
     pub fn any_origin(mut self) -> Self {
-        self.any_origin = true;
+        self.settings.any_origin = true;
         self
     }
 
     /// Sends requests to other origins without a token. Default: they fail with
     /// [`OriginNotAllowed`](crate::ErrorKind::OriginNotAllowed) before anything is sent.
     pub fn other_origins_without_token(mut self) -> Self {
-        self.elsewhere = Elsewhere::WithoutToken;
+        self.settings.elsewhere = Elsewhere::WithoutToken;
         self
     }
 
     /// Lets the token travel by plain http, where everybody on the way can read it and use it.
     /// Default: https, or http to this machine.
     pub fn allow_insecure_http(mut self) -> Self {
-        self.insecure_http = true;
+        self.settings.insecure_http = true;
         self
     }
 
@@ -83,7 +60,7 @@ impl BearerTokenMiddlewareBuilder {
     /// answer, with that error in its extensions
     /// ([`Error::find_in_response`]).
     pub fn error_on_ended_session(mut self) -> Self {
-        self.ended_session_is_error = true;
+        self.settings.ended_session_is_error = true;
         self
     }
 
@@ -96,21 +73,21 @@ impl BearerTokenMiddlewareBuilder {
     /// [`over`](Self::over).
     /// Default: `Authorization`.
     pub fn header(mut self, name: impl Into<String>) -> Self {
-        self.carrier.header = Some(name.into());
+        self.settings.carrier.header = Some(name.into());
         self
     }
 
     /// The word before the token: `token` at older GitHub, `OAuth` at Yandex, `Zoho-oauthtoken`.
     /// Default: `Bearer` in `Authorization`, and none in any other header.
     pub fn scheme(mut self, scheme: impl Into<String>) -> Self {
-        self.carrier.scheme = Some(scheme.into());
+        self.settings.carrier.scheme = Some(scheme.into());
         self
     }
 
     /// Sends the token alone, without a word before it, in `Authorization` too.
     /// Default: see [`scheme`](Self::scheme).
     pub fn without_scheme(mut self) -> Self {
-        self.carrier.without_scheme = true;
+        self.settings.carrier.without_scheme = true;
         self
     }
 
@@ -120,7 +97,7 @@ impl BearerTokenMiddlewareBuilder {
     /// is fetched before it ends; an id token that has expired is an error, and is not sent.
     /// Default: the access token.
     pub fn id_token(mut self) -> Self {
-        self.carrier.token = Carried::IdToken;
+        self.settings.carrier.token = Carried::IdToken;
         self
     }
 
@@ -148,7 +125,7 @@ impl BearerTokenMiddlewareBuilder {
 
     /// How the token goes into a request, as a named client has it set.
     pub(crate) fn carrier(mut self, settings: CarrierSettings) -> Self {
-        self.carrier = settings;
+        self.settings.carrier = settings;
         self
     }
 
@@ -159,32 +136,22 @@ impl BearerTokenMiddlewareBuilder {
     /// safely; if a header or a scheme cannot carry a token, or the header, or a proof, would travel along
     /// redirects; and what is wrong with the grant, where its source was made by `into()`.
     pub fn build(self) -> Result<BearerTokenMiddleware, Error> {
-        if let Some(fault) = &self.tokens.fault {
-            return Err(self.tokens.named(fault.clone()));
-        }
-        let origins = (!self.any_origin).then_some(self.origins);
-        let destinations = Destinations::new(origins, self.elsewhere, self.insecure_http)?;
-        let carrier = self.carrier.check()?;
-        if self.tokens.offers_dpop() {
-            carrier.check_dpop()?;
-            if self.redirects != Redirects::CaredFor {
-                return Err(follows_with_a_proof());
-            }
-        }
-        if !carrier.is_dropped_on_redirect() && self.redirects == Redirects::Unknown {
+        let bearer = self.settings.check(self.redirects, follows)?;
+        Ok(BearerTokenMiddleware::new(bearer))
+    }
+}
+
+fn follows(travelling: Travelling<'_>) -> Error {
+    match travelling {
+        Travelling::Proof => follows_with_a_proof(),
+        Travelling::Token(carrier) => {
             let header = carrier.header();
-            return Err(Error::settings(format!(
+            Error::settings(format!(
                 "the token in the header `{header}` would go along with redirects to other origins, \
                  since reqwest takes `authorization` out and no other header; send by a client from \
                  `same_origin_http_client`, and name it with `over`"
-            )));
+            ))
         }
-        Ok(BearerTokenMiddleware::new(
-            self.tokens,
-            destinations,
-            carrier,
-            self.ended_session_is_error,
-        ))
     }
 }
 
@@ -199,13 +166,9 @@ pub(super) fn follows_with_a_proof() -> Error {
 
 impl fmt::Debug for BearerTokenMiddlewareBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the origins, which are not yet checked for passwords.
         formatter
             .debug_struct("BearerTokenMiddlewareBuilder")
-            .field("source", &self.tokens.name())
-            .field("any_origin", &self.any_origin)
-            .field("elsewhere", &self.elsewhere)
-            .field("insecure_http", &self.insecure_http)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -1,38 +1,36 @@
 //! The sending of a token that is bound to a key: with a proof, and once more where the API wants another
 //! nonce in it, or shows that its clock is another (RFC 9449 sections 7 and 9).
 
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use http::Extensions;
 use http::header::AUTHORIZATION;
-use reqwest::{Request, Response};
-use reqwest_middleware::{Next, Result as Chain};
 
 use crate::access_token::Issued;
 use crate::challenge::{refuses_proof, wants_nonce};
 use crate::dpop::{Binding, DPOP_HEADER, Nonce, Proof, next_nonce};
 use crate::engine::Setup;
 use crate::error::{Error, ErrorKind};
-use crate::middleware::deadline::Deadline;
-use crate::middleware::drain::make_room;
-use crate::middleware::sending::{Kept, is_without_url};
+use crate::outgoing::deadline::Deadline;
+use crate::outgoing::door::{Answer, Door, Kept, Outbound};
+use crate::outgoing::drain::make_room;
 use crate::source::handle::Handle;
 
 /// The sending of a bound token.
-pub(crate) struct Proven<'call> {
+pub(crate) struct Proven<'call, K> {
     binding: &'call Binding,
     token: &'call Issued,
-    /// What a second sending is made of; `None` if there is to be none.
-    kept: Option<&'call Kept>,
+    /// What a second sending is made of.
+    kept: &'call K,
+    /// Whether there is to be a second sending.
+    may_repeat: bool,
     deadline: &'call Deadline,
     tokens: &'call Handle,
 }
 
 /// What came of it.
-pub(crate) struct Answered {
-    pub(crate) response: Response,
+pub(crate) struct Answered<A> {
+    pub(crate) response: A,
     /// Whether it has been sent twice: a request is for its proof once, as it is once for its token (C3).
     pub(crate) is_resent: bool,
 }
@@ -45,11 +43,11 @@ enum Again {
     WithNonce { sent: Option<Nonce> },
 }
 
-impl<'call> Proven<'call> {
+impl<'call, K: Kept> Proven<'call, K> {
     /// The sending of this token; `None` for a bearer token.
     pub(crate) fn of(
         token: &'call Issued,
-        kept: Option<&'call Kept>,
+        (kept, may_repeat): (&'call K, bool),
         deadline: &'call Deadline,
         tokens: &'call Handle,
     ) -> Option<Self> {
@@ -57,6 +55,7 @@ impl<'call> Proven<'call> {
             binding: token.binding.as_ref()?,
             token,
             kept,
+            may_repeat,
             deadline,
             tokens,
         })
@@ -66,15 +65,14 @@ impl<'call> Proven<'call> {
     /// is learnt.
     ///
     /// # Errors
-    /// The chain's own.
-    pub(crate) async fn send(
+    /// The door's own.
+    pub(crate) async fn send<D: Door<Request = K::Request, Kept = K>>(
         &self,
-        request: Request,
+        request: D::Request,
         sent: Option<Nonce>,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Chain<Answered> {
-        let (response, is_redated) = self.run(request, extensions, next.clone()).await?;
+        door: &mut D,
+    ) -> Result<Answered<D::Answer>, D::Error> {
+        let (response, is_redated) = self.run(request, door).await?;
         if !is_redated && !wants_nonce(response.status(), response.headers()) {
             return once(response);
         }
@@ -84,35 +82,30 @@ impl<'call> Proven<'call> {
         } else {
             Again::WithNonce { sent }
         };
-        Box::pin(self.send_again(response, again, extensions, next)).await
+        Box::pin(self.send_again(response, again, door)).await
     }
 
     /// Sends a copy, with another proof, if that is possible.
-    async fn send_again(
+    async fn send_again<D: Door<Request = K::Request, Kept = K>>(
         &self,
-        mut response: Response,
+        mut response: D::Answer,
         again: Again,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Chain<Answered> {
+        door: &mut D,
+    ) -> Result<Answered<D::Answer>, D::Error> {
         let clock = &self.tokens.engine().setup.clock;
-        let Some(Kept::Copy(kept)) = self.kept else {
+        let copy = self.may_repeat.then(|| self.kept.again());
+        let Some(mut copy) = copy.flatten() else {
             // What was learnt serves the next call.
             return once(response);
         };
-        let Some(mut copy) = kept.try_clone() else {
-            return once(response);
+        let nonce = match again {
+            Again::Redated => Ok(None),
+            Again::WithNonce { sent } => next_nonce(response.headers(), sent.as_ref()).map(Some),
         };
         let ready = async {
-            let nonce = match again {
-                Again::Redated => None,
-                Again::WithNonce { sent } => {
-                    let given = next_nonce(response.headers(), sent.as_ref());
-                    Some(given.map_err(|problem| {
-                        Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
-                    })?)
-                }
-            };
+            let nonce = nonce.map_err(|problem| {
+                Error::protocol(format!("the API wants a DPoP nonce and {problem}"))
+            })?;
             copy.headers_mut()
                 .insert(AUTHORIZATION, self.token.header.clone());
             self.prove_with(&mut copy, nonce).await?;
@@ -125,7 +118,7 @@ impl<'call> Proven<'call> {
         }
         make_room(response, &mut copy, self.deadline, clock).await;
         Ok(Answered {
-            response: self.run(copy, extensions, next).await?.0,
+            response: self.run(copy, door).await?.0,
             is_resent: true,
         })
     }
@@ -134,13 +127,13 @@ impl<'call> Proven<'call> {
     ///
     /// # Errors
     /// If the key cannot sign, or not in time.
-    pub(crate) async fn prove(&self, request: &mut Request) -> Result<Option<Nonce>, Error> {
+    pub(crate) async fn prove(&self, request: &mut impl Outbound) -> Result<Option<Nonce>, Error> {
         self.prove_with(request, None).await
     }
 
     async fn prove_with(
         &self,
-        request: &mut Request,
+        request: &mut impl Outbound,
         nonce: Option<Nonce>,
     ) -> Result<Option<Nonce>, Error> {
         let (method, url) = (request.method(), request.url());
@@ -167,27 +160,18 @@ impl<'call> Proven<'call> {
     }
 
     /// Returns the answer, and whether another proof would be dated otherwise than the one that it refuses.
-    fn run<'run>(
-        &self,
-        request: Request,
-        extensions: &'run mut Extensions,
-        next: Next<'run>,
-    ) -> impl Future<Output = Chain<(Response, bool)>> {
+    fn run<'run, D: Door>(
+        &'run self,
+        request: D::Request,
+        door: &'run mut D,
+    ) -> impl Future<Output = Result<(D::Answer, bool), D::Error>> {
         let setup = &self.tokens.engine().setup;
-        let asked = match self.kept {
-            Some(kept) => Cow::Borrowed(kept.url()),
-            None => Cow::Owned(request.url().clone()),
-        };
         let sent = setup.clock.now();
         // Not inside, which would have room for the request once more.
-        let running = next.run(request, extensions);
+        let running = door.send(request);
         async move {
             let response = running.await?;
-            let url = if is_without_url(&response) {
-                &*asked
-            } else {
-                response.url()
-            };
+            let url = response.url(self.kept.url());
             let headers = response.headers();
             self.binding.learn(url, headers);
             if !refuses_proof(response.status(), headers) {
@@ -202,7 +186,7 @@ impl<'call> Proven<'call> {
     }
 }
 
-fn once(response: Response) -> Chain<Answered> {
+fn once<A, E>(response: A) -> Result<Answered<A>, E> {
     Ok(Answered {
         response,
         is_resent: false,

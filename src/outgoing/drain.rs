@@ -1,11 +1,10 @@
-//! The end of an answer that nobody will read, so that its connection can be used again (C9).
+//! The rest of an answer that another one takes the place of: read, so that its connection can be used again (C9).
 
 use std::time::Duration;
 
-use reqwest::{Request, Response};
-
 use crate::clock::Clock;
-use crate::middleware::deadline::Deadline;
+use crate::outgoing::deadline::Deadline;
+use crate::outgoing::door::{Answer, Outbound};
 
 /// More than this is cheaper to cut off than to read.
 const MOST_BYTES: usize = 64 * 1024;
@@ -15,8 +14,8 @@ const MOST_TIME: Duration = Duration::from_millis(250);
 /// caller has left at most. The other half is the sending's, even if the timer comes late: the answer cannot
 /// be had back by then, and no error of ours may stand in for it (C8).
 pub(super) async fn make_room(
-    answer: Response,
-    next: &mut Request,
+    answer: impl Answer,
+    next: &mut impl Outbound,
     deadline: &Deadline,
     clock: &Clock,
 ) {
@@ -27,18 +26,9 @@ pub(super) async fn make_room(
 
 /// Reads the body to its end, or drops the connection if that takes too much, or longer than
 /// `within`.
-async fn drain(mut response: Response, clock: &Clock, within: Duration) {
-    let read = async {
-        let mut bytes = 0;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            bytes += chunk.len();
-            if bytes > MOST_BYTES {
-                return;
-            }
-        }
-    };
+async fn drain(answer: impl Answer, clock: &Clock, within: Duration) {
     tokio::select! {
-        () = read => {}
+        () = answer.read_to_end(MOST_BYTES) => {}
         () = clock.sleep(MOST_TIME.min(within)) => {}
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::Request;
-
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
+use crate::outgoing::door::Outbound;
 
 /// The time-out of the request. Most requests have none, and then nobody asks what time it is.
 pub(crate) struct Deadline(Option<TimeOut>);
@@ -16,10 +15,10 @@ struct TimeOut {
 }
 
 impl Deadline {
-    pub(crate) fn of(request: &Request, clock: &Clock) -> Self {
+    pub(crate) fn of(request: &impl Outbound, clock: &Clock) -> Self {
         Self(request.timeout().map(|after| TimeOut {
             began: clock.now(),
-            after: *after,
+            after,
         }))
     }
 
@@ -36,7 +35,7 @@ impl Deadline {
 
     /// Leaves the request what is left of its time-out.
     #[inline]
-    pub(crate) fn bound(&self, request: &mut Request, clock: &Clock) -> Result<(), Error> {
+    pub(crate) fn bound(&self, request: &mut impl Outbound, clock: &Clock) -> Result<(), Error> {
         match &self.0 {
             Some(timeout) => self.bound_by(timeout, request, clock),
             None => Ok(()),
@@ -47,7 +46,7 @@ impl Deadline {
     fn bound_by(
         &self,
         timeout: &TimeOut,
-        request: &mut Request,
+        request: &mut impl Outbound,
         clock: &Clock,
     ) -> Result<(), Error> {
         let left = self.left(timeout.after, clock);
@@ -57,14 +56,14 @@ impl Deadline {
                 "the time-out of the request passed before it could be sent",
             ));
         }
-        *request.timeout_mut() = Some(left);
+        request.set_timeout(left);
         Ok(())
     }
 
     /// The same, and `least` if less is left.
-    pub(crate) fn bound_from(&self, least: Duration, request: &mut Request, clock: &Clock) {
+    pub(crate) fn bound_from(&self, least: Duration, request: &mut impl Outbound, clock: &Clock) {
         if let Some(timeout) = &self.0 {
-            *request.timeout_mut() = Some(self.left(timeout.after, clock).max(least));
+            request.set_timeout(self.left(timeout.after, clock).max(least));
         }
     }
 }

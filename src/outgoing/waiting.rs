@@ -3,48 +3,47 @@
 
 use std::sync::Arc;
 
-use http::Extensions;
-use reqwest::{Request, Response};
-use reqwest_middleware::{Next, Result as Chain};
-
 use crate::access_token::Issued;
 use crate::cache::entry::Entry;
 use crate::cache::policy::Demand;
+use crate::cache::rejection::Sending;
 use crate::call;
 use crate::dpop::Nonce;
 use crate::error::Error;
-use crate::middleware::deadline::Deadline;
-use crate::middleware::proven::Proven;
-use crate::middleware::sending::{Kept, Stamp};
-use crate::middleware::{BearerTokenMiddleware, Refused};
+use crate::outgoing::Bearer;
+use crate::outgoing::deadline::Deadline;
+use crate::outgoing::door::{Door, Kept, Outbound};
+use crate::outgoing::heal::Refused;
+use crate::outgoing::judge::Sent;
+use crate::outgoing::proven::Proven;
+use crate::outgoing::stamp::Stamp;
 use crate::token::TokenType;
 
 /// A request that waits, and what it is sent again from.
-pub(super) struct Waiting<'chain> {
+pub(super) struct Waiting<D: Door> {
     /// A token that is there, and waits for nothing but its proof.
     pub(super) bound: Option<Arc<Issued>>,
     pub(super) demand: Demand,
-    pub(super) kept: Kept,
+    pub(super) kept: D::Kept,
     pub(super) deadline: Deadline,
-    pub(super) next: Next<'chain>,
+    pub(super) door: D,
 }
 
-impl BearerTokenMiddleware {
+impl Bearer {
     /// Gets the token and sends the request; its answer is judged as any is.
     // Not an `async fn`, which would have room for its arguments twice.
-    pub(super) fn send_later(
+    pub(super) fn send_later<D: Door>(
         &self,
         entry: &Arc<Entry>,
-        waiting: Waiting<'_>,
-        mut request: Request,
-        extensions: &mut Extensions,
-    ) -> impl Future<Output = Chain<Response>> {
+        waiting: Waiting<D>,
+        mut request: D::Request,
+    ) -> impl Future<Output = Result<D::Answer, D::Error>> + Send {
         let Waiting {
             bound,
             mut demand,
             kept,
             deadline,
-            next,
+            mut door,
         } = waiting;
         async move {
             let engine = self.tokens.engine();
@@ -57,27 +56,34 @@ impl BearerTokenMiddleware {
                 }
                 None => {
                     demand.within = deadline.left(demand.within, clock);
-                    demand.only_try = matches!(kept, Kept::Address(_));
+                    demand.only_try = !kept.is_whole();
                     // Boxed, so that a call with a bound token at hand has no room for it.
                     let served = Box::pin(call::token(engine, entry, &demand)).await;
-                    let token = served.map_err(|error| self.failed(error))?.token;
+                    let token = served.map_err(|error| self.failed::<D>(error))?.token;
                     (token, Some(clock.now()))
                 }
             };
-            let proven = Proven::of(&token, Some(&kept), &deadline, &self.tokens);
+            let proven = Proven::of(&token, (&kept, true), &deadline, &self.tokens);
             let ready = self.prepare(&token, proven.as_ref(), &mut request, &deadline);
-            let nonce = ready.await.map_err(|error| self.failed(error))?;
+            let nonce = ready.await.map_err(|error| self.failed::<D>(error))?;
             let stamp = Stamp::of(&token, sent);
             let (mut response, is_resent) = match proven {
                 Some(proven) => {
-                    let sent = proven.send(request, nonce, extensions, next.clone());
-                    let answered = sent.await?;
+                    let answered = proven.send(request, nonce, &mut door).await?;
                     (answered.response, answered.is_resent)
                 }
-                None => (next.clone().run(request, extensions).await?, false),
+                None => (door.send(request).await?, false),
             };
             let token_type = TokenType::of(token.binding.as_ref());
-            let judgement = self.judge(entry, stamp, token_type, kept.url(), &mut response);
+            let sent = Sent {
+                tokens: &self.tokens,
+                entry,
+                stamp,
+                token_type,
+                url: kept.url(),
+                sending: Sending::First,
+            };
+            let judgement = sent.judge(&mut response);
             if !judgement.wants_another_token() {
                 return Ok(response);
             }
@@ -88,9 +94,9 @@ impl BearerTokenMiddleware {
                 deadline,
                 response,
                 is_resent,
-                next,
+                door,
             };
-            Box::pin(self.heal(entry, refused, extensions)).await
+            Box::pin(self.heal(entry, refused)).await
         }
     }
 
@@ -99,11 +105,11 @@ impl BearerTokenMiddleware {
     ///
     /// # Errors
     /// If the request cannot be sent, or not in time.
-    pub(super) async fn prepare(
+    pub(super) async fn prepare<K: Kept>(
         &self,
         token: &Issued,
-        proven: Option<&Proven<'_>>,
-        request: &mut Request,
+        proven: Option<&Proven<'_, K>>,
+        request: &mut impl Outbound,
         deadline: &Deadline,
     ) -> Result<Option<Nonce>, Error> {
         let clock = &self.tokens.engine().setup.clock;
