@@ -79,6 +79,7 @@
 //! | `mtls` | `ClientCertificate`: client authentication by a certificate, and tokens that are bound to it (RFC 8705); `rustls` and `signing` | nothing beside `rustls` |
 //! | `loopback` | `LoopbackReceiver`: the redirect of a [sign-in](guide::sign_in), for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | nothing more to compile |
+//! | `metrics` | durations, counts and states by the facade `metrics`: [monitoring](guide::monitoring) | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
 //! | `test-util` | `TestClock`, and a jitter that a test sets | nothing |
@@ -205,7 +206,7 @@ pub use grant::{
 };
 #[cfg(feature = "signing")]
 pub use grant::{GoogleServiceAccount, SelfSignedToken, SignedAssertion};
-pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder};
+pub use middleware::{BearerTokenMiddleware, BearerTokenMiddlewareBuilder, ResendCount};
 #[cfg(feature = "mtls")]
 pub use mtls::ClientCertificate;
 pub use named::{
@@ -236,6 +237,8 @@ pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version}
 pub use store::{RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use subject_token::SubjectToken;
+#[cfg(feature = "metrics")]
+pub use telemetry::describe_metrics;
 pub use telemetry::{Event, RefreshReason};
 pub use timeouts::Timeouts;
 pub use token::TokenResponse;
@@ -257,7 +260,8 @@ macro_rules! page {
             "[resources]: crate::guide::resources\n",
             "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
-            "[testing]: crate::guide::testing\n\n",
+            "[testing]: crate::guide::testing\n",
+            "[monitoring]: crate::guide::monitoring\n\n",
             include_str!(concat!("../docs/", $name, ".md")),
         )
     };
@@ -284,6 +288,9 @@ pub mod guide {
 
     #[doc = page!("FEATURES")]
     pub mod features {}
+
+    #[doc = page!("MONITORING")]
+    pub mod monitoring {}
 
     #[doc = page!("TESTING")]
     pub mod testing {}

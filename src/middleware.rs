@@ -4,6 +4,7 @@ mod builder;
 mod deadline;
 mod drain;
 mod proven;
+mod resend_count;
 mod sending;
 mod waiting;
 
@@ -15,6 +16,7 @@ use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next, Result as Chain};
 
 pub use crate::middleware::builder::BearerTokenMiddlewareBuilder;
+pub use crate::middleware::resend_count::ResendCount;
 
 use crate::api_answer::ApiAnswer;
 use crate::cache::entry::Entry;
@@ -73,6 +75,8 @@ use crate::users::UserSessions;
 #[derive(Clone, Debug)]
 pub struct BearerTokenMiddleware {
     tokens: Handle,
+    /// The name of the named client that it is in, if it is in one.
+    client: Option<Arc<str>>,
     destinations: Destinations,
     /// Whether a 401 that stays because the session is over is an error.
     ended_session_is_error: bool,
@@ -123,7 +127,7 @@ impl BearerTokenMiddleware {
         if handle.fault.is_none() && handle.offers_dpop() {
             handle.fault = Some(builder::follows_with_a_proof());
         }
-        Self::new(handle, Destinations::any(), Carrier::default(), false)
+        Self::new(handle, None, Destinations::any(), Carrier::default(), false)
     }
 
     /// A middleware with settings.
@@ -147,12 +151,14 @@ impl BearerTokenMiddleware {
 
     pub(crate) fn new(
         tokens: Handle,
+        client: Option<Arc<str>>,
         destinations: Destinations,
         carrier: Carrier,
         ended_session_is_error: bool,
     ) -> Self {
         Self {
             tokens,
+            client,
             destinations,
             carrier,
             ended_session_is_error,
@@ -200,6 +206,7 @@ impl BearerTokenMiddleware {
         extensions: &mut Extensions,
     ) -> Chain<Response> {
         let engine = self.tokens.engine();
+        let client = self.client.as_ref();
         let Refused {
             judgement,
             stamp,
@@ -219,9 +226,13 @@ impl BearerTokenMiddleware {
             handovers: stamp.handovers,
             claims,
             demanded_by: &refuser,
+            client,
         });
+        let refuse = |generation, sending| {
+            call::refuse(engine, entry, generation, &refuser, sending, client);
+        };
         if lacking.is_none() {
-            call::refuse(engine, entry, stamp.generation, &refuser, Sending::First);
+            refuse(stamp.generation, Sending::First);
         }
         let Kept::Copy(mut copy) = kept else {
             if let Some(lacking) = lacking {
@@ -232,7 +243,10 @@ impl BearerTokenMiddleware {
         let within = deadline.left(engine.setup.settings.timeouts.wait, &engine.setup.clock);
         let newer = match &lacking {
             Some(lacking) => claims::token_with(engine, entry, lacking, within).await,
-            None => call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await,
+            None => {
+                let (generation, handovers) = (stamp.generation, stamp.handovers);
+                call::renewed(engine, entry, generation, handovers, within, client).await
+            }
         };
         let newer = match newer {
             Ok(newer) => newer,
@@ -256,15 +270,19 @@ impl BearerTokenMiddleware {
         make_room(response, &mut copy, &deadline, clock).await;
         let url = copy.url().clone();
         let stamp = Stamp::of(&newer, Some(clock.now()));
-        let mut response = match proven {
-            Some(proven) => proven.send(copy, nonce, extensions, next).await?.response,
-            None => next.run(copy, extensions).await?,
+        ResendCount::after(1 + u32::from(is_resent), extensions);
+        let sent = match proven {
+            Some(proven) => {
+                let answered = proven.send(copy, nonce, extensions, next).await;
+                answered.map(|answered| answered.response)
+            }
+            None => next.run(copy, extensions).await,
         };
+        ResendCount::end(extensions);
+        let mut response = sent?;
         let token_type = TokenType::of(newer.binding.as_ref());
         match self.judge(entry, stamp, token_type, &url, &mut response) {
-            Judgement::Refused => {
-                call::refuse(engine, entry, stamp.generation, &refuser, Sending::Second);
-            }
+            Judgement::Refused => refuse(stamp.generation, Sending::Second),
             Judgement::Accepted => entry.resend_accepted(&refuser),
             Judgement::LacksClaims | Judgement::Undecided | Judgement::Elsewhere => {}
         }

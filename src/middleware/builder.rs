@@ -1,6 +1,7 @@
 //! The settings of a middleware: where its tokens may go.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::carrier::{Carried, CarrierSettings};
 use crate::destinations::{Destinations, Elsewhere};
@@ -14,6 +15,7 @@ use crate::source::handle::Handle;
 #[derive(Clone)]
 pub struct BearerTokenMiddlewareBuilder {
     tokens: Handle,
+    client: Option<Arc<str>>,
     origins: Vec<String>,
     any_origin: bool,
     elsewhere: Elsewhere,
@@ -39,6 +41,7 @@ impl BearerTokenMiddlewareBuilder {
     pub(crate) fn new(tokens: Handle) -> Self {
         Self {
             tokens,
+            client: None,
             origins: Vec::new(),
             any_origin: false,
             elsewhere: Elsewhere::Refused,
@@ -146,6 +149,12 @@ impl BearerTokenMiddlewareBuilder {
         self
     }
 
+    /// The middleware of this named client.
+    pub(crate) fn of_client(mut self, name: &str) -> Self {
+        self.client = Some(name.into());
+        self
+    }
+
     /// How the token goes into a request, as a named client has it set.
     pub(crate) fn carrier(mut self, settings: CarrierSettings) -> Self {
         self.carrier = settings;
@@ -181,6 +190,7 @@ impl BearerTokenMiddlewareBuilder {
         }
         Ok(BearerTokenMiddleware::new(
             self.tokens,
+            self.client,
             destinations,
             carrier,
             self.ended_session_is_error,

@@ -17,6 +17,7 @@ use crate::engine::Setup;
 use crate::error::{Error, ErrorKind};
 use crate::middleware::deadline::Deadline;
 use crate::middleware::drain::make_room;
+use crate::middleware::resend_count::ResendCount;
 use crate::middleware::sending::{Kept, is_without_url};
 use crate::source::handle::Handle;
 
@@ -124,8 +125,11 @@ impl<'call> Proven<'call> {
             return once(response);
         }
         make_room(response, &mut copy, self.deadline, clock).await;
+        ResendCount::after(1 + ResendCount::among(extensions), extensions);
+        let sent = self.run(copy, extensions, next).await;
+        ResendCount::end(extensions);
         Ok(Answered {
-            response: self.run(copy, extensions, next).await?.0,
+            response: sent?.0,
             is_resent: true,
         })
     }

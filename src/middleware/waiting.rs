@@ -59,7 +59,8 @@ impl BearerTokenMiddleware {
                     demand.within = deadline.left(demand.within, clock);
                     demand.only_try = matches!(kept, Kept::Address(_));
                     // Boxed, so that a call with a bound token at hand has no room for it.
-                    let served = Box::pin(call::token(engine, entry, &demand)).await;
+                    let client = self.client.as_ref();
+                    let served = Box::pin(call::token(engine, entry, &demand, client)).await;
                     let token = served.map_err(|error| self.failed(error))?.token;
                     (token, Some(clock.now()))
                 }

@@ -175,6 +175,7 @@ impl NamedClientBuilder {
             check_https(urls())?;
         }
         let mut bearer = BearerTokenMiddlewareBuilder::new(self.tokens.clone());
+        bearer = bearer.of_client(&self.name);
         for origin in own_origin.into_iter().chain(self.origins) {
             bearer = bearer.origin(origin);
         }
