@@ -18,7 +18,7 @@ use crate::flight::Waiter;
 use crate::refresh::start;
 use crate::refuser::Refuser;
 use crate::schedule::Age;
-use crate::telemetry::RefreshReason;
+use crate::telemetry::{Awaited, RefreshReason, Wait};
 
 /// How often a call looks anew: a runtime that is being shut down drops each flight that is started on
 /// it, and what a flight brings may not be for every call that joined it.
@@ -70,7 +70,7 @@ fn is_ready(engine: &Engine, token: &Issued) -> bool {
     !token.standing.is_refused() && !engine.setup.clock.has_come(token.fresh_until)
 }
 
-/// A token for a call, waited for if need be.
+/// A token for a call, waited for if need be: a call of the named `client`, if it is one's.
 ///
 /// # Errors
 /// If there is none to be had in time.
@@ -78,6 +78,23 @@ pub(crate) async fn token(
     engine: &Arc<Engine>,
     entry: &Arc<Entry>,
     demand: &Demand,
+    client: Option<&Arc<str>>,
+) -> Result<Served, Error> {
+    let mut wait = None;
+    let served = token_after(engine, entry, demand, client, &mut wait).await;
+    if let Some(wait) = wait {
+        wait.end(served.as_ref().err().map(Error::kind));
+    }
+    served
+}
+
+/// The same. If the call has to wait, `wait` has begun when this returns.
+async fn token_after<'call>(
+    engine: &'call Arc<Engine>,
+    entry: &Arc<Entry>,
+    demand: &Demand,
+    client: Option<&'call Arc<str>>,
+    wait: &mut Option<Wait<'call>>,
 ) -> Result<Served, Error> {
     let setup = &engine.setup;
     let began = setup.clock.now();
@@ -98,6 +115,9 @@ pub(crate) async fn token(
                 asks_again,
             } => (flight, fallback, patience.min(left), asks_again),
         };
+        wait.get_or_insert_with(|| {
+            Wait::begin(&setup.telemetry, &setup.clock, Awaited::Token { client })
+        });
         let outcome = tokio::select! {
             biased;
             outcome = flight.outcome() => outcome,
@@ -162,8 +182,9 @@ pub(crate) async fn renewed(
     generation: u64,
     handovers: u32,
     within: Duration,
+    client: Option<&Arc<str>>,
 ) -> Result<Arc<Issued>, Error> {
-    let served = token(engine, entry, &Demand::within(within)).await?;
+    let served = token(engine, entry, &Demand::within(within), client).await?;
     if served.token.handovers != handovers {
         return Err(superseded());
     }
@@ -190,10 +211,11 @@ pub(crate) fn refuse(
     generation: u64,
     refuser: &Refuser,
     sending: Sending,
+    client: Option<&Arc<str>>,
 ) {
     let now = engine.setup.clock.now();
     if entry.refuse(generation, refuser, sending, now) {
-        engine.setup.telemetry.token_refused();
+        engine.setup.telemetry.token_refused(client);
     }
 }
 
@@ -484,7 +506,7 @@ mod tests {
             ..Demand::within(Duration::from_secs(30))
         };
         let mut landing = under_way(engine);
-        let mut call = pin!(token(engine, entry, &demand));
+        let mut call = pin!(token(engine, entry, &demand, None));
         for round in rounds {
             assert!(poll!(call.as_mut()).is_pending());
             let before = std::mem::replace(&mut landing, under_way(engine));

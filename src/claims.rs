@@ -10,11 +10,12 @@ use crate::cache::entry::Entry;
 use crate::cache::outcome::{Outcome, superseded};
 use crate::call;
 use crate::clock::system_time;
-use crate::engine::Engine;
+use crate::engine::{Engine, Setup};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Waiter;
 use crate::refresh::start;
 use crate::refuser::Refuser;
+use crate::telemetry::{Awaited, Wait};
 
 /// How many flights a call waits for that bring nothing of the claims, before and besides the one that does.
 const MOST_ROUNDS: u32 = 3;
@@ -26,6 +27,8 @@ pub(crate) struct Lacking<'call> {
     pub(crate) handovers: u32,
     pub(crate) claims: Arc<str>,
     pub(crate) demanded_by: &'call Refuser,
+    /// The named client whose call it is, if it is one's.
+    pub(crate) client: Option<&'call Arc<str>>,
 }
 
 enum Next {
@@ -51,7 +54,26 @@ pub(crate) async fn token_with(
     lacking: &Lacking<'_>,
     within: Duration,
 ) -> Result<Arc<Issued>, Error> {
-    let clock = &engine.setup.clock;
+    let mut wait = None;
+    let token = token_after(engine, entry, lacking, within, &mut wait).await;
+    if let Some(wait) = wait {
+        wait.end(token.as_ref().err().map(Error::kind));
+    }
+    token
+}
+
+/// The same. If the call has to wait here, `wait` has begun when this returns.
+async fn token_after<'call>(
+    engine: &'call Arc<Engine>,
+    entry: &Arc<Entry>,
+    lacking: &Lacking<'call>,
+    within: Duration,
+    wait: &mut Option<Wait<'call>>,
+) -> Result<Arc<Issued>, Error> {
+    let Setup {
+        clock, telemetry, ..
+    } = &engine.setup;
+    let client = lacking.client;
     let began = clock.now();
     let mut rounds = 0;
     loop {
@@ -60,13 +82,18 @@ pub(crate) async fn token_with(
         let (flight, carries) = match looked {
             Next::Newer => {
                 let (generation, handovers) = (lacking.generation, lacking.handovers);
-                return call::renewed(engine, entry, generation, handovers, left).await;
+                // Measures what it waits itself.
+                if let Some(wait) = wait.take() {
+                    wait.end(None);
+                }
+                return call::renewed(engine, entry, generation, handovers, left, client).await;
             }
             Next::Wait(flight, carries) => (flight, carries),
         };
         if rounds == MOST_ROUNDS && carries == Carries::Others {
             return Err(not_their_turn());
         }
+        wait.get_or_insert_with(|| Wait::begin(telemetry, clock, Awaited::Token { client }));
         let outcome = tokio::select! {
             biased;
             outcome = flight.outcome() => outcome,
@@ -98,6 +125,7 @@ fn next(engine: &Arc<Engine>, entry: &Arc<Entry>, lacking: &Lacking<'_>) -> Resu
         handovers,
         ref claims,
         demanded_by,
+        ..
     } = *lacking;
     let now = engine.setup.clock.now();
     let mut history = entry.history();
@@ -228,6 +256,7 @@ mod tests {
             handovers: present.handovers,
             claims: r#"{"access_token":{"nbf":null}}"#.into(),
             demanded_by: &Refuser::ByHand,
+            client: None,
         };
         let mut waiting = rounds.first().map(|round| under_way(engine, *round));
         let within = Duration::from_secs(30);

@@ -57,6 +57,7 @@ mod lines;
 mod media_type;
 pub(crate) mod members;
 mod offers;
+mod open_breakers;
 mod proven;
 mod pushed;
 pub(crate) mod queue;

@@ -104,6 +104,32 @@ pub enum ErrorKind {
     ShutDown,
 }
 
+impl ErrorKind {
+    /// The word that stands for it in metrics, e.g. `sign_in_required`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::SignInRequired => "sign_in_required",
+            Self::InvalidAuthorizationResponse => "invalid_authorization_response",
+            Self::NoSubject => "no_subject",
+            Self::InvalidSubject => "invalid_subject",
+            Self::InvalidSubjectToken => "invalid_subject_token",
+            Self::Store => "store",
+            Self::Unavailable => "unavailable",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::Settings => "settings",
+            Self::UnknownName => "unknown_name",
+            Self::InvalidPath => "invalid_path",
+            Self::Reentrant => "reentrant",
+            Self::Panicked => "panicked",
+            Self::ShutDown => "shut_down",
+        }
+    }
+}
+
 /// How far a token request got: decides whether it may be repeated (E3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HowFar {

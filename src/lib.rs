@@ -81,6 +81,7 @@
 //! | `mtls` | `ClientCertificate`: client authentication by a certificate, and tokens that are bound to it (RFC 8705); `rustls` and `signing` | nothing beside `rustls` |
 //! | `loopback` | `LoopbackReceiver`: the redirect of a [sign-in](guide::sign_in), for command-line programs | nothing more to compile |
 //! | `tracing` | a span for each refresh, an event for each token request | nothing more to compile |
+//! | `metrics` | durations, counts and states by the facade `metrics`: [monitoring](guide::monitoring) | 2 crates |
 //! | `oauth2` | [`TokenSet`]s from the token responses of `oauth2` 5: `TokenSet::from_oauth2` | 23 crates; none of its HTTP clients |
 //! | `openidconnect` | the same, by the name that users of `openidconnect` 4 look for | as `oauth2` |
 //! | `tower` | `BearerTokenLayer`, for clients of [tower](guide::tower): tonic, hyper, kube, octocrab | nothing more to compile |
@@ -226,6 +227,7 @@ pub use named::{
     TenantSettings,
 };
 pub use options::TokenOptions;
+pub use outgoing::resend_count::ResendCount;
 pub use parameters::TokenParameters;
 pub use redirect::{
     HttpClient, SameOriginClient, http_client, http_client_without_redirects, redirect_policy,
@@ -248,6 +250,8 @@ pub use store::{Lease, MemoryStore, StoreKey, StoredRecord, TokenStore, Version}
 pub use store::{RedisStore, RedisStoreBuilder};
 pub use subject::Subject;
 pub use subject_token::SubjectToken;
+#[cfg(feature = "metrics")]
+pub use telemetry::describe_metrics;
 pub use telemetry::{Event, RefreshReason};
 pub use timeouts::Timeouts;
 pub use token::TokenResponse;
@@ -275,7 +279,8 @@ macro_rules! page {
             "[exchange]: crate::guide::exchange\n",
             "[providers]: crate::providers\n",
             "[testing]: crate::guide::testing\n",
-            "[tower]: crate::guide::tower\n\n",
+            "[tower]: crate::guide::tower\n",
+            "[monitoring]: crate::guide::monitoring\n\n",
             include_str!(concat!("../docs/", $name, ".md")),
         )
     };
@@ -310,6 +315,9 @@ pub mod guide {
     #[cfg(not(doctest))]
     #[doc = page!("TOWER")]
     pub mod tower {}
+
+    #[doc = page!("MONITORING")]
+    pub mod monitoring {}
 
     #[doc = page!("TESTING")]
     pub mod testing {}

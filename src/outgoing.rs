@@ -7,9 +7,12 @@ mod heal;
 pub(crate) mod judge;
 pub(crate) mod later;
 mod proven;
+pub(crate) mod resend_count;
 pub(crate) mod settings;
 pub(crate) mod stamp;
 mod waiting;
+
+use std::sync::Arc;
 
 use http::HeaderMap;
 
@@ -32,6 +35,8 @@ use crate::token::TokenType;
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer {
     pub(crate) tokens: Handle,
+    /// The name of the named client that it is in, if it is in one.
+    client: Option<Arc<str>>,
     destinations: Destinations,
     /// Whether a 401 that stays because the session is over is an error.
     ended_session_is_error: bool,
@@ -42,6 +47,7 @@ impl Bearer {
     pub(crate) fn new(tokens: Handle, destinations: Destinations, carrier: Carrier) -> Self {
         Self {
             tokens,
+            client: None,
             destinations,
             carrier,
             ended_session_is_error: false,
@@ -122,6 +128,7 @@ impl Bearer {
                 let mut response = door.send(request).await?;
                 let sent = Sent {
                     tokens: &self.tokens,
+                    client: self.client.as_ref(),
                     entry,
                     stamp,
                     token_type: TokenType::Bearer,

@@ -1,8 +1,13 @@
-//! What the crate tells the outside: one function for each event.
+//! What the crate tells the outside: one function for each event, and for each thing that is measured.
 //!
 //! No subject and no secret goes through here.
 
 mod event;
+mod labels;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod unsaved;
+mod wait;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,15 +15,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::telemetry::event::{Event, RefreshReason};
+#[cfg(feature = "metrics")]
+pub use crate::telemetry::metrics::describe_metrics;
+
+pub(crate) use crate::telemetry::labels::{BreakerScope, StoreCall};
+pub(crate) use crate::telemetry::unsaved::UnsavedToken;
+pub(crate) use crate::telemetry::wait::{Awaited, Wait};
 
 use crate::clock_skew::ClockSkew;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 #[cfg(feature = "tracing")]
 use crate::scope;
 
 pub(crate) type Hook = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Tells events to the hook, and to `tracing` with that feature.
+/// Tells events to the hook, and to `tracing` and `metrics` with those features.
 #[derive(Clone)]
 pub(crate) struct Telemetry {
     pub(crate) source: Arc<str>,
@@ -53,6 +64,13 @@ impl Telemetry {
                 "token request failed"
             ),
         }
+        #[cfg(feature = "metrics")]
+        metrics::token_request(
+            self,
+            reason,
+            outcome.as_ref().err().map(Error::kind),
+            duration,
+        );
         self.tell(|| Event::TokenRequest {
             source: self.source.clone(),
             grant: self.grant.clone(),
@@ -62,9 +80,16 @@ impl Telemetry {
         });
     }
 
-    pub(crate) fn token_refused(&self) {
+    /// `client` is the named client whose request it was, if it was one's.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only metrics are told of the client")
+    )]
+    pub(crate) fn token_refused(&self, client: Option<&Arc<str>>) {
         #[cfg(feature = "tracing")]
         tracing::info!(source = &*self.source, "an API refused the token");
+        #[cfg(feature = "metrics")]
+        metrics::token_refused(self, client);
         self.tell(|| Event::TokenRefused {
             source: self.source.clone(),
         });
@@ -238,6 +263,85 @@ impl Telemetry {
             seconds_ahead: skew.seconds_ahead,
             is_followed: skew.is_followed,
         });
+    }
+
+    /// A refresh has ended without a token. Its attempts have been told one by one.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only metrics are told")
+    )]
+    pub(crate) fn refresh_failed(&self, reason: RefreshReason, error: ErrorKind) {
+        #[cfg(feature = "metrics")]
+        metrics::refresh_failed(self, reason, error);
+    }
+
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only metrics are told")
+    )]
+    fn waited(&self, awaited: Awaited<'_>, outcome: &'static str, duration: Duration) {
+        #[cfg(feature = "metrics")]
+        match awaited {
+            Awaited::Token { client } => metrics::token_wait(self, client, outcome, duration),
+            Awaited::Lease => metrics::lease_wait(self, outcome, duration),
+        }
+    }
+
+    /// A store was asked. That it failed has been told by [`store_failed`](Self::store_failed).
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only metrics are told")
+    )]
+    pub(crate) fn store_called(
+        &self,
+        call: StoreCall,
+        error: Option<ErrorKind>,
+        duration: Duration,
+    ) {
+        #[cfg(feature = "metrics")]
+        metrics::store_call(self, call, error, duration);
+    }
+
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only metrics are told")
+    )]
+    fn unsaved_changes_by(&self, by: f64) {
+        #[cfg(feature = "metrics")]
+        metrics::unsaved(self, by);
+    }
+
+    /// A failed attempt of this source has opened a breaker.
+    #[cfg_attr(
+        not(any(feature = "metrics", feature = "tracing")),
+        expect(unused_variables, reason = "only metrics and events are told")
+    )]
+    pub(crate) fn breaker_opened(&self, scope: BreakerScope) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(
+            source = &*self.source,
+            scope = scope.as_str(),
+            "the authorization server is left alone, since it fails for several in a row"
+        );
+        #[cfg(feature = "metrics")]
+        metrics::breakers_open(self, scope, 1.0);
+    }
+
+    /// A breaker that this source has opened is closed, by whatever source's attempt; or it is gone with the
+    /// last client of the server.
+    #[cfg_attr(
+        not(any(feature = "metrics", feature = "tracing")),
+        expect(unused_variables, reason = "only metrics and events are told")
+    )]
+    pub(crate) fn breaker_closed(&self, scope: BreakerScope) {
+        #[cfg(feature = "tracing")]
+        tracing::info!(
+            source = &*self.source,
+            scope = scope.as_str(),
+            "the authorization server is asked again"
+        );
+        #[cfg(feature = "metrics")]
+        metrics::breakers_open(self, scope, -1.0);
     }
 
     /// The span of one flight.

@@ -18,7 +18,7 @@ use files::rust_files;
 
 /// The rooms by level, the lowest first; each may import those of the levels before its own, and its
 /// neighbours.
-const LEVELS: [&str; 12] = [
+const LEVELS: [&str; 13] = [
     "secret error error_response clock parameters scope jitter subject subject_token ambient flight wiping
      expiry_margin timeouts shown random_id by_origin",
     "clock_skew key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \

@@ -54,9 +54,9 @@ install_debian_packages() {
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     # For the feature `native-tls` (OpenSSL), for the C code below `rustls` (aws-lc), for the tests of
     # the stores in Redis and Postgres (behind a pooler, too), each of which starts a server of its own, the
-    # browser that signs in to the web example, and the second authorization server, whose tests start one each
-    # as well.
-    for package in libssl-dev pkg-config gcc redis-server postgresql pgbouncer chromium glewlwyd; do
+    # browser that signs in to the web example, the second authorization server, whose tests start one each
+    # as well, and the Prometheus that reads the example for monitoring.
+    for package in libssl-dev pkg-config gcc redis-server postgresql pgbouncer chromium glewlwyd prometheus; do
         if debian_package_missing "$package"; then missing+=("$package"); fi
     done
     if ((${#missing[@]} == 0)); then
@@ -70,6 +70,10 @@ install_debian_packages() {
     # knows. Where systemd starts nothing there is nothing to forbid.
     if [[ " ${missing[*]} " == *' glewlwyd '* && -d /run/systemd/system ]]; then
         "${as_root[@]}" systemctl mask glewlwyd.service
+    fi
+    # Nor is one wanted that reads the whole machine.
+    if [[ " ${missing[*]} " == *' prometheus '* && -d /run/systemd/system ]]; then
+        "${as_root[@]}" systemctl mask prometheus.service
     fi
     "${as_root[@]}" apt-get update -qq
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq "${missing[@]}"

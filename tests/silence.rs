@@ -1,5 +1,5 @@
 //! D6: no token, secret, assertion, code or body of the authorization server in anything that the
-//! crate lets out: `Debug`, `Display`, errors with their causes, events, spans and log lines.
+//! crate lets out: `Debug`, `Display`, errors with their causes, events, spans, log lines and the labels of metrics.
 //!
 //! One program lives through everything, all of its secrets contain one word, and that word is
 //! looked for. The scopes that the server grants are among them: they are a text of its own.
@@ -41,10 +41,11 @@ use reqwest_bearer::{
     DeviceAuthorizationRequest, Error, ErrorKind, ExchangedTokens, ExpiryMargin, GrantFn,
     GrantRequest, JwtBearer, Lease, NamedClient, NamedClients, NamedExchangeClient,
     NamedTenantClient, NamedUserClient, ProtectedResource, RefreshReason, RefreshTokenGrant,
-    RegistrationRequest, ResourceCredentials, Secret, SecretSource, StepUp, StoredRecord, Subject,
-    SubjectToken, TenantSettings, TestClock, Timeouts, TokenEndpoint, TokenExchange, TokenFile,
-    TokenKind, TokenOptions, TokenParameters, TokenRequest, TokenResponse, TokenSet, TokenSource,
-    TokenSourceBuilder, UserSessions, Version, same_origin_http_client,
+    RegistrationRequest, ResendCount, ResourceCredentials, Secret, SecretSource, StepUp,
+    StoredRecord, Subject, SubjectToken, TenantSettings, TestClock, Timeouts, TokenEndpoint,
+    TokenExchange, TokenFile, TokenKind, TokenOptions, TokenParameters, TokenRequest,
+    TokenResponse, TokenSet, TokenSource, TokenSourceBuilder, UserSessions, Version,
+    same_origin_http_client,
 };
 #[cfg(feature = "encryption")]
 use reqwest_bearer::{EncryptedStore, EncryptionKeys};
@@ -63,6 +64,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::api::Api;
 use crate::support::http_server::{HttpServer, Reply, Seen};
+use crate::support::recorder::Recorder;
 use crate::support::store::{Call, FragileStore, Mode};
 use crate::support::while_time_passes;
 
@@ -158,6 +160,9 @@ impl Middleware for Outputs {
     ) -> reqwest_middleware::Result<Response> {
         assert!(request.headers()[AUTHORIZATION].is_sensitive());
         self.say(format!("{request:?}\n{:?}", request.headers()));
+        if let Some(count) = extensions.get::<ResendCount>() {
+            self.show(count);
+        }
         next.run(request, extensions).await
     }
 }
@@ -1509,6 +1514,8 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
         .with_writer(move || log.clone())
         .with_filter(filter_fn(|of| of.target().starts_with("reqwest_bearer")));
     tracing_subscriber::registry().with(lines).init();
+    let recorder = Recorder::default();
+    assert!(metrics::set_global_recorder(recorder.clone()).is_ok());
 
     let program = Program::new(outputs.clone()).await;
     let tokens = program.sign_in().await;
@@ -1532,6 +1539,9 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.panic().await;
     program.be_set_up_wrongly().await;
     program.show_what_is_left();
+    for series in recorder.series() {
+        outputs.say(format!("{series:?}"));
+    }
 
     let said = outputs.0.lock().unwrap();
     for line in said.text.lines() {
@@ -1549,6 +1559,10 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
         "token request succeeded",
         "an API refused the token",
         "could not be saved",
+        #[cfg(feature = "metrics")]
+        "reqwest_bearer_token_request_duration_seconds",
+        #[cfg(feature = "metrics")]
+        "reqwest_bearer_unsaved_refresh_tokens",
         #[cfg(feature = "signing")]
         "the file of the signing key is of no use",
         #[cfg(feature = "signing")]

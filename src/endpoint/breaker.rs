@@ -100,6 +100,17 @@ impl Breaker {
         self.open_to(client).next().is_none()
     }
 
+    /// Whether the server is left alone by all clients.
+    pub(crate) fn is_open_to_all(&self) -> bool {
+        self.server.open.is_some()
+    }
+
+    /// Whether the server is left alone by this client, whatever the others do.
+    pub(crate) fn is_open_to_one(&self, client: u64) -> bool {
+        let client = self.clients.get(&client);
+        client.is_some_and(|client| client.open.is_some())
+    }
+
     /// Until when no request of `owner` is let through, and why; `None` if all are.
     pub(crate) fn closed_to(&self, client: u64, owner: u64, risk: Risk) -> Option<Closed> {
         self.open_to(client)

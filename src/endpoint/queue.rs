@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 use crate::clock::Moment;
 use crate::endpoint::breaker::{Breaker, Closed, Outcome, Risk};
 use crate::endpoint::lines::Lines;
+use crate::endpoint::open_breakers::{Change, OpenBreakers};
+use crate::telemetry::Telemetry;
 
 /// The queue before one token endpoint, and the breaker that empties it.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ struct State {
     waiting: Lines<Waiter>,
     revocations: VecDeque<(u64, oneshot::Sender<Place>)>,
     breaker: Breaker,
+    open: OpenBreakers,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,7 @@ impl Queue {
             waiting: Lines::default(),
             revocations: VecDeque::new(),
             breaker: Breaker::default(),
+            open: OpenBreakers::default(),
         })))
     }
 
@@ -141,12 +145,26 @@ impl Queue {
         door.await.unwrap_or_else(|_| self.beside(client))
     }
 
-    /// Takes note of what an attempt of `owner` has met. If that opens the breaker, those who wait are
-    /// told so.
-    fn note(self: &Arc<Self>, client: u64, owner: u64, outcome: Outcome, now: Moment) {
+    /// Takes note of what an attempt of `owner` has met, which was one of the source `by`. If that opens the
+    /// breaker, those who wait are told so.
+    fn note(
+        self: &Arc<Self>,
+        client: u64,
+        owner: u64,
+        outcome: Outcome,
+        now: Moment,
+        by: &Telemetry,
+    ) {
         let mut state = self.state();
         let was_closed = state.breaker.is_closed(client);
         state.breaker.note(client, owner, outcome, now);
+        let State { open, breaker, .. } = &mut *state;
+        let changes = open.compare(breaker, client, by);
+        if changes.iter().any(Option::is_some) {
+            drop(state);
+            changes.iter().flatten().for_each(Change::tell);
+            state = self.state();
+        }
         if !matches!(outcome, Outcome::Nothing { .. }) {
             let gone = state.release_withheld(self);
             drop(state);
@@ -292,10 +310,10 @@ impl State {
 }
 
 impl Place {
-    /// Takes note of what the request of `owner` has met.
-    pub(crate) fn report(&mut self, owner: u64, outcome: Outcome, now: Moment) {
+    /// Takes note of what the request of `owner` has met, which was one of the source `by`.
+    pub(crate) fn report(&mut self, owner: u64, outcome: Outcome, now: Moment, by: &Telemetry) {
         self.unanswered = matches!(outcome, Outcome::Nothing { .. });
-        self.queue.note(self.client, owner, outcome, now);
+        self.queue.note(self.client, owner, outcome, now, by);
     }
 }
 
@@ -317,6 +335,7 @@ mod tests {
     use crate::clock::Moment;
     use crate::endpoint::breaker::{Closed, Outcome, Risk};
     use crate::error::ErrorKind;
+    use crate::telemetry::Telemetry;
 
     const CLIENT: u64 = 1;
 
@@ -342,10 +361,19 @@ mod tests {
         entered.expect("there is a place").unwrap()
     }
 
+    /// A source that nobody listens to.
+    fn nobody() -> Telemetry {
+        Telemetry {
+            source: "source".into(),
+            grant: "grant".into(),
+            hook: None,
+        }
+    }
+
     fn fail(queue: &Arc<Queue>, owners: std::ops::Range<u64>) {
         let kind = ErrorKind::Timeout;
         for owner in owners {
-            queue.note(CLIENT, owner, Outcome::Nothing { kind }, at(0));
+            queue.note(CLIENT, owner, Outcome::Nothing { kind }, at(0), &nobody());
         }
     }
 
@@ -427,7 +455,7 @@ mod tests {
         let probe = queue.enter(applicant(5), at(2)).now_or_never().unwrap();
         let refused = queue.enter(applicant(6), at(2)).now_or_never().unwrap();
         assert!(probe.is_ok() && refused.is_err());
-        queue.note(CLIENT, 5, Outcome::Answered, at(2));
+        queue.note(CLIENT, 5, Outcome::Answered, at(2), &nobody());
         drop((hangs, probe));
         assert!(code.now_or_never().is_some());
         enter(&queue, 7);
@@ -446,7 +474,7 @@ mod tests {
             assert!(poll!(waits.as_mut()).is_pending());
             for owner in 0..2 {
                 let mut place = places.remove(0);
-                place.report(owner, nothing, at(0));
+                place.report(owner, nothing, at(0), &nobody());
                 drop(place);
                 assert!(poll!(waits.as_mut()).is_pending());
             }
@@ -459,6 +487,7 @@ mod tests {
                     nothing
                 },
                 at(0),
+                &nobody(),
             );
             let outcome = waits.now_or_never().unwrap();
             assert_eq!(outcome.is_ok(), answers);
@@ -469,7 +498,7 @@ mod tests {
         let mut place = enter(&queue, 1);
         let mut waits = pin!(queue.enter(applicant(9), at(0)));
         assert!(poll!(waits.as_mut()).is_pending());
-        place.report(1, nothing, at(0));
+        place.report(1, nothing, at(0), &nobody());
         drop(place);
         assert!(waits.now_or_never().unwrap().is_ok());
     }

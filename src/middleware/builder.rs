@@ -123,6 +123,12 @@ impl BearerTokenMiddlewareBuilder {
         self
     }
 
+    /// The middleware of this named client.
+    pub(crate) fn of_client(mut self, name: &str) -> Self {
+        self.settings.client = Some(name.into());
+        self
+    }
+
     /// How the token goes into a request, as a named client has it set.
     pub(crate) fn carrier(mut self, settings: CarrierSettings) -> Self {
         self.settings.carrier = settings;

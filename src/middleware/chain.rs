@@ -35,6 +35,10 @@ impl Door for ChainDoor<'_, '_> {
         self.extensions
     }
 
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        self.extensions
+    }
+
     #[inline]
     fn check(&self, request: &Request) -> Result<(), Error> {
         if !request.url().scheme().starts_with("http")

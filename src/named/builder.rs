@@ -176,6 +176,7 @@ impl NamedClientBuilder {
             check_https(urls()).map_err(|error| error.of_setting("client_certificate"))?;
         }
         let mut bearer = BearerTokenMiddlewareBuilder::new(self.tokens.clone());
+        bearer = bearer.of_client(&self.name);
         for origin in own_origin.into_iter().chain(self.origins) {
             bearer = bearer.origin(origin);
         }

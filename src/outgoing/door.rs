@@ -21,6 +21,8 @@ pub(crate) trait Door: Send {
     /// What came with the request: for whom it is, and how it wants its token.
     fn extensions(&self) -> &Extensions;
 
+    fn extensions_mut(&mut self) -> &mut Extensions;
+
     /// # Errors
     /// If the request is none that can be sent.
     #[inline]

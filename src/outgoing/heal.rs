@@ -12,6 +12,7 @@ use crate::outgoing::door::{Answer, Door, Kept};
 use crate::outgoing::drain::make_room;
 use crate::outgoing::judge::{Judgement, Sent, demanded_claims};
 use crate::outgoing::proven::Proven;
+use crate::outgoing::resend_count::ResendCount;
 use crate::outgoing::stamp::Stamp;
 use crate::refuser::Refuser;
 use crate::token::TokenType;
@@ -37,6 +38,7 @@ impl Bearer {
         refused: Refused<D>,
     ) -> Result<D::Answer, D::Error> {
         let engine = self.tokens.engine();
+        let client = self.client.as_ref();
         let Refused {
             judgement,
             stamp,
@@ -51,9 +53,10 @@ impl Bearer {
             Judgement::LacksClaims => demanded_claims(&self.tokens, &response),
             _ => None,
         };
-        let lacking = claims.map(|claims| stamp.lacking(claims, &refuser));
+        let lacking = claims.map(|claims| stamp.lacking(claims, &refuser, client));
         if lacking.is_none() {
-            call::refuse(engine, entry, stamp.generation, &refuser, Sending::First);
+            let (generation, sending) = (stamp.generation, Sending::First);
+            call::refuse(engine, entry, generation, &refuser, sending, client);
         }
         let Some(mut copy) = kept.again() else {
             if let Some(lacking) = lacking {
@@ -64,7 +67,10 @@ impl Bearer {
         let within = deadline.left(engine.setup.settings.timeouts.wait, &engine.setup.clock);
         let newer = match &lacking {
             Some(lacking) => claims::token_with(engine, entry, lacking, within).await,
-            None => call::renewed(engine, entry, stamp.generation, stamp.handovers, within).await,
+            None => {
+                let (generation, handovers) = (stamp.generation, stamp.handovers);
+                call::renewed(engine, entry, generation, handovers, within, client).await
+            }
         };
         let newer = match newer {
             Ok(newer) => newer,
@@ -86,12 +92,19 @@ impl Bearer {
         };
         make_room(response, &mut copy, &deadline, clock).await;
         let stamp = Stamp::of(&newer, Some(clock.now()));
-        let mut response = match proven {
-            Some(proven) => proven.send(copy, nonce, &mut door).await?.response,
-            None => door.send(copy).await?,
+        ResendCount::after(1 + u32::from(is_resent), door.extensions_mut());
+        let sent = match proven {
+            Some(proven) => {
+                let answered = proven.send(copy, nonce, &mut door).await;
+                answered.map(|answered| answered.response)
+            }
+            None => door.send(copy).await,
         };
+        ResendCount::end(door.extensions_mut());
+        let mut response = sent?;
         let sent = Sent {
             tokens: &self.tokens,
+            client,
             entry,
             stamp,
             token_type: TokenType::of(newer.binding.as_ref()),

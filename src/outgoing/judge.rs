@@ -41,6 +41,8 @@ impl Judgement {
 #[derive(Clone, Copy)]
 pub(crate) struct Sent<'call> {
     pub(crate) tokens: &'call Handle,
+    /// The named client whose request it is, if it is one's.
+    pub(crate) client: Option<&'call Arc<str>>,
     pub(crate) entry: &'call Arc<Entry>,
     pub(crate) stamp: Stamp,
     pub(crate) token_type: TokenType,
@@ -129,6 +131,7 @@ impl Sent<'_> {
     fn later(self) -> Later {
         Later {
             tokens: self.tokens.clone(),
+            client: self.client.cloned(),
             entry: Arc::clone(self.entry),
             stamp: self.stamp,
             token_type: self.token_type,
@@ -142,7 +145,8 @@ impl Sent<'_> {
         match (judgement, self.sending) {
             (Judgement::Refused, sending) => {
                 let (engine, generation) = (self.tokens.engine(), self.stamp.generation);
-                call::refuse(engine, self.entry, generation, refuser, sending);
+                let client = self.client;
+                call::refuse(engine, self.entry, generation, refuser, sending, client);
             }
             (Judgement::Accepted, Sending::Second) => self.entry.resend_accepted(refuser),
             _ => {}
@@ -156,6 +160,7 @@ impl Later {
     pub(crate) fn conclude(&self, end: &mut impl Answer) {
         let sent = Sent {
             tokens: &self.tokens,
+            client: self.client.as_ref(),
             entry: &self.entry,
             stamp: self.stamp,
             token_type: self.token_type,
@@ -170,7 +175,7 @@ impl Later {
         if judgement == Judgement::LacksClaims
             && let Some(claims) = demanded_claims(&self.tokens, end)
         {
-            let lacking = self.stamp.lacking(claims, &refuser);
+            let lacking = self.stamp.lacking(claims, &refuser, self.client.as_ref());
             claims::ask_for(self.tokens.engine(), &self.entry, &lacking);
         }
         sent.note(judgement, &refuser);

@@ -13,6 +13,7 @@ use crate::token::TokenType;
 /// A sending whose answer has begun, and is not yet judged.
 pub(crate) struct Later {
     pub(crate) tokens: Handle,
+    pub(crate) client: Option<Arc<str>>,
     pub(crate) entry: Arc<Entry>,
     pub(crate) stamp: Stamp,
     pub(crate) token_type: TokenType,

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::outgoing::deadline::Deadline;
 use crate::outgoing::door::{Answer, Door, Kept, Outbound};
 use crate::outgoing::drain::make_room;
+use crate::outgoing::resend_count::ResendCount;
 use crate::source::handle::Handle;
 
 /// The sending of a bound token.
@@ -117,8 +118,14 @@ impl<'call, K: Kept> Proven<'call, K> {
             return once(response);
         }
         make_room(response, &mut copy, self.deadline, clock).await;
+        ResendCount::after(
+            1 + ResendCount::among(door.extensions()),
+            door.extensions_mut(),
+        );
+        let sent = self.run(copy, door).await;
+        ResendCount::end(door.extensions_mut());
         Ok(Answered {
-            response: self.run(copy, door).await?.0,
+            response: sent?.0,
             is_resent: true,
         })
     }

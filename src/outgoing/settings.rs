@@ -1,6 +1,7 @@
 //! The settings that every door has: where its tokens may go, and how they travel.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::carrier::{Carrier, CarrierSettings};
 use crate::destinations::{Destinations, Elsewhere};
@@ -12,6 +13,8 @@ use crate::source::handle::Handle;
 #[derive(Clone)]
 pub(crate) struct BearerSettings {
     pub(crate) tokens: Handle,
+    /// The name of the named client that it is for, if it is for one.
+    pub(crate) client: Option<Arc<str>>,
     pub(crate) origins: Vec<String>,
     pub(crate) any_origin: bool,
     pub(crate) elsewhere: Elsewhere,
@@ -35,6 +38,7 @@ impl BearerSettings {
     pub(crate) fn new(tokens: Handle) -> Self {
         Self {
             tokens,
+            client: None,
             origins: Vec::new(),
             any_origin: false,
             elsewhere: Elsewhere::Refused,
@@ -71,6 +75,7 @@ impl BearerSettings {
             return Err(follows(Travelling::Token(&carrier)));
         }
         Ok(Bearer {
+            client: self.client,
             ended_session_is_error: self.ended_session_is_error,
             ..Bearer::new(self.tokens, destinations, carrier)
         })

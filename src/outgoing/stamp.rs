@@ -29,12 +29,18 @@ impl Stamp {
     }
 
     /// The same where the token lacks claims.
-    pub(crate) fn lacking(self, claims: Arc<str>, demanded_by: &Refuser) -> Lacking<'_> {
+    pub(crate) fn lacking<'call>(
+        self,
+        claims: Arc<str>,
+        demanded_by: &'call Refuser,
+        client: Option<&'call Arc<str>>,
+    ) -> Lacking<'call> {
         Lacking {
             generation: self.generation,
             handovers: self.handovers,
             claims,
             demanded_by,
+            client,
         }
     }
 }

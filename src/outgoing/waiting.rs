@@ -58,7 +58,8 @@ impl Bearer {
                     demand.within = deadline.left(demand.within, clock);
                     demand.only_try = !kept.is_whole();
                     // Boxed, so that a call with a bound token at hand has no room for it.
-                    let served = Box::pin(call::token(engine, entry, &demand)).await;
+                    let served =
+                        Box::pin(call::token(engine, entry, &demand, self.client.as_ref())).await;
                     let token = served.map_err(|error| self.failed::<D>(error))?.token;
                     (token, Some(clock.now()))
                 }
@@ -77,6 +78,7 @@ impl Bearer {
             let token_type = TokenType::of(token.binding.as_ref());
             let sent = Sent {
                 tokens: &self.tokens,
+                client: self.client.as_ref(),
                 entry,
                 stamp,
                 token_type,

@@ -126,7 +126,8 @@ pub(crate) fn report(
             None => return,
         },
     };
-    place.report(owner_of(setup, entry, spends), outcome, setup.clock.now());
+    let owner = owner_of(setup, entry, spends);
+    place.report(owner, outcome, setup.clock.now(), &setup.telemetry);
 }
 
 /// The authorization server has renewed the tokens of the owner of `entry`.

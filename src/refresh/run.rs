@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::session::lease::held_by_another;
 use crate::session::owner::are_of_two_users;
 use crate::store::Version;
-use crate::telemetry::RefreshReason;
+use crate::telemetry::{Awaited, RefreshReason, Wait};
 
 /// Repetitions within one flight (E3).
 const MOST_REPETITIONS: u32 = 2;
@@ -45,6 +45,8 @@ struct Run<'flight> {
     error: Option<Error>,
     /// Why there is no place in the queue.
     barred: Option<Ending>,
+    /// Another process has the lease.
+    wait: Option<Wait<'flight>>,
 }
 
 /// Gets a token from the store, or from the authorization server for all who share the store.
@@ -86,6 +88,7 @@ pub(crate) async fn run(flight: &Flight<'_>) -> Result<Arrival, Ending> {
         first: None,
         error: None,
         barred: None,
+        wait: None,
     };
     run.follow(rules).await
 }
@@ -99,7 +102,12 @@ impl Run<'_> {
                 if end == End::FoundInStore {
                     self.backend.touch().await;
                 }
-                return self.arrive(end);
+                let wait = self.wait.take();
+                let arrival = self.arrive(end);
+                if let Some(wait) = wait {
+                    end_wait(wait, &arrival);
+                }
+                return arrival;
             }
             let held = self.backend.held();
             let work = self.carry_out(command, &protocol);
@@ -128,8 +136,18 @@ impl Run<'_> {
             },
             Command::Enter { returns } => self.enter(protocol, returns).await,
             Command::Lease => match self.backend.lease().await {
-                Ok(Some(seen)) => Event::Seen(seen),
-                Ok(None) => Event::Taken,
+                Ok(Some(seen)) => {
+                    if let Some(wait) = self.wait.take() {
+                        wait.end(None);
+                    }
+                    Event::Seen(seen)
+                }
+                Ok(None) => {
+                    let (telemetry, clock) = (&setup.telemetry, &setup.clock);
+                    self.wait
+                        .get_or_insert_with(|| Wait::begin(telemetry, clock, Awaited::Lease));
+                    Event::Taken
+                }
                 Err(error) => self.not_answered(error),
             },
             Command::Sleep(nap) => {
@@ -451,6 +469,19 @@ impl Run<'_> {
 
     fn now(&self) -> Moment {
         self.flight.engine.setup.clock.now()
+    }
+}
+
+/// The flight that waited for another process's lease has ended without one: with what that process has
+/// brought, or with nothing.
+fn end_wait(wait: Wait<'_>, arrival: &Result<Arrival, Ending>) {
+    match arrival {
+        Ok(_) => wait.end(None),
+        Err(Ending::Failed(error) | Ending::Barred(error) | Ending::Known(error)) => {
+            wait.end(Some(error.kind()));
+        }
+        // The flight has given up, since it is of no use any more.
+        Err(Ending::Superseded | Ending::Abandoned) => drop(wait),
     }
 }
 

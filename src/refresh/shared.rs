@@ -1,7 +1,7 @@
 //! A session in a store, which other processes may share: each write expects the version that was read or
 //! written before; a flight that comes late finds another one, and changes nothing (F2, F3).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::Moment;
 use crate::error::Error;
@@ -123,6 +123,7 @@ impl<'flight> Shared<'flight> {
                 expected: self.version,
                 version,
                 lease: self.lease.clone(),
+                counted: OnceLock::new(),
             });
         }
         let (record, expected) = (&mut self.record, self.version);

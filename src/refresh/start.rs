@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use crate::ambient::Ambient;
 use crate::cache::entry::Entry;
 use crate::cache::history::History;
-use crate::cache::outcome::Outcome;
+use crate::cache::outcome::{NoToken, Outcome};
 use crate::engine::{Engine, Task, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::flight::{self, Landing, Waiter};
@@ -140,13 +140,12 @@ async fn fly(
     }
     // Here, so that all who waited share the one that has the name.
     let arrival = arrival.map_err(|ending| named(engine, ending));
-    landing.land(land(
-        &engine.setup,
-        &entry,
-        reason,
-        beginning.epoch,
-        arrival,
-    ));
+    let setup = &engine.setup;
+    let outcome = land(setup, &entry, reason, beginning.epoch, arrival);
+    if let Err(NoToken::Failed(error)) = &outcome {
+        setup.telemetry.refresh_failed(reason, error.kind());
+    }
+    landing.land(outcome);
 }
 
 fn named(engine: &Engine, ending: Ending) -> Ending {

@@ -13,7 +13,11 @@ use crate::session::store::Saved;
 /// shutdown waits for it. It is tried as long as there is a token source, and some ten minutes
 /// longer: or each source that was dropped while its store was away would live on in its tasks.
 pub(crate) fn start(engine: &Arc<Engine>, entry: &Arc<Entry>, lease: Option<Arc<HeldLease>>) {
-    engine.setup.telemetry.refresh_token_unsaved(None);
+    let telemetry = &engine.setup.telemetry;
+    telemetry.refresh_token_unsaved(None);
+    if let Some(unsaved) = entry.owner.unsaved() {
+        unsaved.count(telemetry);
+    }
     let task = Task::begin(engine);
     let entry = entry.clone();
     tokio::spawn(async move {
@@ -80,6 +84,8 @@ pub(crate) async fn offer(engine: &Arc<Engine>, entry: &Entry) -> bool {
     if let Some(lease) = &unsaved.lease {
         lease.give_back().await;
     }
+    // First, so that whoever hears of it finds it counted no more.
+    drop(unsaved);
     engine.setup.telemetry.refresh_token_saved();
     true
 }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::secret::Secret;
 use crate::session::guarded::guarded;
 use crate::session::retries::Retries;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, UnsavedToken};
 
 /// What errors call it.
 const THE_HOOK: &str = "the hook for new refresh tokens";
@@ -55,8 +55,9 @@ pub(crate) struct Hook {
     function: HookFn,
     /// The newest refresh token that the hook has not taken.
     unsaved: watch::Sender<Option<Secret>>,
-    /// One call of the hook at a time, so that an older token never overwrites a newer one.
-    turn: tokio::sync::Mutex<()>,
+    /// One call of the hook at a time, so that an older token never overwrites a newer one. While the hook
+    /// fails, what is unsaved is counted.
+    turn: tokio::sync::Mutex<Option<UnsavedToken>>,
     /// Whether a task tries again.
     is_at_it: Mutex<bool>,
 }
@@ -66,7 +67,7 @@ impl Hook {
         Self {
             function,
             unsaved: watch::Sender::new(None),
-            turn: tokio::sync::Mutex::new(()),
+            turn: tokio::sync::Mutex::new(None),
             is_at_it: Mutex::new(false),
         }
     }
@@ -91,7 +92,7 @@ impl Hook {
     /// Returns when the hook has taken the newest refresh token, or has failed once: it is then
     /// called again from a task of its own. Also takes up what a runtime that is gone has left.
     pub(crate) async fn save(self: &Arc<Self>, clock: &Clock, telemetry: &Telemetry) {
-        if let Err(error) = self.call(clock).await {
+        if let Err(error) = self.call(clock, telemetry).await {
             telemetry.refresh_token_unsaved(Some(&error.of_token_source(&telemetry.source)));
             self.try_again(clock.clone(), telemetry.clone());
         }
@@ -108,15 +109,19 @@ impl Hook {
     }
 
     /// Hands the newest unsaved refresh token to the hook; `Ok` if it is safe.
-    async fn call(&self, clock: &Clock) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
+    async fn call(&self, clock: &Clock, telemetry: &Telemetry) -> Result<(), Error> {
+        let mut counted = self.turn.lock().await;
         let Some(newest) = self.unsaved.borrow().clone() else {
+            *counted = None;
             return Ok(());
         };
         let call = async { (self.function.0)(newest.clone()).await };
         let saved = guarded(clock, THE_HOOK, call).await;
         if saved.is_ok() {
             self.withdraw(&newest);
+            *counted = None;
+        } else {
+            counted.get_or_insert_with(|| UnsavedToken::count(telemetry));
         }
         saved
     }
@@ -131,7 +136,7 @@ impl Hook {
             let mut retries = Retries::new();
             while let Some(hook) = &task.0 {
                 clock.sleep(retries.pause()).await;
-                if hook.call(&clock).await.is_ok() {
+                if hook.call(&clock, &telemetry).await.is_ok() {
                     if task.rest() {
                         telemetry.refresh_token_saved();
                     }

@@ -298,7 +298,9 @@ impl Owner {
     }
 
     pub(crate) fn put_unsaved(&self, unsaved: Unsaved) {
-        self.known().unsaved = Some(Arc::new(unsaved));
+        let before = self.known().unsaved.replace(Arc::new(unsaved));
+        // Without the lock: what it was counted by may look at this owner.
+        drop(before);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

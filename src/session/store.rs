@@ -15,7 +15,7 @@ use crate::session::record::Record;
 use crate::session::silence::Silence;
 use crate::session::wire;
 use crate::store::{Lease, SharedStore, StoreKey, StoredRecord, Version};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{StoreCall, Telemetry};
 
 /// A store that does not answer within this time has failed (F11).
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -106,7 +106,7 @@ impl RecordStore {
         self.may_ask()?;
         let entered = self.looks.enter(&self.clock).await;
         let _look = entered.inspect_err(|error| self.telemetry.store_failed(error))?;
-        let record = self.bounded(self.store.load(key)).await?;
+        let record = self.bounded(StoreCall::Load, self.store.load(key)).await?;
         self.looks.answered(self.clock.now());
         Ok(self.understood(record))
     }
@@ -118,18 +118,26 @@ impl RecordStore {
         lease: &Lease,
     ) -> Result<Option<Found>, Error> {
         self.may_ask()?;
-        let leased = self.bounded(self.store.lease_and_load(key, lease)).await?;
+        let leased = self
+            .bounded(
+                StoreCall::LeaseAndLoad,
+                self.store.lease_and_load(key, lease),
+            )
+            .await?;
         Ok(leased.map(|record| self.understood(record)))
     }
 
     /// Takes the lease, or renews it; `false` if another owner has it.
     pub(crate) async fn lease(&self, key: &StoreKey, lease: &Lease) -> Result<bool, Error> {
-        self.bounded(self.store.lease(key, lease)).await
+        self.bounded(StoreCall::Lease, self.store.lease(key, lease))
+            .await
     }
 
     /// Gives the lease back. If the store does not hear of it, it ends by itself.
     pub(crate) async fn release(&self, key: &StoreKey, lease: &Lease) {
-        let _ = self.bounded(self.store.release(key, lease)).await;
+        let _ = self
+            .bounded(StoreCall::Release, self.store.release(key, lease))
+            .await;
     }
 
     /// Writes `record` in place of the version that is `expected`.
@@ -142,7 +150,7 @@ impl RecordStore {
     ) -> Result<Saved, Error> {
         let (stored, keep_for) = self.stored(record, version);
         let save = self.store.save(key, stored, expected, keep_for);
-        let saved = self.bounded(save).await?;
+        let saved = self.bounded(StoreCall::Save, save).await?;
         self.saved(key, version, saved).await
     }
 
@@ -159,7 +167,7 @@ impl RecordStore {
         let save = self
             .store
             .save_and_release(key, stored, expected, keep_for, lease);
-        let is_told = self.bounded(save).await?;
+        let is_told = self.bounded(StoreCall::SaveAndRelease, save).await?;
         let saved = self.saved(key, version, is_told).await?;
         if !is_told && matches!(saved, Saved::Yes) {
             self.release(key, lease).await;
@@ -190,11 +198,14 @@ impl RecordStore {
     /// lost, this process alone knows which tokens there are to be revoked.
     pub(crate) async fn remove(&self, key: &StoreKey) -> Result<Found, Error> {
         let before = self.load(key).await?;
-        let error = match self.bounded(self.store.remove(key)).await {
+        let error = match self
+            .bounded(StoreCall::Remove, self.store.remove(key))
+            .await
+        {
             Ok(record) => return Ok(self.understood(record)),
             Err(error) => error,
         };
-        match self.bounded(self.store.load(key)).await {
+        match self.bounded(StoreCall::Load, self.store.load(key)).await {
             Ok(None) => Ok(before),
             Ok(Some(_)) | Err(_) => Err(error),
         }
@@ -212,7 +223,7 @@ impl RecordStore {
     ) -> Result<bool, Error> {
         let (stored, keep_for) = self.stored(record, version);
         let rename = self.store.rename(from, expected, to, stored, keep_for);
-        let renamed = self.bounded(rename).await;
+        let renamed = self.bounded(StoreCall::Rename, rename).await;
         if matches!(renamed, Ok(true)) {
             return renamed;
         }
@@ -229,7 +240,7 @@ impl RecordStore {
         key: &StoreKey,
     ) -> Result<Option<(Version, Vec<u8>)>, Error> {
         self.may_ask()?;
-        let stored = self.bounded(self.store.load(key)).await?;
+        let stored = self.bounded(StoreCall::Load, self.store.load(key)).await?;
         Ok(stored.map(|stored| {
             let bytes = stored.data().unwrap_or_default().to_vec();
             (stored.version(), bytes)
@@ -245,8 +256,11 @@ impl RecordStore {
     ) -> Result<bool, Error> {
         let stored = StoredRecord::new(Version::random()?, bytes);
         let keep_for = self.session_timeout;
-        self.bounded(self.store.save(key, stored, expected, keep_for))
-            .await
+        self.bounded(
+            StoreCall::Save,
+            self.store.save(key, stored, expected, keep_for),
+        )
+        .await
     }
 
     /// Whether a session was written so long ago that it would leave although it is used.
@@ -324,11 +338,15 @@ impl RecordStore {
         })
     }
 
-    async fn bounded<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    async fn bounded<T>(
+        &self,
+        call: StoreCall,
+        asked: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let began = self.clock.now();
         let outcome = tokio::select! {
             biased;
-            outcome = AssertUnwindSafe(call).catch_unwind() => outcome.unwrap_or_else(|_| {
+            outcome = AssertUnwindSafe(asked).catch_unwind() => outcome.unwrap_or_else(|_| {
                 Err(Error::new(ErrorKind::Panicked, "the store panicked"))
             }),
             () = self.clock.sleep(TIMEOUT) => {
@@ -336,13 +354,17 @@ impl RecordStore {
             }
         };
         let ended = self.clock.now();
-        if outcome.is_err() && ended.waited_since(began) >= LATE {
+        let duration = ended.waited_since(began);
+        if outcome.is_err() && duration >= LATE {
             self.silence().unanswered(ended);
         } else {
             self.silence().answered();
         }
         let outcome = outcome.map_err(|error| error.of_token_source(&self.telemetry.source));
-        if let Err(error) = &outcome {
+        let error = outcome.as_ref().err();
+        self.telemetry
+            .store_called(call, error.map(Error::kind), duration);
+        if let Some(error) = error {
             self.telemetry.store_failed(error);
         }
         outcome

@@ -118,7 +118,7 @@ impl Handle {
         let entry = self.place_for_call(Explicit::default(), Some(options))?;
         let entry = entry.as_ref().unwrap_or(&self.engine.entries.primary);
         let demand = self.demand(Some(options));
-        let served = call::token(&self.engine, entry, &demand).await?;
+        let served = call::token(&self.engine, entry, &demand, None).await?;
         Ok(AccessToken::new(served.token))
     }
 
@@ -211,8 +211,8 @@ impl Handle {
     }
 
     fn refuse_by_hand(&self, entry: &Entry, generation: u64) {
-        let sending = Sending::First;
-        call::refuse(&self.engine, entry, generation, &Refuser::ByHand, sending);
+        let (refuser, sending) = (Refuser::ByHand, Sending::First);
+        call::refuse(&self.engine, entry, generation, &refuser, sending, None);
     }
 
     /// The error with the name of this source in it, if it has none: on its way out to a program that

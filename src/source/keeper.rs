@@ -115,7 +115,7 @@ impl Keeper {
         self.is_of_same_user(self.entry.owner.succession.handovers())
             .map_err(named)?;
         let demand = Demand::within(engine.setup.settings.timeouts.wait);
-        let served = call::token(&engine, &self.entry, &demand).await;
+        let served = call::token(&engine, &self.entry, &demand, None).await;
         let token = match served {
             Ok(served) => served.token,
             Err(error) => {

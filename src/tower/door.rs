@@ -69,6 +69,10 @@ where
         &self.extensions
     }
 
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
     fn keep(&self, outbound: &UrlRequest<B>) -> KeptRequest<B> {
         let UrlRequest {
             request,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::server::{Servers, bad_nonces, refusal};
 use crate::support::http_server::Reply;
 
-fn nonce_wanted(nonce: &str) -> Reply {
+pub(crate) fn nonce_wanted(nonce: &str) -> Reply {
     Reply::new(401)
         .header("www-authenticate", r#"DPoP error="use_dpop_nonce""#)
         .header("dpop-nonce", nonce)

@@ -11,6 +11,7 @@ mod clock_skew;
 mod exchanged;
 mod first_nonce;
 mod proof;
+mod resend_count;
 mod server;
 mod sessions;
 mod settings;

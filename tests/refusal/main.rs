@@ -10,6 +10,7 @@ mod claims;
 mod guard;
 mod healing;
 mod outer_retry;
+mod resend_count;
 mod rule;
 
 use std::fmt::Debug;

@@ -21,6 +21,8 @@ pub(crate) mod authorization_server;
 pub(crate) mod http_server;
 pub(crate) mod issuer;
 pub(crate) mod login;
+pub(crate) mod recorder;
+pub(crate) mod sendings;
 pub(crate) mod store;
 pub(crate) mod unfinished_api;
 pub(crate) mod witness;
