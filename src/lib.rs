@@ -36,7 +36,8 @@
 //! 1. A [`BearerTokenMiddleware`], bound to an API's origin, in a client of
 //!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
-//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, and
+//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, as a
+//!    [`BearerTokenProvider`] to libraries that send by themselves, and
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start; and
 //!    [`NamedTenantClient`], for tenants that are known only at run time.
@@ -103,6 +104,8 @@ mod access_token;
 mod ambient;
 mod api_answer;
 mod authorization;
+mod bearer_token;
+mod bearer_token_provider;
 mod by_origin;
 mod cache;
 mod call;
@@ -185,6 +188,8 @@ pub use authorization::{
     AuthorizationRequest, DeviceAuthorizationRequest, PendingAuthorization,
     PendingDeviceAuthorization,
 };
+pub use bearer_token::BearerToken;
+pub use bearer_token_provider::{BearerTokenFuture, BearerTokenProvider};
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
