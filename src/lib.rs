@@ -37,7 +37,7 @@
 //!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
 //!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, as a
-//!    [`BearerTokenProvider`] to libraries that send by themselves, and
+//!    [`BearerTokenProvider`] to [libraries](guide::libraries) that send by themselves, and
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start; and
 //!    [`NamedTenantClient`], for tenants that are known only at run time.
@@ -289,6 +289,9 @@ pub mod guide {
 
     #[doc = page!("FEATURES")]
     pub mod features {}
+
+    #[doc = page!("LIBRARIES")]
+    pub mod libraries {}
 
     #[doc = page!("TESTING")]
     pub mod testing {}

@@ -25,6 +25,7 @@ struct Book {
     lifetime: u64,
     issued: usize,
     is_closed: bool,
+    refuses_all: bool,
     scopes: Vec<String>,
     live: HashSet<String>,
     carried: Vec<String>,
@@ -49,6 +50,7 @@ impl Scene {
             lifetime,
             issued: 0,
             is_closed: false,
+            refuses_all: false,
             scopes: Vec::new(),
             live: HashSet::new(),
             carried: Vec::new(),
@@ -101,6 +103,11 @@ impl Scene {
         self.book.lock().unwrap().live.clear();
     }
 
+    /// From now on the API takes no token at all.
+    pub fn refuse_all(&self) {
+        self.book.lock().unwrap().refuses_all = true;
+    }
+
     /// The authorization server knows the client no more.
     pub fn close(&self) {
         self.book.lock().unwrap().is_closed = true;
@@ -114,6 +121,11 @@ impl Scene {
     /// The bodies of those requests.
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         self.book.lock().unwrap().bodies.clone()
+    }
+
+    /// How many tokens were issued.
+    pub fn issued(&self) -> usize {
+        self.book.lock().unwrap().issued
     }
 
     /// The scopes that tokens were asked for with, where there were any.
@@ -148,7 +160,7 @@ impl Book {
         let token = header.strip_prefix("Bearer ").unwrap_or_default();
         self.carried.push(token.to_owned());
         self.bodies.push(request.body.clone());
-        self.live.contains(token)
+        self.live.contains(token) && !self.refuses_all
     }
 }
 
