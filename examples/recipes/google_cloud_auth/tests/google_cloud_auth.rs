@@ -93,7 +93,8 @@ async fn late_401s_of_one_token_cost_one_refresh() {
         ask().await;
     }
     assert_eq!(scene.issued(), 2);
-    // One that begins now has the second.
+    // One that begins now has the second. (A source waits between two refusals in a row.)
+    scene.pass(2);
     let began = RetryState::new(true).set_attempt_count(1_u32);
     let refused = Error::service(Status::default().set_code(Code::Unauthenticated));
     assert!(policy.on_error(&began, refused).is_continue());

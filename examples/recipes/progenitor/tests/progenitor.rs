@@ -3,7 +3,10 @@
 use progenitor_client::Error;
 use recipe_progenitor::types::Order;
 use recipe_progenitor::{Client, Tokens};
-use recipes_support::{ResponseTemplate, Scene};
+use recipes_support::wiremock::matchers::path;
+use recipes_support::wiremock::{Mock, MockServer};
+use recipes_support::{Request, ResponseTemplate, Scene};
+use reqwest::Body;
 
 async fn scene() -> Scene {
     let answer = r#"{"item": "tea"}"#;
@@ -41,6 +44,39 @@ async fn a_401_is_answered_and_the_body_goes_whole_once_more() {
     client.place_order(&tea()).await.unwrap();
     assert_eq!(scene.carried(), ["token-1", "token-1", "token-2"]);
     assert_eq!(scene.bodies(), [br#"{"item":"tea"}"#; 3]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_there_only_once_gets_its_401_and_the_next_request_another_token() {
+    let scene = scene().await;
+    let client = client(&scene);
+    client.get_order("42").await.unwrap();
+    scene.revoke();
+    let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>("a picture")]);
+    let error = client.add_picture(Body::wrap_stream(pieces)).await;
+    let status = error.unwrap_err().status().unwrap();
+    assert_eq!(status.as_u16(), 401);
+    client.get_order("42").await.unwrap();
+    assert_eq!(scene.carried(), ["token-1", "token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn a_redirect_takes_the_token_nowhere_else() {
+    let elsewhere = MockServer::start().await;
+    // reqwest alone would send it with the second hop.
+    Mock::given(path("/first"))
+        .respond_with(ResponseTemplate::new(302).insert_header("location", "/second"))
+        .mount(&elsewhere)
+        .await;
+    let there = format!("{}/first", elsewhere.uri());
+    let redirect =
+        move |_: &Request| ResponseTemplate::new(302).insert_header("location", there.as_str());
+    let scene = Scene::start(600, redirect).await;
+    client(&scene).get_order("42").await.unwrap_err();
+    assert_eq!(scene.carried(), ["token-1"]);
+    let seen = elsewhere.received_requests().await.unwrap();
+    assert_eq!(seen.len(), 1);
+    assert!(!seen[0].headers.contains_key("authorization"));
 }
 
 #[tokio::test]

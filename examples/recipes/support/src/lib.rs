@@ -10,8 +10,8 @@ use reqwest_bearer::{
 };
 use serde_json::json;
 use wiremock::matchers::{any, method, path};
+pub use wiremock::{self, Request, ResponseTemplate};
 use wiremock::{Mock, MockServer};
-pub use wiremock::{Request, ResponseTemplate};
 
 /// An API that takes the tokens that its authorization server has issued and not revoked, and answers 401 to
 /// all others.
@@ -96,6 +96,11 @@ impl Scene {
         let mut book = self.book.lock().unwrap();
         book.live.clear();
         self.clock.advance(Duration::from_secs(book.lifetime));
+    }
+
+    /// Time passes for the tokens, and for the pauses between refreshes.
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
     }
 
     /// The API takes no token that was issued so far, and only its 401 says so.
