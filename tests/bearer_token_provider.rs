@@ -175,6 +175,24 @@ async fn many_requests_that_were_refused_together_cost_one_refresh() {
 }
 
 #[tokio::test]
+async fn a_library_whose_api_refuses_every_token_makes_no_flood() {
+    // J2, C4: the first refusal refreshes at once, the next one after a pause.
+    let (clock, issuer) = (TestClock::new(), Issuer::new());
+    let source = issuer.source(&clock);
+    let provider: &dyn BearerTokenProvider = &source;
+    let refuse_twenty = async || {
+        for _ in 0..20 {
+            provider.bearer_token().await.unwrap().invalidate();
+        }
+    };
+    refuse_twenty().await;
+    assert_eq!(issuer.requests(), 2);
+    clock.advance(Duration::from_secs(1));
+    refuse_twenty().await;
+    assert_eq!(issuer.requests(), 3);
+}
+
+#[tokio::test]
 async fn a_handle_of_a_user_gives_that_users_token_alone() {
     // J2, F1, D8
     let login = Login::start().await;
