@@ -48,7 +48,7 @@ impl HttpService for Service {
         let request = request.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         let answer = self.0.execute(request).await.map_err(error)?;
         let (parts, body) = http::Response::<Body>::from(answer).into_parts();
-        let body = HttpResponseBody::new(body.map_err(|error| of_reqwest(error)));
+        let body = HttpResponseBody::new(body.map_err(of_reqwest));
         Ok(HttpResponse::from_parts(parts, body))
     }
 }
