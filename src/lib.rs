@@ -37,7 +37,8 @@
 //!    [`reqwest_middleware`]; built on [`http_client`], whose redirects keep the token at home.
 //!    For a client that is no reqwest (gRPC by tonic), a [layer of tower](guide::tower).
 //! 2. A [`TokenSource`] with settings ([`TokenSource::builder`]): when to refresh, what counts as a
-//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, and
+//!    refusal, a hook for each [`Event`]. By hand it gives tokens to whatever is not reqwest, as a
+//!    [`BearerTokenProvider`] to [libraries](guide::libraries) that send by themselves, and
 //!    [keeps one fresh](TokenSource::keep_fresh) for a WebSocket or a pool.
 //! 3. [`NamedClients`]: a registry of [`NamedClient`]s with base URLs, built once at start, from code or from a
 //!    [configuration](guide::config); and [`NamedTenantClient`], for tenants that are known only at run time.
@@ -107,6 +108,8 @@ mod access_token;
 mod ambient;
 mod api_answer;
 mod authorization;
+mod bearer_token;
+mod bearer_token_provider;
 mod by_origin;
 mod cache;
 mod call;
@@ -196,6 +199,8 @@ pub use authorization::{
     AuthorizationRequest, DeviceAuthorizationRequest, PendingAuthorization,
     PendingDeviceAuthorization,
 };
+pub use bearer_token::BearerToken;
+pub use bearer_token_provider::{BearerTokenFuture, BearerTokenProvider};
 pub use challenge::BearerChallenge;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::TestClock;
@@ -318,6 +323,9 @@ pub mod guide {
 
     #[doc = page!("MONITORING")]
     pub mod monitoring {}
+
+    #[doc = page!("LIBRARIES")]
+    pub mod libraries {}
 
     #[doc = page!("TESTING")]
     pub mod testing {}

@@ -5,6 +5,7 @@ pub(crate) mod builder;
 mod dpop;
 pub(crate) mod handle;
 mod keeper;
+mod provider;
 mod refusal;
 mod status;
 mod watch;

@@ -21,7 +21,7 @@ use files::rust_files;
 const LEVELS: [&str; 13] = [
     "secret error error_response clock parameters scope jitter subject subject_token ambient flight wiping
      expiry_margin timeouts shown random_id by_origin",
-    "clock_skew key id_token token token_owner token_set access_token schedule challenge origin destinations redirect refuser \
+    "clock_skew key id_token token token_owner token_set access_token bearer_token bearer_token_provider schedule challenge origin destinations redirect refuser \
      step_up cooldown path retry_after reserved_headers carrier api_answer refusal_rule telemetry options
      signer dpop mtls",
     "endpoint store resource",

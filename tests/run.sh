@@ -116,6 +116,12 @@ features_of_the_crate() {
 
 is_tls() { [[ $1 == rustls || $1 == native-tls ]]; }
 
+# The recipes are a workspace of their own, and take too long to build here; how they look is quickly said.
+check_formatting() {
+    cargo fmt --all --check -- --color never
+    cargo fmt --all --check --manifest-path examples/recipes/Cargo.toml -- --color never
+}
+
 clippy_with_features() { cargo clippy --workspace --all-targets --features "$features" -- -D warnings; }
 clippy_without_features() { cargo clippy --no-default-features --lib -- -D warnings; }
 
@@ -202,7 +208,7 @@ for feature in $all_features; do
 done
 printf '\nfeatures in the lints, the documentation and the tests: %s\n' "$features"
 
-step 'formatting' cargo fmt --all --check -- --color never
+step 'formatting, of the recipes too' check_formatting
 step 'clippy with all features but the two of TLS, tests and examples too' clippy_with_features
 step 'clippy without features' clippy_without_features
 step 'licences, sources and banned crates' cargo deny check bans licenses sources

@@ -3,8 +3,9 @@
 use http::StatusCode;
 use reqwest::Client;
 use reqwest_bearer::{
-    BearerTokenMiddleware, BearerTokenMiddlewareBuilder, Error, ErrorKind, NamedClient,
-    NamedClientBuilder, http_client, http_client_without_redirects, same_origin_http_client,
+    BearerTokenMiddleware, BearerTokenMiddlewareBuilder, BearerTokenProvider, Error, ErrorKind,
+    NamedClient, NamedClientBuilder, http_client, http_client_without_redirects,
+    same_origin_http_client,
 };
 
 use crate::server::Servers;
@@ -87,4 +88,18 @@ async fn a_bound_token_goes_nowhere_but_behind_its_scheme() {
     ] {
         assert_eq!(wrong.build().unwrap_err().kind(), ErrorKind::Settings);
     }
+}
+
+#[tokio::test]
+async fn a_library_that_sends_no_proof_is_given_no_bound_token() {
+    // J2, H7
+    let servers = Servers::start().await;
+    let source = servers.source();
+    let error = source.bearer_token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+    assert_eq!(error.token_source(), Some(source.name()));
+    assert!(
+        error.to_string().contains("bound to a key (DPoP)"),
+        "{error}"
+    );
 }

@@ -1,8 +1,8 @@
 //! Whose token a request's is exchanged for, and in which ways that is said.
 
 use reqwest_bearer::{
-    Error, ErrorKind, MemoryStore, NamedClient, NamedUserClient, Subject, SubjectToken, TokenSet,
-    TokenSource, UserSessions,
+    BearerTokenProvider, Error, ErrorKind, MemoryStore, NamedClient, NamedUserClient, Subject,
+    SubjectToken, TokenSet, TokenSource, UserSessions,
 };
 
 use crate::server::{
@@ -206,4 +206,20 @@ async fn a_flight_for_a_caller_carries_that_caller_and_no_user() {
         .await
         .unwrap_err();
     assert_kind(&error, ErrorKind::Reentrant);
+}
+
+#[tokio::test]
+async fn a_library_is_given_the_token_of_one_caller() {
+    // J2, I1
+    let server = Exchange::start().await;
+    let tokens = reqwest_bearer::ExchangedTokens::new(server.grant()).unwrap();
+    for (caller, expected) in [("alice", "1~alice"), ("bob", "1~bob")] {
+        let library: Box<dyn BearerTokenProvider> =
+            Box::new(tokens.for_subject_token(&subject(caller)));
+        let token = library.bearer_token().await.unwrap();
+        assert_eq!(token.expose(), expected);
+    }
+    let nobody = tokens.for_current_subject_token();
+    let error = nobody.bearer_token().await.unwrap_err();
+    assert_kind(&error, ErrorKind::NoSubject);
 }
