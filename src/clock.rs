@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 #[cfg(any(test, feature = "test-util"))]
-use std::sync::Arc;
+use std::collections::BTreeMap;
+#[cfg(any(test, feature = "test-util"))]
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(any(test, feature = "test-util"))]
 use tokio::sync::watch;
 
@@ -211,6 +213,19 @@ impl Clock {
 #[derive(Clone, Debug)]
 pub struct TestClock {
     hands: Arc<watch::Sender<Moment>>,
+    timers: Arc<Timers>,
+}
+
+/// The moments of the monotonic clock that something waits for, with how many wait for each.
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Debug, Default)]
+struct Timers(Mutex<BTreeMap<Duration, usize>>);
+
+/// One that waits, until it is dropped.
+#[cfg(any(test, feature = "test-util"))]
+struct Timer<'clock> {
+    timers: &'clock Timers,
+    until: Duration,
 }
 
 #[cfg(any(test, feature = "test-util"))]
@@ -224,6 +239,7 @@ impl TestClock {
         };
         Self {
             hands: Arc::new(watch::Sender::new(start)),
+            timers: Arc::default(),
         }
     }
 
@@ -253,6 +269,17 @@ impl TestClock {
         self.now().system_time()
     }
 
+    /// How long it is until the next moment that something waits for by this clock, a pause or a time-out:
+    /// zero if that has come and whatever waits has not had its turn yet, `None` if nothing waits.
+    ///
+    /// The clock stands still until a test moves it, so a call that pauses (a refresh between two attempts
+    /// at a server that is down) goes on only when the test has moved it so far.
+    #[must_use]
+    pub fn until_next_timer(&self) -> Option<Duration> {
+        let next = self.timers.next()?;
+        Some(next.saturating_sub(self.now().monotonic))
+    }
+
     fn now(&self) -> Moment {
         *self.hands.borrow()
     }
@@ -264,8 +291,41 @@ impl TestClock {
 
     async fn reaches(&self, until: Duration) {
         let mut hands = self.hands.subscribe();
+        let _timer = self.timers.set(until);
         // The sender is ours, so the channel cannot be closed.
         let _ = hands.wait_for(|now| now.monotonic >= until).await;
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Timers {
+    fn set(&self, until: Duration) -> Timer<'_> {
+        *self.all().entry(until).or_default() += 1;
+        Timer {
+            timers: self,
+            until,
+        }
+    }
+
+    fn next(&self) -> Option<Duration> {
+        self.all().keys().next().copied()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Duration, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        let mut all = self.timers.all();
+        if let Some(waiting) = all.get_mut(&self.until) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                all.remove(&self.until);
+            }
+        }
     }
 }
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use reqwest_bearer::{StoreKey, TokenStore};
 
-use super::{Began, Bench, LONG, key, pause, record};
+use crate::store_contract::{Began, Bench, LONG, key, pause, record};
 
-pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<impl Bench>) {
-    // F9
+pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("lifetime");
     let short = record("short");
@@ -27,8 +26,7 @@ pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<impl Bench>) 
     assert!(store.save(&key, record("new"), None, LONG).await.unwrap());
 }
 
-pub(super) async fn the_last_save_decides(bench: Arc<impl Bench>) {
-    // F9
+pub(super) async fn the_last_save_decides(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let (shortened, prolonged) = (key("shortened"), key("prolonged"));
     let span = bench.span();
@@ -50,7 +48,7 @@ pub(super) async fn the_last_save_decides(bench: Arc<impl Bench>) {
     assert!(store.load(&prolonged).await.unwrap().is_some());
 }
 
-pub(super) async fn none_is_too_short_or_too_long(bench: Arc<impl Bench>) {
+pub(super) async fn none_is_too_short_or_too_long(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     for nothing in [Duration::ZERO, Duration::from_nanos(1)] {
         let key = key("too short");

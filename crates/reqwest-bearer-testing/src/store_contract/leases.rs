@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use reqwest_bearer::{Lease, StoreKey, TokenStore};
 
-use super::{Began, Bench, LONG, key, pause, record};
+use crate::store_contract::{Began, Bench, LONG, key, pause, record};
 
 fn lease(duration: Duration) -> Lease {
     Lease::new(duration).unwrap()
 }
 
-pub(super) async fn a_lease_has_one_owner(bench: Arc<impl Bench>) {
+pub(super) async fn a_lease_has_one_owner(bench: Arc<Bench<impl TokenStore>>) {
     let (one, other) = (bench.handle().await, bench.handle().await);
     let (key, another) = (key("lease"), key("another"));
     let (mine, theirs) = (lease(LONG), lease(LONG));
@@ -27,8 +27,7 @@ pub(super) async fn a_lease_has_one_owner(bench: Arc<impl Bench>) {
     assert!(one.lease(&key, &mine).await.unwrap());
 }
 
-pub(super) async fn a_lease_ends_by_itself(bench: Arc<impl Bench>) {
-    // F6
+pub(super) async fn a_lease_ends_by_itself(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("ends");
     let span = bench.span();
@@ -43,7 +42,7 @@ pub(super) async fn a_lease_ends_by_itself(bench: Arc<impl Bench>) {
     assert!(!store.lease(&key, &mine).await.unwrap());
 }
 
-pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<impl Bench>) {
+pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("renewed");
     let span = bench.span();
@@ -60,7 +59,7 @@ pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<impl Bench
     until_taken(&store, &key, &theirs).await;
 }
 
-pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<impl Bench>) {
+pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("release");
     let span = bench.span();
@@ -82,8 +81,7 @@ pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<impl Bench>) {
     assert!(store.lease(&key, &third).await.unwrap());
 }
 
-pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<impl Bench>) {
-    // F3
+pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<Bench<impl TokenStore>>) {
     let (one, other) = (bench.handle().await, bench.handle().await);
     let key = key("two in one");
     let (mine, theirs) = (lease(LONG), lease(LONG));
@@ -112,7 +110,7 @@ pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<impl Bench>) 
     assert_eq!(leased, Some(Some(second)));
 }
 
-pub(super) async fn records_and_leases_are_apart(bench: Arc<impl Bench>) {
+pub(super) async fn records_and_leases_are_apart(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("apart");
     let (mine, theirs) = (lease(LONG), lease(LONG));
