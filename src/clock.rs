@@ -1,6 +1,6 @@
 //! What time it is, and timers: both injected, so that a test sets them.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 #[cfg(any(test, feature = "test-util"))]
 use std::collections::BTreeMap;
@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(any(test, feature = "test-util"))]
 use tokio::sync::watch;
+// Not the standard library's: the timers are tokio's, and a test may have paused its time. Otherwise the two are
+// one.
+use tokio::time::Instant;
 
 /// What the monotonic clock says at its beginning, so that a token which was issued before the
 /// process started has a moment too: twenty years.
@@ -201,6 +204,36 @@ impl Clock {
             #[cfg(any(test, feature = "test-util"))]
             Self::Test(clock) => clock.sleep(pause).await,
         }
+    }
+}
+
+/// Tells whether tokio's time, which a test has paused, has left the real one behind: it runs on to the next
+/// timer whenever the runtime has nothing to do, and a socket that is waited for is nothing to do.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    tokio: Instant,
+    real: std::time::Instant,
+}
+
+impl Lead {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
+    pub(crate) fn watch() -> Self {
+        Self {
+            tokio: Instant::now(),
+            real: std::time::Instant::now(),
+        }
+    }
+
+    /// Where no time is paused, both are one clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
+    pub(crate) fn is_seen(&self) -> bool {
+        self.tokio.elapsed() > self.real.elapsed() + Duration::from_millis(100)
     }
 }
 

@@ -6,7 +6,8 @@
 //! - [`FakeApi`] takes its valid tokens, and answers 401 to all others.
 //! - [`Answer`] is what either answers when a test tells it to, [`Gate`] what makes it slow,
 //!   [`SeenRequest`] what it saw.
-//! - [`skip_pauses`] moves a [`TestClock`](reqwest_bearer::TestClock) over the pauses of a call.
+//! - [`skip_pauses`] moves a [`TestClock`](reqwest_bearer::TestClock) over the pauses of a call, and
+//!   [`hold_time`] keeps tokio's paused time from running ahead of sockets.
 //! - [`StoreContract`] and [`GrantContract`] hold a [`TokenStore`](reqwest_bearer::TokenStore) or a
 //!   [`Grant`](reqwest_bearer::Grant) of your own to what the crate's own are held to.
 //!
@@ -17,6 +18,13 @@ mod api;
 mod contract;
 mod control;
 mod gate;
+#[expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a grant does not do fails the test that asks for it"
+)]
+mod grant_contract;
+mod held_time;
 mod http_server;
 mod limit;
 mod pauses;
@@ -33,7 +41,14 @@ pub use answer::Answer;
 pub use api::FakeApi;
 pub use contract::BrokenPromise;
 pub use gate::Gate;
+pub use grant_contract::GrantContract;
+pub use held_time::{HeldTime, hold_time};
 pub use pauses::skip_pauses;
 pub use seen::SeenRequest;
 pub use server::FakeAuthorizationServer;
 pub use store_contract::StoreContract;
+
+// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -75,7 +75,7 @@ pub(crate) struct Shared {
 
 /// Starting, and where it is.
 impl FakeAuthorizationServer {
-    /// Starts a server whose tokens age by the machine's clock.
+    /// Starts a server whose tokens age by the machine's clock, or by tokio's paused time.
     ///
     /// # Errors
     /// If this machine has no port to listen at.
@@ -83,7 +83,7 @@ impl FakeAuthorizationServer {
     /// # Panics
     /// Outside of a tokio runtime with I/O.
     pub fn start() -> io::Result<Self> {
-        Self::start_by(Time::Real)
+        Self::start_by(Time::real())
     }
 
     /// Starts a server whose tokens age by the clock that the test sets: the one that it gives to its token
@@ -135,13 +135,17 @@ impl FakeAuthorizationServer {
     }
 
     /// The token endpoint, by discovery, for the client `client` with the secret `secret`, which every
-    /// server knows.
+    /// server knows; and with the server's clock, if a test sets that.
     ///
     /// # Errors
     /// None that a test can bring about.
     pub fn endpoint(&self) -> Result<TokenEndpoint, Error> {
         let client = ClientAuthentication::client_secret_basic(CLIENT_ID, CLIENT_SECRET);
-        TokenEndpoint::discover(self.issuer(), client)
+        let endpoint = TokenEndpoint::builder(client).issuer(self.issuer());
+        match &self.shared.time {
+            Time::Set(clock) => endpoint.clock(clock).build(),
+            Time::Real { .. } => endpoint.build(),
+        }
     }
 
     /// A grant for that client's own tokens.

@@ -138,6 +138,16 @@ impl<S: TokenStore> Bench<S> {
             StoreTime::Set(pass) => pass(by),
         }
     }
+
+    /// What should be so by now is not. Where a test sets the time, which has passed, it never will; a server
+    /// with a clock of its own is asked again. (The limit of each check ends it all.)
+    ///
+    /// # Panics
+    /// If the time is set.
+    async fn look_again(&self, otherwise: &str) {
+        assert!(matches!(self.time, StoreTime::Real { .. }), "{otherwise}");
+        pause().await;
+    }
 }
 
 fn sentences<S: TokenStore>(bench: &Arc<Bench<S>>) -> Vec<Sentence> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest_bearer::{Lease, StoreKey, TokenStore};
 
-use crate::store_contract::{Began, Bench, LONG, key, pause, record};
+use crate::store_contract::{Began, Bench, LONG, key, record};
 
 fn lease(duration: Duration) -> Lease {
     Lease::new(duration).unwrap()
@@ -38,7 +38,7 @@ pub(super) async fn a_lease_ends_by_itself(bench: Arc<Bench<impl TokenStore>>) {
     let refused = !store.lease(&key, &theirs).await.unwrap();
     began.holds_for(span, refused, "a lease");
     bench.pass(span / 4).await;
-    until_taken(&store, &key, &theirs).await;
+    until_taken(&bench, &store, &key, &theirs).await;
     assert!(!store.lease(&key, &mine).await.unwrap());
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<Bench<impl
     let refused = !store.lease(&key, &theirs).await.unwrap();
     renewed.holds_for(span, refused, "a renewed lease");
     bench.pass(span / 4).await;
-    until_taken(&store, &key, &theirs).await;
+    until_taken(&bench, &store, &key, &theirs).await;
 }
 
 pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<Bench<impl TokenStore>>) {
@@ -73,7 +73,7 @@ pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<Bench<impl TokenS
     assert!(store.lease(&key, &mine).await.unwrap());
     // Whoever lost the lease, because it ended, does not take it from the next owner.
     bench.pass(span).await;
-    until_taken(&store, &key, &theirs).await;
+    until_taken(&bench, &store, &key, &theirs).await;
     store.release(&key, &mine).await.unwrap();
     assert!(!store.lease(&key, &third).await.unwrap());
     store.release(&key, &theirs).await.unwrap();
@@ -127,8 +127,10 @@ pub(super) async fn records_and_leases_are_apart(bench: Arc<Bench<impl TokenStor
     assert_eq!(store.load(&key).await.unwrap(), Some(saved));
 }
 
-async fn until_taken(store: &impl TokenStore, key: &StoreKey, lease: &Lease) {
+async fn until_taken<S: TokenStore>(bench: &Bench<S>, store: &S, key: &StoreKey, lease: &Lease) {
     while !store.lease(key, lease).await.unwrap() {
-        pause().await;
+        bench
+            .look_again("a lease is over, and the next owner does not get it")
+            .await;
     }
 }
