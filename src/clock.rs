@@ -207,6 +207,10 @@ impl Clock {
     }
 }
 
+/// What an error says where that is why something did not come in time.
+pub(crate) const PAUSED: &str = "nothing came in time, but tokio's time is paused, and runs ahead of what a socket is \
+     waited for: see the page on testing";
+
 /// Tells whether tokio's time, which a test has paused, has left the real one behind: it runs on to the next
 /// timer whenever the runtime has nothing to do, and a socket that is waited for is nothing to do.
 #[derive(Debug)]

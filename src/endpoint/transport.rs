@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
-use crate::clock::Lead;
+use crate::clock::{Lead, PAUSED};
 use crate::clock_skew::ClockSkews;
 use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
@@ -292,9 +292,7 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
 
 /// No server is slow: the test that paused the time has to hold it.
 fn ran_ahead() -> Error {
-    let message =
-        "tokio's time is paused and ran out while a socket was waited for; see the page on testing";
-    Error::new(ErrorKind::Timeout, message)
+    Error::new(ErrorKind::Timeout, PAUSED)
         .got(HowFar::Lost)
         .unanswered()
 }

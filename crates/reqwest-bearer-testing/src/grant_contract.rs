@@ -38,7 +38,7 @@ mod called;
 /// let server = FakeAuthorizationServer::start()?;
 /// let endpoint = server.endpoint()?;
 /// GrantContract::new(move || Kiosk { endpoint: endpoint.clone(), pin: "4711".into() })
-///     .shows_none_of(["4711", "secret"])
+///     .shows_none_of(["4711", FakeAuthorizationServer::CLIENT_SECRET])
 ///     .server(&server)
 ///     .hold()
 ///     .await;

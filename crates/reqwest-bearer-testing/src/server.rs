@@ -23,10 +23,6 @@ mod books;
 mod front_channel;
 mod token_endpoint;
 
-/// The client that each server knows from the start.
-const CLIENT_ID: &str = "client";
-const CLIENT_SECRET: &str = "secret";
-
 /// A fake authorization server (RFC 6749) on a real socket of this machine, for the tests of a program.
 ///
 /// It issues tokens as a strict server does, and does at a test's word what servers do on bad days. It
@@ -75,6 +71,12 @@ pub(crate) struct Shared {
 
 /// Starting, and where it is.
 impl FakeAuthorizationServer {
+    /// The id of the client that each server knows from the start.
+    pub const CLIENT_ID: &str = "client";
+
+    /// The secret of that client.
+    pub const CLIENT_SECRET: &str = "s3cr3t";
+
     /// Starts a server whose tokens age by the machine's clock, or by tokio's paused time.
     ///
     /// # Errors
@@ -118,7 +120,7 @@ impl FakeAuthorizationServer {
             http: Arc::new(http),
             shared,
         };
-        server.add_client(CLIENT_ID, CLIENT_SECRET);
+        server.add_client(Self::CLIENT_ID, Self::CLIENT_SECRET);
         Ok(server)
     }
 
@@ -134,13 +136,14 @@ impl FakeAuthorizationServer {
         format!("{}/token", self.issuer())
     }
 
-    /// The token endpoint, by discovery, for the client `client` with the secret `secret`, which every
-    /// server knows; and with the server's clock, if a test sets that.
+    /// The token endpoint, by discovery, for the client [`CLIENT_ID`](Self::CLIENT_ID), with the server's clock
+    /// if a test sets that.
     ///
     /// # Errors
     /// None that a test can bring about.
     pub fn endpoint(&self) -> Result<TokenEndpoint, Error> {
-        let client = ClientAuthentication::client_secret_basic(CLIENT_ID, CLIENT_SECRET);
+        let client =
+            ClientAuthentication::client_secret_basic(Self::CLIENT_ID, Self::CLIENT_SECRET);
         let endpoint = TokenEndpoint::builder(client).issuer(self.issuer());
         match &self.shared.time {
             Time::Set(clock) => endpoint.clock(clock).build(),
@@ -217,12 +220,13 @@ impl FakeAuthorizationServer {
         self.books().members.insert(name.to_owned(), value.into());
     }
 
-    /// What this user's sign-in at the client `client` brings, without the redirects of one.
+    /// What this user's sign-in at the client [`CLIENT_ID`](Self::CLIENT_ID) brings, without the redirects of
+    /// one.
     #[must_use]
     pub fn sign_in(&self, user: &str) -> TokenSet {
         let now = self.shared.time.now();
         let mut books = self.books();
-        let grant = books.grant(CLIENT_ID, Some(user), None);
+        let grant = books.grant(Self::CLIENT_ID, Some(user), None);
         let access_token = books.issue_access_token(grant, now);
         let refresh_token = books.issue_refresh_token(grant);
         TokenSet::new(access_token)

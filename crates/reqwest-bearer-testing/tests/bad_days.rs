@@ -175,7 +175,7 @@ async fn a_gate_lets_one_through_or_forgets_who_went_away() -> Test {
         let client = reqwest::Client::new();
         let request = client
             .post(world.server.token_url())
-            .basic_auth("client", Some("secret"));
+            .basic_auth("client", Some(FakeAuthorizationServer::CLIENT_SECRET));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         tokio::spawn(request.body("grant_type=client_credentials").send())
     };

@@ -75,7 +75,7 @@ async fn broken_by(fault: Fault) -> BTreeSet<&'static str> {
         kept: Mutex::default(),
     };
     let contract = GrantContract::new(make)
-        .shows_none_of([SECRET, "secret"])
+        .shows_none_of([SECRET, FakeAuthorizationServer::CLIENT_SECRET])
         .server(&server);
     let broken = contract.broken_promises().await;
     broken.iter().map(|promise| promise.sentence()).collect()

@@ -30,7 +30,12 @@ impl World {
 
     /// A token request of the client that every server knows.
     async fn ask(&self, fields: &[(&str, &str)]) -> (StatusCode, Value) {
-        self.ask_as("client", Some("secret"), fields).await
+        self.ask_as(
+            "client",
+            Some(FakeAuthorizationServer::CLIENT_SECRET),
+            fields,
+        )
+        .await
     }
 
     async fn ask_as(
@@ -154,7 +159,7 @@ async fn a_client_proves_itself_by_its_secret_in_the_header_or_in_the_body() {
         "invalid_client",
     );
     is_refusal(
-        &world.ask_as("nobody", Some("secret"), &[grant]).await,
+        &world.ask_as("nobody", Some("s3cr3t"), &[grant]).await,
         401,
         "invalid_client",
     );

@@ -1,6 +1,9 @@
 //! Many calls at the same moment, through two handles.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use reqwest_bearer::{Lease, TokenStore};
@@ -106,13 +109,13 @@ pub(super) async fn no_update_is_lost(bench: Arc<Bench<impl TokenStore>>) {
 /// Who calls a store gives up after 2 seconds, or goes away with its request.
 pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
-    for given_up in 0..20 {
+    let moments = (0..20).flat_map(|n| [Moment::Turn(n), Moment::Micros(n * 50)]);
+    for moment in moments {
         let key = key("given up");
         let lease = Lease::new(LONG).unwrap();
-        let after = Duration::from_micros(given_up * 50);
-        give_up(after, store.save(&key, record("late"), None, LONG)).await;
-        give_up(after, store.lease(&key, &lease)).await;
-        give_up(after, store.remove(&key)).await;
+        give_up(moment, store.save(&key, record("late"), None, LONG)).await;
+        give_up(moment, store.lease(&key, &lease)).await;
+        give_up(moment, store.remove(&key)).await;
         // Whether they were carried out nobody knows, and they may still be: so by what is found.
         loop {
             let found = store.load(&key).await.unwrap().map(|found| found.version());
@@ -125,7 +128,32 @@ pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<Bench<impl 
     }
 }
 
-async fn give_up<T>(after: Duration, call: impl Future<Output = T>) {
-    #[expect(clippy::disallowed_methods, reason = "any moment of the call is meant")]
-    let _ = tokio::time::timeout(after, call).await;
+/// When a call is given up.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// When it has had so many turns: at each place where it waits, if it waits at few.
+    Turn(u64),
+    Micros(u64),
+}
+
+async fn give_up<T>(moment: Moment, call: impl Future<Output = T>) {
+    match moment {
+        Moment::Turn(turns) => {
+            let mut call = pin!(call);
+            let mut left = turns;
+            poll_fn(|context| match left.checked_sub(1) {
+                None => Poll::Ready(()),
+                Some(less) => {
+                    left = less;
+                    call.as_mut().poll(context).map(drop)
+                }
+            })
+            .await;
+        }
+        Moment::Micros(micros) => {
+            let after = Duration::from_micros(micros);
+            #[expect(clippy::disallowed_methods, reason = "any moment of the call is meant")]
+            let _ = tokio::time::timeout(after, call).await;
+        }
+    }
 }
