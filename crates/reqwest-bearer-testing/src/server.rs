@@ -10,16 +10,17 @@ use reqwest_bearer::{
 };
 use serde_json::Value;
 
-use crate::answer::{Answer, Whole};
+use crate::answer::Answer;
 use crate::control::Control;
 use crate::gate::Gate;
-use crate::http_server::{Answering, Handler, HttpServer, lock};
+use crate::http_server::{HttpServer, lock};
 use crate::seen::SeenRequest;
 use crate::server::books::{Books, Decision};
-use crate::server::token_endpoint::Outcome;
+use crate::server::desk::{Desk, handler};
 use crate::time::Time;
 
 mod books;
+mod desk;
 mod front_channel;
 mod token_endpoint;
 
@@ -56,17 +57,7 @@ mod token_endpoint;
 #[derive(Clone, Debug)]
 pub struct FakeAuthorizationServer {
     http: Arc<HttpServer>,
-    shared: Arc<Shared>,
-}
-
-/// What the server is without its sockets.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    issuer: String,
-    time: Time,
-    books: Mutex<Books>,
-    tokens: Control,
-    revocations: Control,
+    desk: Arc<Desk>,
 }
 
 /// Starting, and where it is.
@@ -105,20 +96,20 @@ impl FakeAuthorizationServer {
         let http = HttpServer::start(|origin| {
             // The port alone tells the servers of one process apart.
             let mark = origin.rsplit(':').next().unwrap_or_default();
-            let shared = Arc::new(Shared {
+            let desk = Arc::new(Desk {
                 issuer: origin.to_owned(),
                 time,
                 books: Mutex::new(Books::new(mark.to_owned())),
                 tokens: Control::default(),
                 revocations: Control::default(),
             });
-            started = Some(shared.clone());
-            handler(shared)
+            started = Some(desk.clone());
+            handler(desk)
         })?;
-        let shared = started.ok_or_else(|| io::Error::other("the server has no handler"))?;
+        let desk = started.ok_or_else(|| io::Error::other("the server has no handler"))?;
         let server = Self {
             http: Arc::new(http),
-            shared,
+            desk,
         };
         server.add_client(Self::CLIENT_ID, Self::CLIENT_SECRET);
         Ok(server)
@@ -145,7 +136,7 @@ impl FakeAuthorizationServer {
         let client =
             ClientAuthentication::client_secret_basic(Self::CLIENT_ID, Self::CLIENT_SECRET);
         let endpoint = TokenEndpoint::builder(client).issuer(self.issuer());
-        match &self.shared.time {
+        match &self.desk.time {
             Time::Set(clock) => endpoint.clock(clock).build(),
             Time::Real { .. } => endpoint.build(),
         }
@@ -184,12 +175,12 @@ impl FakeAuthorizationServer {
     }
 
     /// What judges tokens, without keeping the server up.
-    pub(crate) fn tokens(&self) -> Arc<Shared> {
-        self.shared.clone()
+    pub(crate) fn tokens(&self) -> Arc<Desk> {
+        self.desk.clone()
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        lock(&self.shared.books)
+        lock(&self.desk.books)
     }
 }
 
@@ -224,7 +215,7 @@ impl FakeAuthorizationServer {
     /// one.
     #[must_use]
     pub fn sign_in(&self, user: &str) -> TokenSet {
-        let now = self.shared.time.now();
+        let now = self.desk.time.now();
         let mut books = self.books();
         let grant = books.grant(Self::CLIENT_ID, Some(user), None);
         let access_token = books.issue_access_token(grant, now);
@@ -242,7 +233,7 @@ impl FakeAuthorizationServer {
     /// If the server does not know the client, or the redirect URI is no URL: there is no way back then.
     pub fn approve(&self, authorization_url: &str, user: &str) -> Result<String, Error> {
         let query = authorization_url.split_once('?').unwrap_or_default().1;
-        front_channel::redirect(&mut self.books(), &self.shared.issuer, query, user)
+        front_channel::redirect(&mut self.books(), &self.desk.issuer, query, user)
     }
 
     /// A user enters the code that a device shows (RFC 8628), and agrees. Returns whether there is such a
@@ -264,7 +255,7 @@ impl FakeAuthorizationServer {
     /// its time is not up.
     #[must_use]
     pub fn is_valid(&self, access_token: &str) -> bool {
-        self.shared.is_valid(access_token)
+        self.desk.is_valid(access_token)
     }
 
     /// The user for whom this access token was issued, dead or not, if it was for one.
@@ -296,23 +287,23 @@ impl FakeAuthorizationServer {
 impl FakeAuthorizationServer {
     /// The next token request gets this answer; called twice, the one after that the second one.
     pub fn answer_next(&self, answer: Answer) {
-        self.shared.tokens.next(answer);
+        self.desk.tokens.next(answer);
     }
 
     /// All token requests get this answer, but for those that [`answer_next`](Self::answer_next) has
     /// another one for.
     pub fn answer_always(&self, answer: Answer) {
-        self.shared.tokens.always(Some(answer));
+        self.desk.tokens.always(Some(answer));
     }
 
     /// Token requests are answered as at the start.
     pub fn answer_as_usual(&self) {
-        self.shared.tokens.as_usual();
+        self.desk.tokens.as_usual();
     }
 
     /// Closes a gate before the token endpoint: requests that come from now on wait there.
     pub fn hold(&self) -> Gate {
-        self.shared.tokens.hold()
+        self.desk.tokens.hold()
     }
 
     /// Refuses connections from now on, and breaks those that there are.
@@ -337,13 +328,13 @@ impl FakeAuthorizationServer {
     /// The token requests so far, in order, whatever came of them.
     #[must_use]
     pub fn token_requests(&self) -> Vec<SeenRequest> {
-        self.shared.tokens.seen()
+        self.desk.tokens.seen()
     }
 
     /// How many token requests have come so far.
     #[must_use]
     pub fn token_request_count(&self) -> usize {
-        self.shared.tokens.count()
+        self.desk.tokens.count()
     }
 
     /// Returns as soon as so many token requests have come since the start.
@@ -351,13 +342,13 @@ impl FakeAuthorizationServer {
     /// # Panics
     /// If they do not come within 30 s of real time.
     pub async fn until_token_requests(&self, count: usize) {
-        self.shared.tokens.until_seen(count, "token requests").await;
+        self.desk.tokens.until_seen(count, "token requests").await;
     }
 
     /// The revocations so far (RFC 7009), in order, whatever came of them.
     #[must_use]
     pub fn revocations(&self) -> Vec<SeenRequest> {
-        self.shared.revocations.seen()
+        self.desk.revocations.seen()
     }
 
     /// Returns as soon as so many revocations have come since the start: a sign-out sends them behind it.
@@ -365,81 +356,7 @@ impl FakeAuthorizationServer {
     /// # Panics
     /// If they do not come within 30 s of real time.
     pub async fn until_revocations(&self, count: usize) {
-        let revocations = &self.shared.revocations;
+        let revocations = &self.desk.revocations;
         revocations.until_seen(count, "revocations").await;
     }
-}
-
-fn handler(shared: Arc<Shared>) -> Handler {
-    Arc::new(move |request| -> Answering {
-        let shared = shared.clone();
-        Box::pin(async move { shared.answer(request).await })
-    })
-}
-
-impl Shared {
-    pub(crate) fn is_valid(&self, access_token: &str) -> bool {
-        lock(&self.books).is_valid(access_token, self.time.now())
-    }
-
-    async fn answer(&self, request: SeenRequest) -> Option<Whole> {
-        let is_post = request.method() == http::Method::POST;
-        match request.path() {
-            "/token" if is_post => {
-                let answer = |request: &SeenRequest| self.token(request).into();
-                self.tokens.answer(request, answer).await
-            }
-            "/revoke" if is_post => {
-                let answer = |request: &SeenRequest| self.revoke(request).into();
-                self.revocations.answer(request, answer).await
-            }
-            "/device_authorization" if is_post => {
-                let mut books = lock(&self.books);
-                let codes = front_channel::device_codes(&mut books, &self.issuer, &request);
-                Some(outcome(codes))
-            }
-            "/authorize" => Some(self.authorize(&request)),
-            "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => {
-                Some(Whole::new(200).json(&front_channel::document(&self.issuer)))
-            }
-            _ => Some(Whole::new(404)),
-        }
-    }
-
-    fn token(&self, request: &SeenRequest) -> Whole {
-        let mut books = lock(&self.books);
-        outcome(token_endpoint::answer(&mut books, request, self.time.now()))
-    }
-
-    fn revoke(&self, request: &SeenRequest) -> Whole {
-        let mut books = lock(&self.books);
-        match token_endpoint::client(&books, request) {
-            Ok(client) => {
-                let token = request.field("token").unwrap_or_default();
-                // RFC 7009 section 2.2: a token that is none is no error.
-                books.revoke(&token, Some(&client));
-                Whole::new(200)
-            }
-            Err(code) => Whole::oauth_error(code),
-        }
-    }
-
-    fn authorize(&self, request: &SeenRequest) -> Whole {
-        let user = request.in_query("login_hint");
-        let user = user.as_deref().unwrap_or("user");
-        let mut books = lock(&self.books);
-        match front_channel::redirect(&mut books, &self.issuer, request.query(), user) {
-            Ok(redirect) => Whole::new(303).header("location", &redirect),
-            Err(error) => Whole::new(400).body(error.to_string()),
-        }
-    }
-}
-
-/// As RFC 6749 section 5 has it, with the header that keeps it out of every cache.
-fn outcome(outcome: Outcome) -> Whole {
-    let answer = match outcome {
-        Ok(body) => Whole::new(200).json(&body),
-        Err(code) => Whole::oauth_error(code),
-    };
-    answer.header("cache-control", "no-store")
 }
