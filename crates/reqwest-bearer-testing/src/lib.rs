@@ -18,6 +18,7 @@ mod api;
 mod contract;
 mod control;
 mod gate;
+mod given_up;
 #[expect(
     clippy::panic,
     clippy::unwrap_used,

@@ -238,12 +238,14 @@ impl FakeAuthorizationServer {
 
     /// A user enters the code that a device shows (RFC 8628), and agrees. Returns whether there is such a
     /// code.
+    #[must_use]
     pub fn approve_device(&self, user_code: &str, user: &str) -> bool {
         let user = user.to_owned();
         front_channel::decide(&mut self.books(), user_code, Decision::Approved { user })
     }
 
     /// A user enters the code that a device shows, and refuses. Returns whether there is such a code.
+    #[must_use]
     pub fn deny_device(&self, user_code: &str) -> bool {
         front_channel::decide(&mut self.books(), user_code, Decision::Denied)
     }
@@ -265,7 +267,8 @@ impl FakeAuthorizationServer {
     }
 
     /// Ends this access token; or, by a refresh token, all that its user was granted with it. Returns
-    /// whether there was such a token.
+    /// whether there was such a token: a test that revokes something else should fail.
+    #[must_use]
     pub fn revoke(&self, token: &str) -> bool {
         self.books().revoke(token, None)
     }

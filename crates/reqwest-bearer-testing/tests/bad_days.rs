@@ -1,5 +1,7 @@
 //! What the fake server does at a test's word, as the crate's client sees it.
 
+#![expect(clippy::expect_used, reason = "a helper of a test may fail it")]
+
 use std::time::Duration;
 
 use reqwest_bearer::{

@@ -1,5 +1,11 @@
 //! The contract of grants names the promise that a broken grant breaks, and passes a whole one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail it"
+)]
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,5 +1,7 @@
 //! The contract of stores names the promise that a broken store breaks, and passes a whole one.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Tests under tokio's paused time: without sockets it is the crate's clock as well, and with sockets it has to
 //! be held.
 
+#![expect(clippy::disallowed_methods, reason = "tokio's time is what is tested")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! What a grant does without anything around it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest_bearer::{Grant, TokenOwner};
 
+use crate::given_up::{give_up, moments};
 use crate::grant_contract::Bench;
 
 /// Tokens are kept under what it says; one whose name changes finds none of its own again.
@@ -51,10 +51,8 @@ pub(super) async fn shows_no_secret(bench: Arc<Bench<impl Grant>>) {
 /// A source gives each token key an attempt of its own, and leaves one that takes too long.
 pub(super) async fn attempts_are_in_nobody_s_way(bench: Arc<Bench<impl Grant>>) {
     let grant = Arc::new(bench.attempts());
-    for given_up in 0..20 {
-        let attempt = grant.grant.obtain(grant.request());
-        #[expect(clippy::disallowed_methods, reason = "any moment of it is meant")]
-        let _ = tokio::time::timeout(Duration::from_micros(given_up * 50), attempt).await;
+    for moment in moments() {
+        give_up(moment, grant.grant.obtain(grant.request())).await;
     }
     let at_once: Vec<_> = (0..20)
         .map(|_| {

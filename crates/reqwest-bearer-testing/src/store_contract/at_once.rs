@@ -1,14 +1,11 @@
 //! Many calls at the same moment, through two handles.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
 use reqwest_bearer::{Lease, TokenStore};
 use tokio::sync::Barrier;
 
+use crate::given_up::{give_up, moments};
 use crate::store_contract::{Bench, LONG, key, pause, record};
 
 /// Not more, here and below: a call of the file store waits 1.5 s for its turn, and all of them
@@ -109,8 +106,7 @@ pub(super) async fn no_update_is_lost(bench: Arc<Bench<impl TokenStore>>) {
 /// Who calls a store gives up after 2 seconds, or goes away with its request.
 pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
-    let moments = (0..20).flat_map(|n| [Moment::Turn(n), Moment::Micros(n * 50)]);
-    for moment in moments {
+    for moment in moments() {
         let key = key("given up");
         let lease = Lease::new(LONG).unwrap();
         give_up(moment, store.save(&key, record("late"), None, LONG)).await;
@@ -125,35 +121,5 @@ pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<Bench<impl 
             pause().await;
         }
         assert!(store.lease(&key, &lease).await.unwrap());
-    }
-}
-
-/// When a call is given up.
-#[derive(Clone, Copy)]
-enum Moment {
-    /// When it has had so many turns: at each place where it waits, if it waits at few.
-    Turn(u64),
-    Micros(u64),
-}
-
-async fn give_up<T>(moment: Moment, call: impl Future<Output = T>) {
-    match moment {
-        Moment::Turn(turns) => {
-            let mut call = pin!(call);
-            let mut left = turns;
-            poll_fn(|context| match left.checked_sub(1) {
-                None => Poll::Ready(()),
-                Some(less) => {
-                    left = less;
-                    call.as_mut().poll(context).map(drop)
-                }
-            })
-            .await;
-        }
-        Moment::Micros(micros) => {
-            let after = Duration::from_micros(micros);
-            #[expect(clippy::disallowed_methods, reason = "any moment of the call is meant")]
-            let _ = tokio::time::timeout(after, call).await;
-        }
     }
 }
