@@ -400,6 +400,31 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_next_timer_is_the_soonest_that_still_waits() {
+        // J2
+        let clock = TestClock::new();
+        assert_eq!(clock.until_next_timer(), None);
+        let mut long = Box::pin(clock.sleep(HOUR * 2));
+        let mut short = Box::pin(clock.sleep(HOUR));
+        let mut as_short = Box::pin(clock.sleep(HOUR));
+        for timer in [&mut long, &mut short, &mut as_short] {
+            assert!(futures_util::poll!(timer).is_pending());
+        }
+        assert_eq!(clock.until_next_timer(), Some(HOUR));
+        clock.advance(HOUR / 2);
+        assert_eq!(clock.until_next_timer(), Some(HOUR / 2));
+        clock.advance(HOUR);
+        // It has come, and whoever waits has not had a turn.
+        assert_eq!(clock.until_next_timer(), Some(Duration::ZERO));
+        short.await;
+        assert_eq!(clock.until_next_timer(), Some(Duration::ZERO));
+        drop(as_short);
+        assert_eq!(clock.until_next_timer(), Some(HOUR / 2));
+        drop(long);
+        assert_eq!(clock.until_next_timer(), None);
+    }
+
     #[test]
     fn a_moment_that_the_clock_cannot_tell_has_come() {
         // B8
