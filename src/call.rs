@@ -11,7 +11,7 @@ use crate::cache::policy::{
     Action, Demand, Pauses, Present, Recheck, Start, UnderWay, View, Why, decide,
 };
 use crate::cache::rejection::Sending;
-use crate::clock::{Moment, system_time};
+use crate::clock::{Lead, Moment, PAUSED, system_time};
 use crate::engine::{Engine, at_server, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Waiter;
@@ -118,14 +118,16 @@ async fn token_after<'call>(
         wait.get_or_insert_with(|| {
             Wait::begin(&setup.telemetry, &setup.clock, Awaited::Token { client })
         });
+        let lead = Lead::watch();
         let outcome = tokio::select! {
             biased;
             outcome = flight.outcome() => outcome,
             () = setup.clock.sleep(patience) => {
-                let late = Error::new(
-                    ErrorKind::Timeout,
-                    "no token came in time; a token request is still under way",
-                );
+                let message = match lead.is_seen() {
+                    true => PAUSED,
+                    false => "no token came in time; a token request is still under way",
+                };
+                let late = Error::new(ErrorKind::Timeout, message);
                 let endpoint = entry.owner.endpoint();
                 Some(Err(NoToken::Failed(at_server(endpoint.as_ref(), late))))
             }

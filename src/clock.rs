@@ -1,11 +1,16 @@
 //! What time it is, and timers: both injected, so that a test sets them.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 #[cfg(any(test, feature = "test-util"))]
-use std::sync::Arc;
+use std::collections::BTreeMap;
+#[cfg(any(test, feature = "test-util"))]
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(any(test, feature = "test-util"))]
 use tokio::sync::watch;
+// Not the standard library's: the timers are tokio's, and a test may have paused its time. Otherwise the two are
+// one.
+use tokio::time::Instant;
 
 /// What the monotonic clock says at its beginning, so that a token which was issued before the
 /// process started has a moment too: twenty years.
@@ -202,6 +207,40 @@ impl Clock {
     }
 }
 
+/// What an error says where that is why something did not come in time.
+pub(crate) const PAUSED: &str = "nothing came in time, but tokio's time is paused, and runs ahead of what a socket is \
+     waited for: see the page on testing";
+
+/// Tells whether tokio's time, which a test has paused, has left the real one behind: it runs on to the next
+/// timer whenever the runtime has nothing to do, and a socket that is waited for is nothing to do.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    tokio: Instant,
+    real: std::time::Instant,
+}
+
+impl Lead {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
+    pub(crate) fn watch() -> Self {
+        Self {
+            tokio: Instant::now(),
+            real: std::time::Instant::now(),
+        }
+    }
+
+    /// Where no time is paused, both are one clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is where time comes from"
+    )]
+    pub(crate) fn is_seen(&self) -> bool {
+        self.tokio.elapsed() > self.real.elapsed() + Duration::from_millis(100)
+    }
+}
+
 /// A clock that stands still until a test moves it.
 ///
 /// Give a clone to the builder of a token source. Every duration of the source (the four ages of
@@ -211,6 +250,19 @@ impl Clock {
 #[derive(Clone, Debug)]
 pub struct TestClock {
     hands: Arc<watch::Sender<Moment>>,
+    timers: Arc<Timers>,
+}
+
+/// The moments of the monotonic clock that something waits for, with how many wait for each.
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Debug, Default)]
+struct Timers(Mutex<BTreeMap<Duration, usize>>);
+
+/// One that waits, until it is dropped.
+#[cfg(any(test, feature = "test-util"))]
+struct Timer<'clock> {
+    timers: &'clock Timers,
+    until: Duration,
 }
 
 #[cfg(any(test, feature = "test-util"))]
@@ -224,6 +276,7 @@ impl TestClock {
         };
         Self {
             hands: Arc::new(watch::Sender::new(start)),
+            timers: Arc::default(),
         }
     }
 
@@ -253,6 +306,17 @@ impl TestClock {
         self.now().system_time()
     }
 
+    /// How long it is until the next moment that something waits for by this clock, a pause or a time-out:
+    /// zero if that has come and whatever waits has not had its turn yet, `None` if nothing waits.
+    ///
+    /// The clock stands still until a test moves it, so a call that pauses (a refresh between two attempts
+    /// at a server that is down) goes on only when the test has moved it so far.
+    #[must_use]
+    pub fn until_next_timer(&self) -> Option<Duration> {
+        let next = self.timers.next()?;
+        Some(next.saturating_sub(self.now().monotonic))
+    }
+
     fn now(&self) -> Moment {
         *self.hands.borrow()
     }
@@ -264,8 +328,41 @@ impl TestClock {
 
     async fn reaches(&self, until: Duration) {
         let mut hands = self.hands.subscribe();
+        let _timer = self.timers.set(until);
         // The sender is ours, so the channel cannot be closed.
         let _ = hands.wait_for(|now| now.monotonic >= until).await;
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Timers {
+    fn set(&self, until: Duration) -> Timer<'_> {
+        *self.all().entry(until).or_default() += 1;
+        Timer {
+            timers: self,
+            until,
+        }
+    }
+
+    fn next(&self) -> Option<Duration> {
+        self.all().keys().next().copied()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Duration, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        let mut all = self.timers.all();
+        if let Some(waiting) = all.get_mut(&self.until) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                all.remove(&self.until);
+            }
+        }
     }
 }
 
@@ -301,6 +398,31 @@ mod tests {
             assert!(of(future, past), "{clock:?}");
             assert!(!of(future, future), "{clock:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_next_timer_is_the_soonest_that_still_waits() {
+        // J2
+        let clock = TestClock::new();
+        assert_eq!(clock.until_next_timer(), None);
+        let mut long = Box::pin(clock.sleep(HOUR * 2));
+        let mut short = Box::pin(clock.sleep(HOUR));
+        let mut as_short = Box::pin(clock.sleep(HOUR));
+        for timer in [&mut long, &mut short, &mut as_short] {
+            assert!(futures_util::poll!(timer).is_pending());
+        }
+        assert_eq!(clock.until_next_timer(), Some(HOUR));
+        clock.advance(HOUR / 2);
+        assert_eq!(clock.until_next_timer(), Some(HOUR / 2));
+        clock.advance(HOUR);
+        // It has come, and whoever waits has not had a turn.
+        assert_eq!(clock.until_next_timer(), Some(Duration::ZERO));
+        short.await;
+        assert_eq!(clock.until_next_timer(), Some(Duration::ZERO));
+        drop(as_short);
+        assert_eq!(clock.until_next_timer(), Some(HOUR / 2));
+        drop(long);
+        assert_eq!(clock.until_next_timer(), None);
     }
 
     #[test]

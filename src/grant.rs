@@ -72,7 +72,8 @@ pub use token_file::TokenFile;
 /// ```
 ///
 /// The token source calls it for one attempt at a time per token, bounds each attempt
-/// (10 s by default), repeats it where that is safe, and survives its panics.
+/// (10 s by default), repeats it where that is safe, and survives its panics. `GrantContract` of the package
+/// `reqwest-bearer-testing` tries whether a grant does its part.
 pub trait Grant: Send + Sync + 'static {
     /// What this grant is called in keys, events and log lines, e.g. `client_credentials`.
     /// No secret. Sources that share a store, an endpoint and this name share their tokens: a grant

@@ -37,8 +37,8 @@ pub use redis::{RedisStore, RedisStoreBuilder};
 /// A place where token sets outlive a process, or are shared by several.
 ///
 /// A store keeps bytes under keys and understands neither: what is in a record, when it is written
-/// and what a lease is for is decided above it. Five promises make a store, and the crate's own
-/// stores are held to them by one suite of tests (`tests/stores`):
+/// and what a lease is for is decided above it. Five promises make a store, and
+/// `StoreContract` of the package `reqwest-bearer-testing` holds any store to them, the crate's own too:
 ///
 /// - **load** returns what the last successful save of the key wrote, or nothing once
 ///   that has been removed or its time is up. What is there and cannot be read, such as a

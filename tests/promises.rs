@@ -140,6 +140,7 @@ fn ids_at_tests() -> BTreeMap<String, BTreeSet<PathBuf>> {
         ("crates/reqwest-bearer-rmcp", Place::Test),
         ("crates/reqwest-bearer-sqlx/src", Place::Module),
         ("crates/reqwest-bearer-sqlx/tests", Place::Test),
+        ("crates/reqwest-bearer-testing/tests", Place::Test),
     ] {
         for file in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&file).expect("a source file can be read");

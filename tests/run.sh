@@ -151,6 +151,7 @@ build_docs() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features "$features"
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p reqwest-bearer-rmcp
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p reqwest-bearer-sqlx --features sqlite
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p reqwest-bearer-testing
 }
 
 # What is published, and nothing else.

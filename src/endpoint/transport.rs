@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use zeroize::Zeroizing;
 
+use crate::clock::{Lead, PAUSED};
 use crate::clock_skew::ClockSkews;
 use crate::dpop::{DPOP_HEADER, Nonces};
 use crate::endpoint::authentication::BasicCredentials;
@@ -178,8 +179,12 @@ impl Transport {
         largest: usize,
     ) -> Result<Answer, Error> {
         let request = request.timeout(self.timeout);
+        let lead = Lead::watch();
         let mut response = match request.send().await {
             Ok(response) => response,
+            Err(error) if error.is_timeout() && lead.is_seen() => {
+                return Err(ran_ahead().with_source(error.without_url()));
+            }
             Err(error) => return Err(unanswered(error, url)),
         };
         let status = response.status();
@@ -283,6 +288,13 @@ fn unanswered(error: reqwest::Error, url: &Url) -> Error {
         .got(HowFar::NotSent)
         .unanswered()
         .with_source(error.without_url())
+}
+
+/// No server is slow: the test that paused the time has to hold it.
+fn ran_ahead() -> Error {
+    Error::new(ErrorKind::Timeout, PAUSED)
+        .got(HowFar::Lost)
+        .unanswered()
 }
 
 /// The request may have been received, and no complete answer came.

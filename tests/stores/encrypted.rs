@@ -1,5 +1,4 @@
-//! Any other bench, with what is on it encrypted; and what an encrypted store makes of records that
-//! it cannot open.
+//! What an encrypted store makes of records that it cannot open.
 
 use std::time::Duration;
 
@@ -7,29 +6,11 @@ use reqwest_bearer::{
     EncryptedStore, EncryptionKeys, MemoryStore, StoreKey, StoredRecord, TokenStore as _, Version,
 };
 
-use crate::contract::{Bench, key, record};
+use crate::{key, record};
 
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
-pub(crate) struct Encrypted<B>(pub(crate) B);
-
-impl<B: Bench> Bench for Encrypted<B> {
-    type Store = EncryptedStore;
-
-    async fn handle(&self) -> EncryptedStore {
-        EncryptedStore::new(self.0.handle().await, keys("2025-06", 7))
-    }
-
-    fn span(&self) -> Duration {
-        self.0.span()
-    }
-
-    async fn pass(&self, by: Duration) {
-        self.0.pass(by).await;
-    }
-}
-
-fn keys(id: &str, byte: u8) -> EncryptionKeys {
+pub(crate) fn keys(id: &str, byte: u8) -> EncryptionKeys {
     EncryptionKeys::new(id, &[byte; 32]).unwrap()
 }
 

@@ -1,11 +1,9 @@
-//! The file store on the bench, and what happens to its file.
+//! What happens to the file of a file store.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest_bearer::{FileStore, TestClock, Version};
-
-use crate::contract::Bench;
+use reqwest_bearer::Version;
 
 mod faults;
 mod privacy;
@@ -13,40 +11,22 @@ mod processes;
 
 const LONG: Duration = Duration::from_secs(7 * 24 * 3600);
 
-pub(crate) struct InFile {
-    clock: TestClock,
-    path: PathBuf,
-}
+/// A path that no other test uses, with a folder that goes with this: the contract leaves megabytes.
+pub(crate) struct Place(PathBuf);
 
-impl InFile {
+impl Place {
     pub(crate) fn new() -> Self {
-        Self {
-            clock: TestClock::new(),
-            path: folder().join("tokens.json"),
-        }
+        Self(folder())
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.join("tokens.json")
     }
 }
 
-/// The contract leaves megabytes.
-impl Drop for InFile {
+impl Drop for Place {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.path.with_file_name(""));
-    }
-}
-
-impl Bench for InFile {
-    type Store = FileStore;
-
-    async fn handle(&self) -> FileStore {
-        FileStore::with_clock(&self.path, &self.clock).unwrap()
-    }
-
-    fn span(&self) -> Duration {
-        Duration::from_secs(3600)
-    }
-
-    async fn pass(&self, by: Duration) {
-        self.clock.advance(by);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

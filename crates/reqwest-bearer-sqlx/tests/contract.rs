@@ -3,43 +3,31 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use reqwest_bearer::{EncryptionKeys, Protection};
 use reqwest_bearer_sqlx::SqlxStore;
 use reqwest_bearer_sqlx::sqlx::sqlite::SqliteJournalMode;
+use reqwest_bearer_testing::StoreContract;
 
-#[path = "../../../tests/stores/contract.rs"]
-mod contract;
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod support;
 
-use contract::{Bench, hold};
 use support::File;
 
-struct Sqlite {
-    file: File,
-    protection: fn() -> Protection,
-}
-
-impl Bench for Sqlite {
-    type Store = SqlxStore;
-
-    async fn handle(&self) -> SqlxStore {
-        let store = SqlxStore::sqlite(self.file.pool(), (self.protection)());
-        let store = store.build().unwrap();
-        store.migrate().await.unwrap();
-        store
-    }
-
-    fn span(&self) -> Duration {
-        Duration::from_millis(500)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a database keeps real time")]
-    async fn pass(&self, by: Duration) {
-        tokio::time::sleep(by).await;
-    }
+/// Each handle has a pool of its own, as another process has.
+async fn hold(file: File, protection: fn() -> Protection) {
+    let file = Arc::new(file);
+    let open = move || {
+        let file = file.clone();
+        async move {
+            let store = SqlxStore::sqlite(file.pool(), protection());
+            let store = store.build().unwrap();
+            store.migrate().await.unwrap();
+            store
+        }
+    };
+    StoreContract::opened_by(open).hold().await;
 }
 
 fn keys() -> EncryptionKeys {
@@ -48,20 +36,20 @@ fn keys() -> EncryptionKeys {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_the_contract_on_sqlite_in_plain_text() {
-    let (file, protection) = (File::new(), Protection::plain_text as fn() -> _);
-    hold(Sqlite { file, protection }).await;
+    hold(File::new(), Protection::plain_text).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_the_contract_on_sqlite_encrypted() {
     // F8
-    let (file, protection) = (File::new(), (|| Protection::encrypted(keys())) as fn() -> _);
-    hold(Sqlite { file, protection }).await;
+    hold(File::new(), || Protection::encrypted(keys())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_the_contract_on_sqlite_with_a_journal_that_is_deleted() {
-    let file = File::with(SqliteJournalMode::Delete);
-    let protection = Protection::plain_text;
-    hold(Sqlite { file, protection }).await;
+    hold(
+        File::with(SqliteJournalMode::Delete),
+        Protection::plain_text,
+    )
+    .await;
 }

@@ -1,7 +1,7 @@
 //! The store of `reqwest-bearer-sqlx` keeps the contract that all stores keep, on a real Postgres and in real
 //! time: straight and behind a pooler, and whatever the isolation of the pool's transactions.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use real_parts::postgres_server::{pool, url};
 use real_parts::{Pooler, PostgresServer};
@@ -9,11 +9,7 @@ use reqwest_bearer::{EncryptionKeys, Protection};
 use reqwest_bearer_sqlx::sqlx::PgPool;
 use reqwest_bearer_sqlx::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use reqwest_bearer_sqlx::{SqlxStore, SqlxStoreBuilder};
-
-#[path = "../../stores/contract.rs"]
-mod contract;
-
-use contract::{Bench, hold};
+use reqwest_bearer_testing::StoreContract;
 
 struct Postgres {
     server: PostgresServer,
@@ -45,24 +41,23 @@ impl Postgres {
     }
 }
 
-impl Bench for Postgres {
-    type Store = SqlxStore;
-
+impl Postgres {
     /// With a pool of its own, as another process has.
-    async fn handle(&self) -> SqlxStore {
+    async fn open(&self) -> SqlxStore {
         let store = SqlxStore::postgres(self.pool(), (self.protection)());
         let store = (self.settings)(store).build().unwrap();
         store.migrate().await.unwrap();
         store
     }
+}
 
-    fn span(&self) -> Duration {
-        Duration::from_millis(500)
-    }
-
-    async fn pass(&self, by: Duration) {
-        tokio::time::sleep(by).await;
-    }
+async fn hold(postgres: Postgres) {
+    let postgres = Arc::new(postgres);
+    let open = move || {
+        let postgres = postgres.clone();
+        async move { postgres.open().await }
+    };
+    StoreContract::opened_by(open).hold().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

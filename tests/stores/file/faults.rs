@@ -10,7 +10,7 @@ use reqwest_bearer::{
 };
 
 use super::{LONG, folder};
-use crate::contract::{key, record};
+use crate::{key, record};
 
 /// A path whose folder is there.
 fn path() -> PathBuf {

@@ -9,7 +9,7 @@ use std::path::Path;
 use reqwest_bearer::{FileStore, Lease, TokenStore as _};
 
 use super::{LONG, folder};
-use crate::contract::{key, record};
+use crate::{key, record};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::{LONG, folder};
-use crate::contract::record;
+use crate::record;
 use crate::support::until;
 
 const PATH: &str = "REQWEST_BEARER_TEST_FILE";

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use reqwest_bearer::{Lease, StoreKey, TokenStore};
 
-use super::{Began, Bench, LONG, key, pause, record};
+use crate::store_contract::{Began, Bench, LONG, key, record};
 
 fn lease(duration: Duration) -> Lease {
     Lease::new(duration).unwrap()
 }
 
-pub(super) async fn a_lease_has_one_owner(bench: Arc<impl Bench>) {
+pub(super) async fn a_lease_has_one_owner(bench: Arc<Bench<impl TokenStore>>) {
     let (one, other) = (bench.handle().await, bench.handle().await);
     let (key, another) = (key("lease"), key("another"));
     let (mine, theirs) = (lease(LONG), lease(LONG));
@@ -27,8 +27,7 @@ pub(super) async fn a_lease_has_one_owner(bench: Arc<impl Bench>) {
     assert!(one.lease(&key, &mine).await.unwrap());
 }
 
-pub(super) async fn a_lease_ends_by_itself(bench: Arc<impl Bench>) {
-    // F6
+pub(super) async fn a_lease_ends_by_itself(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("ends");
     let span = bench.span();
@@ -39,11 +38,11 @@ pub(super) async fn a_lease_ends_by_itself(bench: Arc<impl Bench>) {
     let refused = !store.lease(&key, &theirs).await.unwrap();
     began.holds_for(span, refused, "a lease");
     bench.pass(span / 4).await;
-    until_taken(&store, &key, &theirs).await;
+    until_taken(&bench, &store, &key, &theirs).await;
     assert!(!store.lease(&key, &mine).await.unwrap());
 }
 
-pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<impl Bench>) {
+pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("renewed");
     let span = bench.span();
@@ -57,10 +56,10 @@ pub(super) async fn a_renewed_lease_lasts_from_its_renewal(bench: Arc<impl Bench
     let refused = !store.lease(&key, &theirs).await.unwrap();
     renewed.holds_for(span, refused, "a renewed lease");
     bench.pass(span / 4).await;
-    until_taken(&store, &key, &theirs).await;
+    until_taken(&bench, &store, &key, &theirs).await;
 }
 
-pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<impl Bench>) {
+pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("release");
     let span = bench.span();
@@ -74,7 +73,7 @@ pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<impl Bench>) {
     assert!(store.lease(&key, &mine).await.unwrap());
     // Whoever lost the lease, because it ended, does not take it from the next owner.
     bench.pass(span).await;
-    until_taken(&store, &key, &theirs).await;
+    until_taken(&bench, &store, &key, &theirs).await;
     store.release(&key, &mine).await.unwrap();
     assert!(!store.lease(&key, &third).await.unwrap());
     store.release(&key, &theirs).await.unwrap();
@@ -82,8 +81,7 @@ pub(super) async fn only_the_owner_releases_a_lease(bench: Arc<impl Bench>) {
     assert!(store.lease(&key, &third).await.unwrap());
 }
 
-pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<impl Bench>) {
-    // F3
+pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<Bench<impl TokenStore>>) {
     let (one, other) = (bench.handle().await, bench.handle().await);
     let key = key("two in one");
     let (mine, theirs) = (lease(LONG), lease(LONG));
@@ -112,7 +110,7 @@ pub(super) async fn two_steps_in_one_do_what_the_two_do(bench: Arc<impl Bench>) 
     assert_eq!(leased, Some(Some(second)));
 }
 
-pub(super) async fn records_and_leases_are_apart(bench: Arc<impl Bench>) {
+pub(super) async fn records_and_leases_are_apart(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("apart");
     let (mine, theirs) = (lease(LONG), lease(LONG));
@@ -129,8 +127,10 @@ pub(super) async fn records_and_leases_are_apart(bench: Arc<impl Bench>) {
     assert_eq!(store.load(&key).await.unwrap(), Some(saved));
 }
 
-async fn until_taken(store: &impl TokenStore, key: &StoreKey, lease: &Lease) {
+async fn until_taken<S: TokenStore>(bench: &Bench<S>, store: &S, key: &StoreKey, lease: &Lease) {
     while !store.lease(key, lease).await.unwrap() {
-        pause().await;
+        bench
+            .look_again("a lease is over, and the next owner does not get it")
+            .await;
     }
 }

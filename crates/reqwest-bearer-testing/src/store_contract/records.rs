@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use reqwest_bearer::{StoredRecord, TokenStore as _};
+use reqwest_bearer::{StoredRecord, TokenStore};
 
-use super::{Bench, LONG, key, record};
+use crate::store_contract::{Bench, LONG, key, record};
 
-pub(super) async fn what_was_saved_is_loaded(bench: Arc<impl Bench>) {
+pub(super) async fn what_was_saved_is_loaded(bench: Arc<Bench<impl TokenStore>>) {
     let (one, other) = (bench.handle().await, bench.handle().await);
     let key = key("load");
     assert_eq!(one.load(&key).await.unwrap(), None);
@@ -28,7 +28,7 @@ pub(super) async fn what_was_saved_is_loaded(bench: Arc<impl Bench>) {
     }
 }
 
-pub(super) async fn any_bytes_come_back(bench: Arc<impl Bench>) {
+pub(super) async fn any_bytes_come_back(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let mebibyte: Vec<u8> = every_byte.iter().copied().cycle().take(1 << 20).collect();
@@ -52,7 +52,7 @@ pub(super) async fn any_bytes_come_back(bench: Arc<impl Bench>) {
     }
 }
 
-pub(super) async fn a_save_replaces_what_it_expects(bench: Arc<impl Bench>) {
+pub(super) async fn a_save_replaces_what_it_expects(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let present = record("present");
     let other = record("another one").version();
@@ -76,7 +76,7 @@ pub(super) async fn a_save_replaces_what_it_expects(bench: Arc<impl Bench>) {
     }
 }
 
-pub(super) async fn what_is_removed_is_returned_and_gone(bench: Arc<impl Bench>) {
+pub(super) async fn what_is_removed_is_returned_and_gone(bench: Arc<Bench<impl TokenStore>>) {
     let (one, other) = (bench.handle().await, bench.handle().await);
     let key = key("remove");
     assert_eq!(one.remove(&key).await.unwrap(), None);
@@ -98,9 +98,8 @@ pub(super) async fn what_is_removed_is_returned_and_gone(bench: Arc<impl Bench>)
 }
 
 pub(super) async fn a_rename_moves_what_it_expects_and_takes_no_other_record_s_place(
-    bench: Arc<impl Bench>,
+    bench: Arc<Bench<impl TokenStore>>,
 ) {
-    // F12
     let (one, other) = (bench.handle().await, bench.handle().await);
     let (present, stranger) = (record("present"), record("stranger"));
     for (found, expected, in_the_way, succeeds) in [
@@ -134,8 +133,7 @@ pub(super) async fn a_rename_moves_what_it_expects_and_takes_no_other_record_s_p
     }
 }
 
-pub(super) async fn keys_never_meet(bench: Arc<impl Bench>) {
-    // D8
+pub(super) async fn keys_never_meet(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let users: Vec<_> = (0..30)
         .map(|user| (key(&format!("user {user}")), record(format!("of {user}"))))

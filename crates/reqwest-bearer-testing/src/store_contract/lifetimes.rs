@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use reqwest_bearer::{StoreKey, TokenStore};
 
-use super::{Began, Bench, LONG, key, pause, record};
+use crate::store_contract::{Began, Bench, LONG, key, record};
 
-pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<impl Bench>) {
-    // F9
+pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("lifetime");
     let short = record("short");
@@ -19,7 +18,7 @@ pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<impl Bench>) 
     let found = store.load(&key).await.unwrap();
     began.holds_for(span, found.as_ref() == Some(&short), "a record");
     bench.pass(span / 4).await;
-    until_gone(&store, &key).await;
+    until_gone(&bench, &store, &key).await;
     // It is as absent as if it had never been.
     let late = store.save(&key, record("late"), Some(short.version()), LONG);
     assert!(!late.await.unwrap());
@@ -27,8 +26,7 @@ pub(super) async fn a_record_leaves_when_its_time_is_up(bench: Arc<impl Bench>) 
     assert!(store.save(&key, record("new"), None, LONG).await.unwrap());
 }
 
-pub(super) async fn the_last_save_decides(bench: Arc<impl Bench>) {
-    // F9
+pub(super) async fn the_last_save_decides(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let (shortened, prolonged) = (key("shortened"), key("prolonged"));
     let span = bench.span();
@@ -46,11 +44,11 @@ pub(super) async fn the_last_save_decides(bench: Arc<impl Bench>) {
         }
     }
     bench.pass(span).await;
-    until_gone(&store, &shortened).await;
+    until_gone(&bench, &store, &shortened).await;
     assert!(store.load(&prolonged).await.unwrap().is_some());
 }
 
-pub(super) async fn none_is_too_short_or_too_long(bench: Arc<impl Bench>) {
+pub(super) async fn none_is_too_short_or_too_long(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     for nothing in [Duration::ZERO, Duration::from_nanos(1)] {
         let key = key("too short");
@@ -61,14 +59,14 @@ pub(super) async fn none_is_too_short_or_too_long(bench: Arc<impl Bench>) {
                 .unwrap()
         );
         bench.pass(Duration::from_millis(1)).await;
-        until_gone(&store, &key).await;
+        until_gone(&bench, &store, &key).await;
         // In place of another one it takes that away.
         let old = record("old");
         assert!(store.save(&key, old.clone(), None, LONG).await.unwrap());
         let saved = store.save(&key, record("gone"), Some(old.version()), nothing);
         assert!(saved.await.unwrap());
         bench.pass(Duration::from_millis(1)).await;
-        until_gone(&store, &key).await;
+        until_gone(&bench, &store, &key).await;
     }
     let key = key("too long");
     let forever = record("forever");
@@ -77,8 +75,10 @@ pub(super) async fn none_is_too_short_or_too_long(bench: Arc<impl Bench>) {
     assert_eq!(store.load(&key).await.unwrap(), Some(forever));
 }
 
-async fn until_gone(store: &impl TokenStore, key: &StoreKey) {
+async fn until_gone<S: TokenStore>(bench: &Bench<S>, store: &S, key: &StoreKey) {
     while store.load(key).await.unwrap().is_some() {
-        pause().await;
+        bench
+            .look_again("a record has had its time, and stays")
+            .await;
     }
 }

@@ -1,13 +1,12 @@
 //! Many calls at the same moment, through two handles.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest_bearer::{Lease, TokenStore as _};
+use reqwest_bearer::{Lease, TokenStore};
 use tokio::sync::Barrier;
 
-use super::{Bench, LONG, key, pause, record};
+use crate::given_up::{give_up, moments};
+use crate::store_contract::{Bench, LONG, key, pause, record};
 
 /// Not more, here and below: a call of the file store waits 1.5 s for its turn, and all of them
 /// together must not take that long, however busy the machine is.
@@ -15,8 +14,9 @@ const MANY: usize = 50;
 
 /// Two handles to the store, and what `call` makes of them in so many tasks that begin together:
 /// how many of the calls say `true`.
-async fn together<B: Bench, F>(bench: &B, call: impl Fn(Arc<B::Store>, usize) -> F) -> usize
+async fn together<S, F>(bench: &Bench<S>, call: impl Fn(Arc<S>, usize) -> F) -> usize
 where
+    S: TokenStore,
     F: Future<Output = bool> + Send + 'static,
 {
     let handles = [bench.handle().await, bench.handle().await].map(Arc::new);
@@ -38,7 +38,7 @@ where
     successes
 }
 
-pub(super) async fn one_of_many_saves_succeeds(bench: Arc<impl Bench>) {
+pub(super) async fn one_of_many_saves_succeeds(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("saves");
     // First where there is nothing, then in place of what is there.
@@ -56,7 +56,7 @@ pub(super) async fn one_of_many_saves_succeeds(bench: Arc<impl Bench>) {
     }
 }
 
-pub(super) async fn one_of_many_removals_gets_the_record(bench: Arc<impl Bench>) {
+pub(super) async fn one_of_many_removals_gets_the_record(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
     let key = key("removals");
     assert!(store.save(&key, record("one"), None, LONG).await.unwrap());
@@ -66,7 +66,7 @@ pub(super) async fn one_of_many_removals_gets_the_record(bench: Arc<impl Bench>)
     assert_eq!(successes.await, 1);
 }
 
-pub(super) async fn one_of_many_owners_gets_the_lease(bench: Arc<impl Bench>) {
+pub(super) async fn one_of_many_owners_gets_the_lease(bench: Arc<Bench<impl TokenStore>>) {
     let key = key("owners");
     let successes = together(&*bench, move |store, _| async move {
         let lease = Lease::new(LONG).unwrap();
@@ -76,7 +76,7 @@ pub(super) async fn one_of_many_owners_gets_the_lease(bench: Arc<impl Bench>) {
 }
 
 /// Counts with compare-and-set, from several tasks that are in each other's way.
-pub(super) async fn no_update_is_lost(bench: Arc<impl Bench>) {
+pub(super) async fn no_update_is_lost(bench: Arc<Bench<impl TokenStore>>) {
     const TASKS: usize = 4;
     const EACH: usize = 5;
     let key = key("updates");
@@ -104,15 +104,14 @@ pub(super) async fn no_update_is_lost(bench: Arc<impl Bench>) {
 }
 
 /// Who calls a store gives up after 2 seconds, or goes away with its request.
-pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<impl Bench>) {
+pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<Bench<impl TokenStore>>) {
     let store = bench.handle().await;
-    for given_up in 0..20 {
+    for moment in moments() {
         let key = key("given up");
         let lease = Lease::new(LONG).unwrap();
-        let after = Duration::from_micros(given_up * 50);
-        give_up(after, store.save(&key, record("late"), None, LONG)).await;
-        give_up(after, store.lease(&key, &lease)).await;
-        give_up(after, store.remove(&key)).await;
+        give_up(moment, store.save(&key, record("late"), None, LONG)).await;
+        give_up(moment, store.lease(&key, &lease)).await;
+        give_up(moment, store.remove(&key)).await;
         // Whether they were carried out nobody knows, and they may still be: so by what is found.
         loop {
             let found = store.load(&key).await.unwrap().map(|found| found.version());
@@ -123,9 +122,4 @@ pub(super) async fn a_call_that_is_given_up_locks_nothing(bench: Arc<impl Bench>
         }
         assert!(store.lease(&key, &lease).await.unwrap());
     }
-}
-
-async fn give_up<T>(after: Duration, call: impl Future<Output = T>) {
-    #[expect(clippy::disallowed_methods, reason = "any moment of the call is meant")]
-    let _ = tokio::time::timeout(after, call).await;
 }
