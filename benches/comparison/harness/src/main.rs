@@ -13,7 +13,7 @@ mod table;
 
 use std::fs;
 
-use crate::table::{Results, TABLES};
+use crate::table::{Results, SHORT, TABLES};
 
 const RESULTS: &str = "results.json";
 
@@ -45,8 +45,10 @@ async fn main() {
         let text = serde_json::to_string_pretty(&results).expect("it is text");
         fs::write(RESULTS, text + "\n").expect("this folder can be written");
     }
-    for table in TABLES {
-        println!("{}\n", results.table(&table));
+    // As the page wants them.
+    println!("{}\n", results.origin());
+    for table in TABLES.iter().chain([&SHORT]) {
+        println!("{}\n", results.table(table));
     }
 }
 

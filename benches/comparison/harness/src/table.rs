@@ -1,107 +1,133 @@
-//! The results as the tables of `docs/COMPARISON.md`; the test that compares the two includes this file.
+//! The results as the tables of the documents; `tests/comparison.rs`, which compares the two, includes this file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-/// What one run of the harness leaves in `results.json`.
+/// What a run of the harness leaves in `results.json`.
 #[derive(Default, Deserialize, Serialize)]
-pub struct Results {
-    pub date: String,
-    pub machine: String,
-    pub rows: Vec<Row>,
+pub(crate) struct Results {
+    /// Of the last figure.
+    pub(crate) date: String,
+    pub(crate) machine: String,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// One library.
 #[derive(Default, Deserialize, Serialize)]
-pub struct Row {
-    pub id: String,
-    pub name: String,
-    pub version: String,
-    /// By the case's id.
-    pub cells: BTreeMap<String, String>,
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// By the case's id; `-` where the library has nothing of the kind.
+    pub(crate) cells: BTreeMap<String, String>,
 }
 
-/// A table, its name in the page and its columns: a case's id, and what stands above it.
-pub struct Table {
-    pub name: &'static str,
-    pub columns: &'static [(&'static str, &'static str)],
+/// Which figures stand beside each other.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// A case's id, and what stands above it.
+    pub(crate) columns: &'static [(&'static str, &'static str)],
+    /// The libraries that have a row; all where there is none.
+    pub(crate) rows: &'static [&'static str],
 }
 
-pub const TABLES: [Table; 4] = [ASKING, REFUSED, ODD, COSTS];
+/// The tables of `docs/COMPARISON.md`.
+pub(crate) const TABLES: [Table; 4] = [
+    Table {
+        name: "asking",
+        rows: &[],
+        columns: &[
+            ("expired", "expired, 1,000 calls"),
+            ("failing", "server fails, 50 calls"),
+            ("hiccup", "fails once, 50 calls"),
+            ("early", "down early, 20 calls"),
+            ("dropped", "caller gives up"),
+            ("rotating", "rotated"),
+            ("not-repeated", "not repeated"),
+        ],
+    },
+    Table {
+        name: "refused",
+        rows: &[],
+        columns: &[
+            ("late", "20 late 401s"),
+            ("resend", "POST, 401"),
+            ("always", "always 401"),
+            ("redirect", "redirect"),
+            ("debug", "secrets in debug output"),
+            ("errors", "in errors"),
+        ],
+    },
+    Table {
+        name: "odd",
+        rows: &[],
+        columns: &[
+            ("plain", "RFC 6749"),
+            ("text-lifetime", "lifetime as text"),
+            ("own-type", "own type"),
+            ("no-type", "no type"),
+            ("type-bot", "`bot`"),
+            ("nested", "nested"),
+            ("form", "form"),
+            ("basic-encoded", "secret encoded"),
+            ("basic-as-it-is", "secret as it is"),
+            ("plain-end", "end"),
+            ("end-200", "end by 200"),
+            ("end-ok-false", "end by `ok`"),
+            ("end-status", "end by `status`"),
+            ("page", "page"),
+        ],
+    },
+    Table {
+        name: "costs",
+        rows: &[],
+        columns: &[
+            ("crates", "crates"),
+            ("size", "program, KiB"),
+            ("build", "build, CPU seconds"),
+            ("instructions", "instructions"),
+        ],
+    },
+];
 
-const ASKING: Table = Table {
-    name: "asking",
+/// The short one of the README.
+pub(crate) const SHORT: Table = Table {
+    name: "short",
+    rows: &[
+        "ours",
+        "by-hand",
+        "huskarl-adapter",
+        "badgateway",
+        "authlib_adapter",
+    ],
     columns: &[
-        ("expired", "token expired, 1,000 calls: token requests"),
         (
             "failing",
-            "server fails, 50 calls: token requests, longest wait in its answers, requests of 20 calls more",
+            "50 calls at a server that fails: token requests, longest wait, 20 calls more",
         ),
-        ("hiccup", "server fails once, 50 calls: failed"),
         (
             "early",
-            "server down, token good, 20 calls: failed, token requests",
+            "it is down, the token good, 20 calls: failed, token requests",
         ),
-        ("dropped", "caller gives up: its token"),
-        ("rotating", "rotating refresh token"),
-        ("not-repeated", "one that is not repeated"),
-    ],
-};
-
-const REFUSED: Table = Table {
-    name: "refused",
-    columns: &[
+        ("dropped", "a caller gives up: its token is"),
         ("late", "20 late 401s: healed, token requests"),
-        ("resend", "POST, after a 401"),
-        ("always", "API always says 401, 20 calls: token requests"),
-        ("redirect", "hops at another origin with the token"),
-        ("debug", "secrets in debug output"),
-        ("errors", "secrets in errors or on the console"),
-    ],
-};
-
-const ODD: Table = Table {
-    name: "odd",
-    columns: &[
-        ("plain", "as in RFC 6749"),
-        ("text-lifetime", "`\"expires_in\":\"3599\"`"),
-        ("own-type", "`BearerToken`"),
-        ("no-type", "no `token_type`"),
-        ("type-bot", "`bot`"),
-        ("nested", "nested"),
-        ("form", "form"),
-        ("basic-encoded", "basic, RFC 6749"),
-        ("basic-as-it-is", "basic, as it is"),
-        ("plain-end", "`invalid_grant`"),
-        ("end-200", "200, `bad_refresh_token`"),
-        ("end-ok-false", "200, `\"ok\":false`"),
-        ("end-status", "`BAD_REFRESH_TOKEN`"),
-        ("page", "a page in between"),
-    ],
-};
-
-const COSTS: Table = Table {
-    name: "costs",
-    columns: &[
-        ("crates", "crates"),
-        ("size", "program, KiB"),
-        ("build", "build, CPU seconds"),
-        ("instructions", "token in hand, instructions"),
+        ("redirect", "hops elsewhere with the token"),
     ],
 };
 
 impl Results {
     /// One table, in Markdown; a library without a figure of it has no row.
-    pub fn table(&self, table: &Table) -> String {
+    pub(crate) fn table(&self, table: &Table) -> String {
         let mut text = String::from("| |");
         for (_, heading) in table.columns {
             let _ = write!(text, " {heading} |");
         }
         text += "\n|---|";
         text += &"---|".repeat(table.columns.len());
-        for row in &self.rows {
+        let has_row = |row: &&Row| table.rows.is_empty() || table.rows.contains(&row.id.as_str());
+        for row in self.rows.iter().filter(has_row) {
             let cells = table.columns.iter().map(|(id, _)| row.cell(id));
             let cells: Vec<_> = cells.collect();
             if cells.iter().all(|cell| matches!(*cell, "" | "-")) {
@@ -114,10 +140,15 @@ impl Results {
         }
         text
     }
+
+    /// Where the figures come from, as a sentence of the page.
+    pub(crate) fn origin(&self) -> String {
+        format!("Measured on {}: {}.", self.date, self.machine)
+    }
 }
 
 impl Row {
-    pub fn cell(&self, case: &str) -> &str {
+    fn cell(&self, case: &str) -> &str {
         self.cells.get(case).map_or("", String::as_str)
     }
 }
