@@ -27,7 +27,10 @@ for library in "${rust[@]}"; do
     else
         # User and system time of the build, which other programs on the machine change little.
         TIMEFORMAT='%U %S'
-        { time CARGO_TARGET_DIR=$folder cargo build --quiet --locked --release -p "$library"; } 2>target/time
+        { time CARGO_TARGET_DIR=$folder cargo build --quiet --locked --release -p "$library"; } 2>target/time || {
+            cat target/time >&2
+            exit 1
+        }
         awk 'END { printf "%.0f\n", $1 + $2 }' target/time >"$folder/seconds"
     fi
     echo "$library: $(($(date +%s) - before)) s"
