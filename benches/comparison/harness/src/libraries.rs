@@ -154,15 +154,14 @@ pub const LIBRARIES: [Library; 13] = [
 impl Library {
     /// Where the harness is started, `run.sh` has put everything in its place.
     pub fn command(&self) -> Vec<String> {
-        let command = match self.language {
+        match self.language {
             Language::Rust => vec![self.program()],
             Language::Node => vec!["node".to_owned(), format!("node/{}.js", self.id)],
             Language::Python => vec![
                 "python/venv/bin/python".to_owned(),
                 format!("python/{}.py", self.id),
             ],
-        };
-        command
+        }
     }
 
     pub fn program(&self) -> String {
