@@ -138,9 +138,12 @@ impl RedisStore {
     ///
     /// While a master is down, and until its replica has taken over, calls for the records on it fail with
     /// [`ErrorKind::Store`](crate::ErrorKind::Store), and those for others go on; if there is no replica,
-    /// the cluster as a whole stops by default. The client of `redis` 1.8 waits for at least 1.28 s before it
-    /// repeats what a cluster cannot serve yet; a shorter `ClusterClientBuilder::min_retry_wait` lets it find
-    /// sooner that it can.
+    /// the cluster as a whole stops by default.
+    ///
+    /// Two settings of the client of `redis` 1.8 are worth a change. It sends a command once more that has no
+    /// answer after 500 ms, which a busy cluster bears badly; the store's own limit will do, with a
+    /// `ClusterClientBuilder::response_timeout` of 2 s. And it waits for at least 1.28 s before it repeats
+    /// what the cluster cannot serve yet; with a shorter `min_retry_wait` it finds sooner that it can.
     pub fn over(
         connection: impl ConnectionLike + Clone + Send + Sync + 'static,
         protection: Protection,

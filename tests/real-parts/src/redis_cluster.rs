@@ -1,11 +1,16 @@
 //! Starts a real Redis Cluster for one test: three masters, with a replica each where a master is to die.
 
+use std::time::Duration;
+
 use crate::RedisServer;
 use crate::free_port::free_port;
 use crate::running::until;
 
 /// The slots of a cluster, in equal shares of its masters.
 const SHARES: [[u16; 2]; 3] = [[0, 5460], [5461, 10922], [10923, 16383]];
+
+/// How long a node may be silent that is not dead: longer than any machine stands still.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cluster on free ports of loopback. It ends with this.
 #[derive(Debug)]
@@ -18,19 +23,25 @@ pub struct RedisCluster {
 impl RedisCluster {
     /// Three masters.
     pub async fn start() -> Self {
-        Self::start_with(0).await
+        Self::start_with(0, PATIENCE).await
     }
 
-    /// Three masters, and a replica of each one. A master that is silent for a second is replaced.
+    /// Three masters, and a replica of each one, which takes no place by itself.
     pub async fn start_with_replicas() -> Self {
-        Self::start_with(SHARES.len()).await
+        Self::start_with(SHARES.len(), PATIENCE).await
     }
 
-    async fn start_with(replicas: usize) -> Self {
+    /// The same, and a master that is silent for two seconds is replaced.
+    pub async fn start_with_eager_replicas() -> Self {
+        Self::start_with(SHARES.len(), Duration::from_secs(2)).await
+    }
+
+    async fn start_with(replicas: usize, patience: Duration) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             _reservations: Vec::new(),
         };
+        let patience = patience.as_millis().to_string();
         let mut buses = Vec::new();
         for _ in 0..SHARES.len() + replicas {
             let (bus, reservation) = free_port();
@@ -38,7 +49,7 @@ impl RedisCluster {
             let settings = [
                 ["--cluster-enabled", "yes"],
                 ["--cluster-port", &bus],
-                ["--cluster-node-timeout", "1000"],
+                ["--cluster-node-timeout", &patience],
                 ["--appendonly", "yes"],
                 ["--appendfsync", "no"],
                 ["--auto-aof-rewrite-percentage", "0"],

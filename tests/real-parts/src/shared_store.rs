@@ -1,6 +1,7 @@
 //! A store that the processes of a fleet share, in a real server of either kind.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use redis::cluster::ClusterClient;
 use reqwest_bearer::{Protection, RedisStore};
@@ -127,9 +128,11 @@ pub fn redis(url: &str) -> RedisStore {
     RedisStore::open(url, Protection::plain_text()).expect("a URL of Redis")
 }
 
-/// The store in the Redis Cluster of these nodes, in plain text as well, over a client with its usual settings.
+/// The store in the Redis Cluster of these nodes, in plain text as well. Its client takes no node for gone
+/// that is slow on a busy machine: the store's own limit is enough.
 pub async fn cluster(urls: &[String]) -> RedisStore {
-    let client = ClusterClient::new(urls.to_vec()).expect("URLs of Redis");
+    let client = ClusterClient::builder(urls.to_vec()).response_timeout(Duration::from_secs(2));
+    let client = client.build().expect("URLs of Redis");
     let connection = client.get_async_connection().await;
     let connection = connection.expect("the cluster is up");
     let store = RedisStore::over(connection, Protection::plain_text());

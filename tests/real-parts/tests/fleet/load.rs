@@ -19,17 +19,8 @@ pub(crate) async fn run(kind: Kind, tokens: Tokens, processes: usize) -> Run {
 }
 
 async fn run_in(world: World, processes: usize) -> Run {
-    run_while(world, processes, async |_| ()).await
-}
-
-/// The same, and meanwhile something happens.
-pub(crate) async fn run_while(
-    world: World,
-    processes: usize,
-    happens: impl AsyncFnOnce(&World),
-) -> Run {
     let mut fleet = world.fleet(processes);
-    tokio::join!(run_for(duration().as_secs_f64()), happens(&world));
+    run_for(duration().as_secs_f64()).await;
     fleet.stop().await;
 
     // Of each fleet the same span of time counts: the more processes there are, the longer it takes
