@@ -5,8 +5,8 @@ use crate::config::secret::{Found, WHERE};
 use crate::config::servers::Servers;
 #[cfg(feature = "signing")]
 use crate::config::signed_assertion;
-use crate::config::source::Builder;
 use crate::config::table::Table;
+use crate::config::tokens::Builder;
 use crate::endpoint::SecretSource;
 use crate::exchanged::ExchangedTokens;
 use crate::grant::{
