@@ -24,6 +24,7 @@ mod signed_assertion;
 mod signing_key;
 mod source;
 mod table;
+mod tokens;
 mod value;
 
 use std::fmt;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::client;
-use crate::config::source;
+use crate::config::tokens;
 use crate::endpoint::TokenEndpointBuilder;
 use crate::exchanged::ExchangedTokensBuilder;
 use crate::named::{NamedClientBuilder, NamedExchangeClientBuilder, NamedUserClientBuilder};
@@ -59,9 +59,9 @@ impl Additions {
     pub(super) fn apply_to_source(
         &mut self,
         name: &str,
-        builder: source::Builder,
-    ) -> source::Builder {
-        use source::Builder::{Application, Callers, Users};
+        builder: tokens::Builder,
+    ) -> tokens::Builder {
+        use tokens::Builder::{Application, Callers, Users};
         match builder {
             Application(builder) => Application(self.sources.apply(name, builder)),
             Users(builder) => Users(self.user_sessions.apply(name, builder)),

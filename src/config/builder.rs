@@ -18,8 +18,9 @@ use crate::config::nearest::nearest;
 use crate::config::parameters;
 use crate::config::server;
 use crate::config::servers::{Servers, known};
-use crate::config::source::{self, Source};
+use crate::config::source;
 use crate::config::table::{Named, Table, or_meant};
+use crate::config::tokens::{self, Source};
 use crate::endpoint::{TokenEndpoint, TokenEndpointBuilder};
 use crate::error::Error;
 use crate::exchanged::ExchangedTokensBuilder;
@@ -303,8 +304,8 @@ impl NamedClientsBuilder {
             .ok()
     }
 
-    fn with_event_hook(&self, builder: source::Builder) -> source::Builder {
-        use source::Builder::{Application, Callers, Users};
+    fn with_event_hook(&self, builder: tokens::Builder) -> tokens::Builder {
+        use tokens::Builder::{Application, Callers, Users};
         let hook = || self.on_event.clone();
         let builder = match (builder, hook()) {
             (builder, None) => builder,

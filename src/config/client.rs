@@ -6,8 +6,8 @@ use reqwest::ClientBuilder;
 
 #[cfg(feature = "mtls")]
 use crate::config::certificate;
-use crate::config::source::Source;
 use crate::config::table::Table;
+use crate::config::tokens::Source;
 use crate::error::Error;
 #[cfg(feature = "mtls")]
 use crate::mtls::ClientCertificate;

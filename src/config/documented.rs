@@ -235,7 +235,7 @@ impl Row {
         let client = ClientAuthentication::none("me");
         let endpoint = TokenEndpoint::new("https://login.example.com", client).unwrap();
         servers.insert("login".to_owned(), Some(endpoint));
-        use super::source::Builder::{Application, Callers, Users};
+        use super::tokens::Builder::{Application, Callers, Users};
         let shown = match super::source::read(&mut table, "app", &servers).unwrap() {
             Application(builder) => format!("{builder:?}"),
             Users(builder) => format!("{builder:?}"),

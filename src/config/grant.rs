@@ -1,19 +1,17 @@
 //! How the tokens of a source are got: what its table says of the grant.
 
-use std::path::PathBuf;
-
 use crate::config::parameters;
 use crate::config::secret::{Found, WHERE};
 use crate::config::servers::Servers;
 #[cfg(feature = "signing")]
 use crate::config::signed_assertion;
-use crate::config::source::Builder;
 use crate::config::table::Table;
+use crate::config::tokens::Builder;
+use crate::endpoint::SecretSource;
 use crate::exchanged::ExchangedTokens;
 use crate::grant::{
     ClientCredentials, ConstantToken, JwtBearer, RefreshTokenGrant, TokenExchange, TokenFile,
 };
-use crate::secret::Secret;
 use crate::source::{TokenSource, TokenSourceBuilder};
 use crate::users::UserSessions;
 
@@ -54,26 +52,23 @@ fn refresh_token(table: &mut Table<'_>, servers: &Servers) -> Option<Builder> {
     let parameters = parameters::read(table);
     let found = required(table, "refresh_token", "refresh_token")?;
     let again = match &found {
-        Found::File(path) => Some(path.clone()),
+        Found::File(path) => Some(SecretSource::file(path)),
         Found::Text(_) => None,
     };
     let refresh_token = found.now(table, "refresh_token")?;
     let grant = RefreshTokenGrant::new(endpoint?, refresh_token).parameters(parameters);
     let builder = TokenSource::builder(grant);
     Some(Builder::Application(match again {
-        Some(path) => with_reload(builder, path),
+        Some(file) => with_reload(builder, file),
         None => builder,
     }))
 }
 
 /// Another program may have put a newer refresh token into the file since this one was started.
-fn with_reload(builder: TokenSourceBuilder, path: PathBuf) -> TokenSourceBuilder {
+fn with_reload(builder: TokenSourceBuilder, file: SecretSource) -> TokenSourceBuilder {
     builder.reload_refresh_token(move || {
-        let path = path.clone();
-        async move {
-            let text = tokio::fs::read_to_string(path).await;
-            text.map(|text| Secret::new(zeroize::Zeroizing::new(text).trim_end()))
-        }
+        let file = file.clone();
+        async move { file.read().await }
     })
 }
 

@@ -87,19 +87,24 @@ impl Found {
 
     /// What is there now, for what is read once. Noted as a fault of this key if that is nothing.
     pub(super) fn now(self, table: &Table<'_>, key: &str) -> Option<Secret> {
-        let path = match self {
-            Self::Text(text) => return Some(text),
-            Self::File(path) => path,
+        let (path, text) = match self {
+            Self::Text(text) => (table.path().join(key), Ok(text)),
+            Self::File(file) => {
+                let text = fs::read_to_string(file).map(Zeroizing::new);
+                let text = text.map(|text| Secret::new(text.trim_end()));
+                (table.path().join(key).join("file"), text)
+            }
         };
-        match fs::read_to_string(path).map(Zeroizing::new) {
-            Ok(text) => Some(Secret::new(text.trim_end())),
+        match text {
+            Ok(text) if text.expose().is_empty() => {
+                table.faults.add(&path, "there is nothing in it")
+            }
+            Ok(text) => return Some(text),
             Err(error) => {
-                let path = table.path().join(key).join("file");
-                table
-                    .faults
-                    .add(&path, format!("the file cannot be read: {error}"));
-                None
+                let message = format!("the file cannot be read: {error}");
+                table.faults.add(&path, message);
             }
         }
+        None
     }
 }

@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::config::nearest::nearest;
-use crate::config::source::Source;
 use crate::config::table::{Table, listed, or_meant};
+use crate::config::tokens::Source;
 use crate::endpoint::{ClientAuthentication, TokenEndpoint};
 use crate::grant::ClientCredentials;
 

@@ -6,37 +6,10 @@ use crate::config::grant::{self, GRANTS};
 use crate::config::keys;
 use crate::config::servers::Servers;
 use crate::config::table::Table;
-use crate::error::Error;
-use crate::exchanged::{ExchangedTokens, ExchangedTokensBuilder};
+use crate::config::tokens::Builder;
 use crate::expiry_margin::ExpiryMargin;
-use crate::source::{TokenSource, TokenSourceBuilder};
 use crate::timeouts::Timeouts;
-use crate::users::{UserSessions, UserSessionsBuilder};
-
-/// What makes a source, by whom its tokens are for.
-pub(super) enum Builder {
-    Application(TokenSourceBuilder),
-    Users(UserSessionsBuilder),
-    Callers(ExchangedTokensBuilder),
-}
-
-/// What gives the tokens of a client.
-#[derive(Clone)]
-pub(super) enum Source {
-    Application(TokenSource),
-    Users(UserSessions),
-    Callers(ExchangedTokens),
-}
-
-impl Builder {
-    pub(super) fn build(self) -> Result<Source, Error> {
-        match self {
-            Self::Application(builder) => builder.build().map(Source::Application),
-            Self::Users(builder) => builder.build().map(Source::Users),
-            Self::Callers(builder) => builder.build().map(Source::Callers),
-        }
-    }
-}
+use crate::users::UserSessionsBuilder;
 
 /// The same settings for all three kinds, whose setters have the same names.
 macro_rules! with_common_settings {

@@ -235,7 +235,15 @@ impl<'faults> Table<'faults> {
 
     /// Leaves these out, because of a fault that makes it unclear what they mean.
     pub(super) fn forget(&mut self, keys: &[&str]) {
-        self.entries.retain(|key, _| !keys.contains(&key.as_str()));
+        let known = &self.known;
+        let lacks_its_feature = |key: &str| {
+            let known = known.iter().find(|known| known.name == key);
+            let feature = known.and_then(|known| known.feature);
+            feature.is_some_and(|feature| !is_built_with(feature))
+        };
+        // What needs a feature may be the very reason.
+        self.entries
+            .retain(|key, _| !keys.contains(&key.as_str()) || lacks_its_feature(key));
     }
 
     /// Whatever was not read is a fault: `out_of_place` says why of a key that is known.

@@ -1,5 +1,6 @@
 //! Each grant makes the client that it is for.
 
+use http::{HeaderName, HeaderValue};
 use reqwest_bearer::{Event, Subject, SubjectToken, TokenSet};
 
 use crate::server::Server;
@@ -29,11 +30,18 @@ async fn users_and_callers_have_clients_of_their_own_kind() {
         grant = "token_exchange"
         audience = "stock"
     "#;
-    let mut builder = server.config(toml).builder();
-    // What the sign-in needs is what the clients share.
-    let login = builder.token_endpoint("login").unwrap();
-    let again = builder.token_endpoint("login").unwrap();
-    assert_eq!(format!("{login:?}"), format!("{again:?}"));
+    let mut builder = server.config(toml).builder().server("login", |server| {
+        let gateway = |_| {
+            (
+                HeaderName::from_static("x-gateway"),
+                HeaderValue::from_static("7"),
+            )
+        };
+        server.request_headers(move || [()].into_iter().map(gateway).collect())
+    });
+    // What a sign-in needs is what the clients have: with the header, which is set once.
+    builder.token_endpoint("login").unwrap();
+    builder.token_endpoint("login").unwrap();
     let apis = builder.build().unwrap();
     let orders = apis.user_client("orders").unwrap();
     let user = Subject::new("session-1").unwrap();
@@ -53,6 +61,7 @@ async fn users_and_callers_have_clients_of_their_own_kind() {
     assert_eq!(paths, ["/orders/1", "/token", "/stock/1"]);
     assert_eq!(seen[0].token().as_deref(), Some("access"));
     assert_eq!(seen[1].field("subject_token").as_deref(), Some("incoming"));
+    assert_eq!(seen[1].headers.get("x-gateway").unwrap(), "7");
     assert_eq!(seen[1].field("audience").as_deref(), Some("stock"));
     assert_eq!(orders.users().name(), "visitors");
     assert_eq!(stock.tokens().name(), "stock");

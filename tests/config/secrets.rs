@@ -176,4 +176,7 @@ fn a_file_of_a_refresh_token_has_to_be_there_when_the_clients_are_built() {
         "{told}"
     );
     assert!(!told.contains("canary"), "{told}");
+    let empty = text.replace("file = \"/nowhere/canary\"", "inline = \"\"");
+    let told = wrong(config(&empty).build());
+    assert_eq!(told, "clients.a.refresh_token: there is nothing in it");
 }
