@@ -9,6 +9,11 @@
     reason = "a test stops where something is not as it should be"
 )]
 
+#[cfg(feature = "metrics")]
+#[expect(dead_code, reason = "one thing of it is asked here")]
+#[path = "support/recorder.rs"]
+mod recorder;
+
 use allocation_counter::{AllocationInfo, measure};
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -126,6 +131,18 @@ async fn a_warm_call_allocates_nothing_besides_the_copy_for_the_resend() {
     }
     let constant = BearerTokenMiddleware::for_any_origin(ConstantToken::new("x").unwrap());
     assert_eq!(warm_call(&client(constant), PLAIN).await, least);
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn a_warm_call_allocates_nothing_for_a_recorder_either() {
+    // G1, J1
+    let recorder = recorder::Recorder::default();
+    let _listening = metrics::set_default_local_recorder(&recorder);
+    let least = warm_call(&limit(), PLAIN).await;
+    let ours = ours(Some(Duration::from_secs(3600)));
+    assert_eq!(warm_call(&ours, PLAIN).await, least);
+    assert!(recorder.touches() > 0, "the first call has waited");
 }
 
 #[tokio::test]

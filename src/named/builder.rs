@@ -117,8 +117,9 @@ impl NamedClientBuilder {
         self
     }
 
-    /// Adds middleware that sees each sending with its token, the resend too: signing, tracing of
-    /// single sendings. In the order in which they are added.
+    /// Adds middleware that sees each sending with its token, the resend too, by its
+    /// [`ResendCount`](crate::ResendCount): signing, tracing of single sendings
+    /// ([what each order shows](crate::guide::monitoring)). In the order in which they are added.
     pub fn after(mut self, middleware: impl Middleware) -> Self {
         self.after.push(Arc::new(middleware));
         self

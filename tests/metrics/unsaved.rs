@@ -1,7 +1,7 @@
 //! Refresh tokens that are in memory only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reqwest_bearer::{Subject, TestClock, TokenSource, UserSessions};
 
@@ -126,4 +126,33 @@ async fn what_the_hook_has_not_taken_is_counted_until_it_has_or_the_source_is_go
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_recorder_that_looks_at_the_sessions_locks_nobody_out() {
+    // A4, J1
+    measured(async |recorder| {
+        let world = World::with_unsaved_token(&recorder).await;
+        let looks = Arc::new(AtomicUsize::new(0));
+        recorder.look({
+            let (of_alice, looks) = (world.users.for_subject(&world.alice), looks.clone());
+            move || {
+                let _ = of_alice.status();
+                looks.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        // The next refresh puts a newer token in the place of the one that is counted.
+        world.store.be(Mode::Well);
+        advance(&world.clock, 601.0);
+        let token = world.users.for_subject(&world.alice);
+        let refreshed = while_time_passes(&world.clock, token.token()).await;
+        world
+            .users
+            .for_subject(&world.alice)
+            .invalidate(&refreshed.unwrap());
+        let ended = until(async || unsaved(&recorder) == 0.0);
+        while_time_passes(&world.clock, ended).await;
+        assert!(looks.load(Ordering::SeqCst) > 5);
+    })
+    .await;
 }

@@ -10,7 +10,10 @@ use metrics::{
 
 /// What was measured. Clones share everything.
 #[derive(Clone, Default)]
-pub(crate) struct Recorder(Arc<Mutex<Measured>>);
+pub(crate) struct Recorder(Arc<Mutex<Measured>>, Arc<Mutex<Option<Look>>>);
+
+/// What a recorder does besides, whenever it is asked for anything.
+type Look = Box<dyn Fn() + Send>;
 
 #[derive(Default)]
 struct Measured {
@@ -38,6 +41,11 @@ pub(crate) enum Kind {
 impl Recorder {
     pub(crate) fn touches(&self) -> usize {
         self.0.lock().unwrap().touches
+    }
+
+    /// Does this, too, from now on, whenever it is asked for anything.
+    pub(crate) fn look(&self, look: impl Fn() + Send + 'static) {
+        *self.1.lock().unwrap() = Some(Box::new(look));
     }
 
     /// All that there is.
@@ -76,6 +84,9 @@ impl Recorder {
 
     fn of(&self, kind: Kind, key: &Key) -> Arc<Cell> {
         self.0.lock().unwrap().touches += 1;
+        if let Some(look) = &*self.1.lock().unwrap() {
+            look();
+        }
         let labels = key.labels();
         let series = Series {
             name: key.name().to_owned(),
@@ -124,7 +135,7 @@ impl CounterFn for Cell {
     }
 
     fn absolute(&self, _: u64) {
-        panic!("no counter of this crate is set");
+        unreachable!("no counter of this crate is set");
     }
 }
 
@@ -138,7 +149,7 @@ impl GaugeFn for Cell {
     }
 
     fn set(&self, _: f64) {
-        panic!("two sources of one name would overwrite each other");
+        unreachable!("two sources of one name would overwrite each other");
     }
 }
 

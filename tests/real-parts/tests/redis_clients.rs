@@ -14,11 +14,7 @@ use redis::{Client, Cmd, Pipeline, RedisFuture, Value};
 use reqwest_bearer::{
     Error, ErrorKind, Lease, Protection, RedisStore, StoreKey, StoredRecord, TokenStore, Version,
 };
-
-#[path = "../../stores/contract.rs"]
-mod contract;
-
-use contract::{Bench, hold};
+use reqwest_bearer_testing::StoreContract;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -100,30 +96,14 @@ async fn fails<T: Debug>(call: impl Future<Output = Result<T, Error>>) -> Error 
     error
 }
 
-struct Over {
-    server: RedisServer,
-    way: Way,
-}
-
-impl Bench for Over {
-    type Store = RedisStore;
-
-    async fn handle(&self) -> RedisStore {
-        self.way.open(&self.server.url()).await
-    }
-
-    fn span(&self) -> Duration {
-        Duration::from_millis(500)
-    }
-
-    async fn pass(&self, by: Duration) {
-        tokio::time::sleep(by).await;
-    }
-}
-
 async fn keeps_the_contract(way: Way) {
     let server = RedisServer::start().await;
-    hold(Over { server, way }).await;
+    let url = server.url().to_owned();
+    let open = move || {
+        let url = url.clone();
+        async move { way.open(&url).await }
+    };
+    StoreContract::opened_by(open).hold().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,12 +13,8 @@ use reqwest_bearer::{
     EncryptionKeys, Error, ErrorKind, Lease, Protection, RedisStore, StoreKey, StoredRecord,
     TokenStore, Version,
 };
+use reqwest_bearer_testing::StoreContract;
 use tokio::sync::{Notify, Semaphore};
-
-#[path = "../../stores/contract.rs"]
-mod contract;
-
-use contract::{Bench, hold};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -70,31 +66,18 @@ async fn fails<T: Debug>(call: impl Future<Output = Result<T, Error>>) {
     assert!(error.is_transient());
 }
 
-struct OnCluster {
-    cluster: RedisCluster,
-}
-
-impl Bench for OnCluster {
-    type Store = RedisStore;
-
-    async fn handle(&self) -> RedisStore {
-        let keys = EncryptionKeys::new("k1", &[7; 32]).unwrap();
-        open(&self.cluster, Protection::encrypted(keys)).await
-    }
-
-    fn span(&self) -> Duration {
-        Duration::from_millis(500)
-    }
-
-    async fn pass(&self, by: Duration) {
-        tokio::time::sleep(by).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_cluster_the_store_keeps_the_contract() {
-    let cluster = RedisCluster::start().await;
-    hold(OnCluster { cluster }).await;
+    let cluster = Arc::new(RedisCluster::start().await);
+    let opening = cluster.clone();
+    let open_one = move || {
+        let cluster = opening.clone();
+        async move {
+            let keys = EncryptionKeys::new("k1", &[7; 32]).unwrap();
+            open(&cluster, Protection::encrypted(keys)).await
+        }
+    };
+    StoreContract::opened_by(open_one).hold().await;
 }
 
 #[tokio::test]
