@@ -4,7 +4,7 @@
 #   bash examples/recipes/run.sh [recipe...]
 #
 # One after the other, and each by itself: what one library wants of another one's features (a TLS without a
-# provider, say) would else be wanted for all. From nothing it takes some fifteen minutes on two cores.
+# provider, say) would else be wanted for all. From nothing it takes about a quarter of an hour on two cores.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -1,6 +1,8 @@
 //! A client of Azure's, as the client of each service is made, against a scripted server: J2.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use azure_core::http::policies::Policy;
@@ -11,7 +13,7 @@ use azure_core::http::{
 };
 use recipe_azure_core::{SourceCredential, TokenPolicy};
 use recipes_support::{ResponseTemplate, Scene};
-use reqwest_bearer::{Error, ErrorKind};
+use reqwest_bearer::{BearerToken, BearerTokenFuture, BearerTokenProvider, Error, ErrorKind};
 
 const SCOPE: &str = "https://vault.azure.net/.default";
 
@@ -68,9 +70,9 @@ async fn a_client_asks_for_the_scopes_that_it_names() {
     let scene = scene(3600).await;
     let credential = SourceCredential::new(scene.source());
     put(&scene, &client(&credential, vec![])).await.unwrap();
+    assert_eq!(scene.scopes(), [SCOPE]);
     let narrowed = credential.for_scopes(&[SCOPE]).token().await.unwrap();
     assert_eq!(narrowed.expose(), "token-1");
-    assert_eq!(scene.scopes(), [SCOPE]);
 }
 
 #[tokio::test]
@@ -108,6 +110,33 @@ async fn where_there_is_no_other_token_the_services_401_is_the_answer() {
     let error = put(&scene, &client).await.unwrap_err();
     assert_eq!(error.http_status(), Some(StatusCode::Unauthorized));
     assert_eq!(scene.carried(), ["token-1", "token-1"]);
+}
+
+/// Has a token once.
+#[derive(Default)]
+struct Once(AtomicBool);
+
+impl BearerTokenProvider for Once {
+    fn bearer_token(&self) -> BearerTokenFuture<'_> {
+        let is_first = !self.0.swap(true, Ordering::Relaxed);
+        let token = if is_first {
+            BearerToken::new("the-only-one")
+        } else {
+            Err(Error::unavailable("there was one"))
+        };
+        Box::pin(ready(token))
+    }
+}
+
+#[tokio::test]
+async fn where_another_token_cannot_be_had_the_services_401_is_the_answer_and_not_our_error() {
+    let scene = scene(3600).await;
+    let credential = SourceCredential::new(scene.source());
+    let policy = TokenPolicy::new(Once::default());
+    let client = client(&credential, vec![Arc::new(policy)]);
+    let error = put(&scene, &client).await.unwrap_err();
+    assert_eq!(error.http_status(), Some(StatusCode::Unauthorized));
+    assert_eq!(scene.carried(), ["the-only-one"]);
 }
 
 #[tokio::test]

@@ -78,6 +78,10 @@ async fn the_policy_answers_a_401() {
     assert_eq!(scene.carried(), ["token-1", "token-1", "token-2"]);
 }
 
+fn refusal() -> Error {
+    Error::service(Status::default().set_code(Code::Unauthenticated))
+}
+
 #[tokio::test]
 async fn late_401s_of_one_token_cost_one_refresh() {
     let scene = scene().await;
@@ -85,19 +89,18 @@ async fn late_401s_of_one_token_cost_one_refresh() {
     let policy = RefusalPolicy::new(&credentials, NeverRetry);
     let ask = async || credentials.headers(Extensions::new()).await.unwrap();
     ask().await;
-    // Two requests begin with the first token, and hear of it one after the other.
+    // Three requests begin with the first token, and hear of it one after the other. (A source waits between
+    // two refusals in a row, so that time has to pass.)
     let began = RetryState::new(true).set_attempt_count(1_u32);
-    for _ in 0..2 {
-        let refused = Error::service(Status::default().set_code(Code::Unauthenticated));
-        assert!(policy.on_error(&began, refused).is_continue());
+    for _ in 0..3 {
+        assert!(policy.on_error(&began, refusal()).is_continue());
+        scene.pass(2);
         ask().await;
     }
     assert_eq!(scene.issued(), 2);
-    // One that begins now has the second. (A source waits between two refusals in a row.)
-    scene.pass(2);
+    // One that begins now has the second.
     let began = RetryState::new(true).set_attempt_count(1_u32);
-    let refused = Error::service(Status::default().set_code(Code::Unauthenticated));
-    assert!(policy.on_error(&began, refused).is_continue());
+    assert!(policy.on_error(&began, refusal()).is_continue());
     ask().await;
     assert_eq!(scene.issued(), 3);
 }
