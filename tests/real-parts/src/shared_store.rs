@@ -97,10 +97,11 @@ impl SharedStore {
         }
     }
 
-    /// Lets it answer nobody, as one that hangs does.
+    /// Lets it answer nobody, as one that hangs does; of a cluster the first node.
     pub async fn pause(&self) {
         match self {
             Self::Redis(server) => server.pause().await,
+            Self::Cluster(cluster) => cluster.nodes()[0].pause().await,
             Self::Postgres(server) => server.pause().await,
         }
     }
@@ -109,6 +110,7 @@ impl SharedStore {
     pub async fn resume(&self) {
         match self {
             Self::Redis(server) => server.resume().await,
+            Self::Cluster(cluster) => cluster.nodes()[0].resume().await,
             Self::Postgres(server) => server.resume().await,
         }
     }

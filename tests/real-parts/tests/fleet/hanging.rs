@@ -1,5 +1,6 @@
 //! A store that hangs: it takes connections, and answers nobody.
 
+use real_parts::fleet::Place;
 use real_parts::shared_store::{self, Kind, SharedStore};
 use reqwest_bearer::{
     ClientAuthentication, Error, ErrorKind, Subject, TokenEndpoint, TokenSet, TokenStore,
@@ -23,9 +24,10 @@ fn process(store: impl TokenStore) -> UserSessions {
 }
 
 async fn process_at(shared: &SharedStore) -> UserSessions {
-    let users = match shared {
-        SharedStore::Redis(server) => process(shared_store::redis(&server.url())),
-        SharedStore::Postgres(server) => process(shared_store::postgres(&server.url())),
+    let users = match shared.place(shared.address()) {
+        Place::Redis(url) => process(shared_store::redis(&url)),
+        Place::Postgres(url) => process(shared_store::postgres(&url)),
+        place => unreachable!("no test lets {place:?} hang"),
     };
     // With a connection, which is what hangs.
     users.status_of(&subject("nobody")).await.unwrap();
