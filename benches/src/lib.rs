@@ -7,6 +7,8 @@ mod contender;
 pub mod dpop;
 #[cfg(feature = "dpop")]
 pub mod dpop_server;
+#[cfg(feature = "tower")]
+pub mod layered;
 mod middlewares;
 mod rounds;
 pub mod server;

@@ -91,7 +91,7 @@ async fn a_recorded_body_is_sent_again_up_to_64_kib_and_not_beyond() {
                 .headers
                 .get("content-length")
                 .map(|told| told.to_str().unwrap());
-            assert_eq!(told, Some(&*length.to_string()));
+            assert_eq!(told.unwrap_or("0"), length.to_string());
         }
         assert_eq!(post(&client, &api, opaque(Full::default())).await, 200);
         assert_eq!(issuer.requests(), 2);

@@ -17,9 +17,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use reqwest_bearer::{
-    AnswerBody, BearerChallenge, BearerTokenLayer, BearerTokenService, Error, ErrorKind, Subject,
-    TestClock, TokenOptions, TokenSet, TokenSource, UserSessions,
+    AnswerBody, BearerChallenge, BearerTokenLayer, BearerTokenService, ClientAuthentication,
+    ConstantToken, Error, ErrorKind, Subject, TestClock, TokenEndpoint, TokenOptions, TokenSet,
+    TokenSource, UserSessions,
 };
+use tokio::net::TcpListener;
 use tower::{Layer as _, Service as _, ServiceBuilder, ServiceExt as _};
 use tower_http::follow_redirect::FollowRedirectLayer;
 
@@ -85,7 +87,7 @@ async fn a_refused_request_is_sent_again_whole() {
     let seen = api.seen();
     for seen in &seen {
         assert_eq!(seen.method, "PUT");
-        assert_eq!(seen.path, "/orders/42");
+        assert_eq!(seen.path, "/orders/42?by=me");
         assert_eq!(seen.headers["x-mine"], "yes");
         assert_eq!(seen.body, "two cups of tea");
     }
@@ -224,38 +226,38 @@ async fn users_are_told_apart_by_the_extensions_of_their_requests() {
     assert_eq!(api.tokens(), ["of-ann", "of-ann"]);
     let error = error_of(&client, get(&api)).await;
     assert_eq!(error.kind(), ErrorKind::NoSubject);
-    // A user's session that is over, and an API that says so first.
-    api.always(refusal());
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_an_error_of_the_call_where_so_set() {
+    // J2, C8
+    let api = Api::that_takes(|_| false).await;
+    let endpoint = TokenEndpoint::new("https://as.test/token", ClientAuthentication::none("me"));
+    let users = UserSessions::new(&endpoint.unwrap());
+    let ann = Subject::new("ann").unwrap();
+    users.sign_in(&ann, TokenSet::new("dead")).await.unwrap();
     let strict = BearerTokenLayer::users_builder(&users)
         .origin(api.url())
         .error_on_ended_session()
         .build()
         .unwrap();
-    let call = ann.run(error_of_owned(strict.layer(http()), get(&api)));
-    assert_eq!(call.await.kind(), ErrorKind::SignInRequired);
-}
-
-async fn error_of_owned(client: Bearing, request: Request<Whole>) -> Error {
-    error_of(&client, request).await
+    let strict = strict.layer(http());
+    let error = ann.run(error_of(&strict, get(&api))).await;
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    assert_eq!(api.tokens(), ["dead"]);
 }
 
 #[tokio::test]
 async fn an_error_of_the_service_below_comes_through_as_it_is() {
     // J2
-    let (api, _, client) = api_that_takes("token-1").await;
-    api.then(Reply::new(200));
-    send(&client, get(&api)).await;
-    let url = format!("{}/", api.url());
-    drop(api);
-    let error = soon(async {
-        loop {
-            let request = Request::get(&url).body(Whole::default()).unwrap();
-            if let Err(error) = client.clone().oneshot(request).await {
-                break error;
-            }
-        }
-    });
-    let error = error.await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let layer = BearerTokenLayer::for_origin(&url, ConstantToken::new("t").unwrap()).unwrap();
+    let request = Request::get(&url).body(Whole::default()).unwrap();
+    let error = soon(layer.layer(http()).oneshot(request))
+        .await
+        .unwrap_err();
     assert!(
         error
             .downcast_ref::<hyper_util::client::legacy::Error>()
