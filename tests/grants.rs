@@ -54,7 +54,7 @@ async fn a_refresh_token_keeps_the_contract() {
     // A1, C8, D6
     let server = FakeAuthorizationServer::start().unwrap();
     let signing_in = server.clone();
-    let grant = move || signing_in.refresh_token("alice").unwrap();
+    let grant = move || signing_in.refresh_token_grant("alice").unwrap();
     let contract = GrantContract::new(grant).shows_none_of([SECRET]);
     contract.server(&server).hold().await;
 }
@@ -118,7 +118,7 @@ async fn a_source_has_the_name_of_its_grant_and_shows_no_token() {
         ),
         (
             "refresh_token",
-            TokenSource::from(server.refresh_token("alice").unwrap()),
+            TokenSource::from(server.refresh_token_grant("alice").unwrap()),
         ),
         ("constant", TokenSource::from(constant)),
         (

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-/// Keeps tokio's paused time where it is until this is dropped: it moves by [`tokio::time::advance`] alone.
+/// Keeps tokio's paused time where it is until this is dropped: it moves by `tokio::time::advance` alone.
 ///
 /// Paused time (`#[tokio::test(start_paused = true)]`) runs on to the next timer whenever the runtime has
 /// nothing else to do, and waiting for a socket is nothing to do: the time-out of a token request is over

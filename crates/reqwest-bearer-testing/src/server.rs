@@ -154,7 +154,7 @@ impl FakeAuthorizationServer {
     ///
     /// # Errors
     /// As [`endpoint`](Self::endpoint).
-    pub fn refresh_token(&self, user: &str) -> Result<RefreshTokenGrant, Error> {
+    pub fn refresh_token_grant(&self, user: &str) -> Result<RefreshTokenGrant, Error> {
         let tokens = self.sign_in(user);
         Ok(RefreshTokenGrant::from_token_set(self.endpoint()?, tokens))
     }

@@ -122,6 +122,13 @@ async fn held_time_moves_by_the_test_alone() -> Test {
     let server = FakeAuthorizationServer::start()?;
     let source = TokenSource::builder(server.client_credentials()?).build()?;
     source.token().await?;
+    // The runtime has nothing to do but to wait for another thread, as for a socket.
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        answer.send(())
+    });
+    answered.await?;
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert!(!sleeping.is_finished());
     drop(held);

@@ -130,7 +130,7 @@ async fn a_member_can_be_changed_and_taken_away() {
 async fn no_server_takes_the_token_of_another_one() {
     // J2
     let (one, other) = (World::new(), World::new());
-    let token = one.token().await;
+    let (token, _) = (one.token().await, other.token().await);
     assert!(one.server.is_valid(&token) && !other.server.is_valid(&token));
 }
 
