@@ -35,11 +35,13 @@ use reqwest::{Request, Response};
 use reqwest_bearer::DpopKey;
 #[cfg(feature = "file")]
 use reqwest_bearer::FileStore;
+#[cfg(feature = "config")]
+use reqwest_bearer::NamedClientsConfig;
 use reqwest_bearer::{
-    AuthorizationCode, AuthorizationRequest, AuthorizationServer, BearerChallenge,
-    BearerTokenMiddleware, ClientAuthentication, ClientCredentials, ConstantToken,
-    DeviceAuthorizationRequest, Error, ErrorKind, ExchangedTokens, ExpiryMargin, GrantFn,
-    GrantRequest, JwtBearer, Lease, NamedClient, NamedClients, NamedExchangeClient,
+    AuthorizationCode, AuthorizationRequest, AuthorizationServer, BearerChallenge, BearerToken,
+    BearerTokenMiddleware, BearerTokenProvider, ClientAuthentication, ClientCredentials,
+    ConstantToken, DeviceAuthorizationRequest, Error, ErrorKind, ExchangedTokens, ExpiryMargin,
+    GrantFn, GrantRequest, JwtBearer, Lease, NamedClient, NamedClients, NamedExchangeClient,
     NamedTenantClient, NamedUserClient, ProtectedResource, RefreshReason, RefreshTokenGrant,
     RegistrationRequest, ResendCount, ResourceCredentials, Secret, SecretSource, StepUp,
     StoredRecord, Subject, SubjectToken, TenantSettings, TestClock, Timeouts, TokenEndpoint,
@@ -796,6 +798,41 @@ impl Program {
         }
     }
 
+    /// What a library takes that sends by itself.
+    async fn hand_tokens_out(&self, tokens: &TokenSet) {
+        let source = self.builder(tokens.clone()).build().unwrap();
+        let token = source.bearer_token().await.unwrap();
+        assert!(token.expose().starts_with("canary"));
+        self.outputs.show(&token);
+        let provider: Arc<dyn BearerTokenProvider> = Arc::new(source);
+        self.outputs.say(format!("{provider:?}"));
+        self.outputs
+            .show_failure(BearerToken::new("canary and a blank"));
+    }
+
+    /// A configuration with secrets at the right places and at wrong ones.
+    #[cfg(feature = "config")]
+    fn be_configured_wrongly(&self) {
+        let config = json!({
+            "servers": { "login": {
+                "token_url": "https://canary-user:canary-password@h.test/token",
+                "client_id": "me",
+                "client_secret": { "inline": "canary-secret" },
+                "unknown": "canary",
+            } },
+            "clients": { "orders": {
+                "base_url": "https://canary-user:canary-password@h.test",
+                "server": "login",
+                "audience": { "unknown": "canary" },
+            } },
+        });
+        let config: NamedClientsConfig = serde_json::from_value(config).unwrap();
+        self.outputs.show(&config);
+        let builder = config.builder();
+        self.outputs.show(&builder);
+        self.outputs.show_failure(builder.build());
+    }
+
     /// A life with users, whose ids are secrets too, over a store that fails in each of its calls.
     async fn serve_users(&self, tokens: &TokenSet) {
         let store = FragileStore::new(&self.clock);
@@ -1461,8 +1498,7 @@ mod layered {
         let answer = client.call(call("https://api.test/canary?canary")).await;
         let answer = answer.unwrap();
         program.outputs.show(answer.body());
-        program.outputs.say(format!("{answer:?}"));
-        for elsewhere in ["/canary", "https://canary:canary@api%2etest/canary"] {
+        for elsewhere in ["/canary", "https://canary:canary@elsewhere.test/canary"] {
             let error = client.call(call(elsewhere)).await.unwrap_err();
             let error = reqwest_bearer::Error::find_in(&*error).unwrap().clone();
             program.outputs.show_error(&error);
@@ -1482,6 +1518,7 @@ fn public_types() -> BTreeSet<&'static str> {
         ("signing", cfg!(feature = "signing")),
         ("test-util", cfg!(feature = "test-util")),
         ("tower", cfg!(feature = "tower")),
+        ("config", cfg!(feature = "config")),
     ];
     let exports: Vec<_> = include_str!("../src/lib.rs").split("pub use ").collect();
     let exports = exports.windows(2).filter(|pair| {
@@ -1498,8 +1535,18 @@ fn public_types() -> BTreeSet<&'static str> {
     });
     names
         .filter(|name| name.starts_with(|first: char| first.is_uppercase()))
-        // The traits, which nobody can show.
-        .filter(|name| !["Grant", "Replay", "Signer", "TokenStore"].contains(name))
+        // The traits, which nobody can show, and the name of what one of them returns.
+        .filter(|name| {
+            ![
+                "BearerTokenFuture",
+                "BearerTokenProvider",
+                "Grant",
+                "Replay",
+                "Signer",
+                "TokenStore",
+            ]
+            .contains(name)
+        })
         .collect()
 }
 
@@ -1522,6 +1569,9 @@ async fn no_secret_is_in_anything_that_the_crate_lets_out() {
     program.call_and_be_refused(&tokens).await;
     #[cfg(feature = "tower")]
     layered::call_and_be_refused(&program, &tokens).await;
+    program.hand_tokens_out(&tokens).await;
+    #[cfg(feature = "config")]
+    program.be_configured_wrongly();
     program.serve_users(&tokens).await;
     program.fail_in_every_way(&tokens).await;
     program.authenticate_in_every_way().await;
