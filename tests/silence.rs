@@ -1456,7 +1456,6 @@ mod layered {
         let answer = client.call(call("https://api.test/canary?canary")).await;
         let answer = answer.unwrap();
         program.outputs.show(answer.body());
-        program.outputs.say(format!("{answer:?}"));
         for elsewhere in ["/canary", "https://canary:canary@0x7f.1/canary"] {
             let error = client.call(call(elsewhere)).await.unwrap_err();
             let error = reqwest_bearer::Error::find_in(&*error).unwrap().clone();
