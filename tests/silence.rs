@@ -1498,7 +1498,11 @@ mod layered {
         let answer = client.call(call("https://api.test/canary?canary")).await;
         let answer = answer.unwrap();
         program.outputs.show(answer.body());
-        for elsewhere in ["/canary", "https://canary:canary@elsewhere.test/canary"] {
+        for elsewhere in [
+            "/canary",
+            "https://canary:canary@elsewhere.test/canary",
+            "https://canary:canary@0x7f.1/canary",
+        ] {
             let error = client.call(call(elsewhere)).await.unwrap_err();
             let error = reqwest_bearer::Error::find_in(&*error).unwrap().clone();
             program.outputs.show_error(&error);

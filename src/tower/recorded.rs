@@ -118,13 +118,18 @@ impl<B: Body<Error: Into<BoxError>>> RecordedBody<B> {
     fn next_recorded(&mut self) -> Option<Part> {
         let mut parts = self.record.lock();
         let is_kept = parts.extent != Extent::TooLong;
-        let part = parts.parts.get_mut(self.sent)?;
+        let next = parts.parts.get_mut(self.sent)?;
         self.sent += 1;
-        Some(if is_kept {
-            part.clone()
-        } else {
-            mem::replace(part, Part::Data(Bytes::new()))
-        })
+        if is_kept {
+            return Some(next.clone());
+        }
+        let part = mem::replace(next, Part::Data(Bytes::new()));
+        // A stream may live for days: of what nobody sends again not even the places are kept.
+        if self.sent == parts.parts.len() {
+            parts.parts.clear();
+            self.sent = 0;
+        }
+        Some(part)
     }
 }
 
@@ -228,5 +233,57 @@ impl<B> fmt::Debug for RecordedBody<B> {
             .debug_struct("RecordedBody")
             .field("extent", &self.record.lock().extent)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use futures_util::{FutureExt, stream};
+    use http::HeaderMap;
+    use http_body::{Body, Frame};
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::{MOST_BYTES, RecordedBody};
+
+    /// A body of so many parts of a kibibyte, and of trailers.
+    fn body(parts: usize) -> impl Body<Data = Bytes, Error = Infallible> {
+        let data = (0..parts).map(|_| Frame::data(Bytes::from(vec![b'x'; 1024])));
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-end", http::HeaderValue::from_static("yes"));
+        let frames = data.chain([Frame::trailers(trailers)]);
+        StreamBody::new(stream::iter(frames.map(Ok).collect::<Vec<_>>()))
+    }
+
+    #[test]
+    fn what_is_played_is_what_was_recorded_with_its_trailers() {
+        // J2
+        for parts in [0, 1, MOST_BYTES / 1024] {
+            let (first, record) = RecordedBody::begin(body(parts));
+            assert!(record.is_whole(), "{parts}");
+            let again = [record.play().unwrap(), record.play().unwrap()];
+            for sent in [first].into_iter().chain(again) {
+                let sent = sent.collect().now_or_never().unwrap().unwrap();
+                assert_eq!(sent.trailers().unwrap()["x-end"], "yes");
+                assert_eq!(sent.to_bytes().len(), parts * 1024);
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_stream_that_is_too_long_nothing_is_kept_that_was_sent() {
+        // J2
+        let parts = 10_000;
+        let (mut sent, record) = RecordedBody::begin(body(parts));
+        let mut bytes = 0;
+        while let Some(frame) = sent.frame().now_or_never().unwrap() {
+            bytes += frame.unwrap().data_ref().map_or(0, Bytes::len);
+            assert!(record.lock().parts.len() <= MOST_BYTES / 1024 + 1);
+        }
+        assert_eq!(bytes, parts * 1024);
+        assert!(!record.is_whole());
+        assert!(record.play::<()>().is_none());
     }
 }

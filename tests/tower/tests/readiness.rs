@@ -49,12 +49,22 @@ impl Service<Request<Whole>> for Touchy {
             std::mem::take(&mut self.is_ready),
             "called before it was ready"
         );
+        let mark = request.extensions().get();
+        assert_eq!(
+            mark,
+            Some(&Mark),
+            "what is below has what came with the request"
+        );
         self.calls.fetch_add(1, Ordering::SeqCst);
         let is_first = request.headers()["authorization"] == "Bearer token-1";
         let answer = Response::builder().status(if is_first { 401 } else { 200 });
         ready(Ok(answer.body(Whole::default()).unwrap()))
     }
 }
+
+/// Somebody else's extension, as tonic has them.
+#[derive(Clone, Debug, PartialEq)]
+struct Mark;
 
 fn grant() -> GrantFn {
     let number = AtomicUsize::new(0);
@@ -66,7 +76,7 @@ fn grant() -> GrantFn {
 }
 
 fn request() -> Request<Whole> {
-    let request = Request::get("https://api.example.com/");
+    let request = Request::get("https://api.example.com/").extension(Mark);
     request.body(Whole::default()).unwrap()
 }
 
