@@ -62,7 +62,10 @@ impl Bearer {
     /// # Errors
     /// Those of what is below the door, untouched; and ours, if the request may not go out, or no token is
     /// to be had.
-    // Not an `async fn`, which would have room for its arguments twice.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would have room for its arguments twice, and no bound on its future"
+    )]
     #[inline]
     pub(crate) fn carry<D: Door>(
         &self,

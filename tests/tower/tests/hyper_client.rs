@@ -1,10 +1,6 @@
 //! The layer over `hyper-util`'s client: what holds for the middleware holds through this door.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "what cannot go on in a test may end it"
-)]
+#![expect(clippy::unwrap_used, reason = "what cannot go on in a test may end it")]
 
 #[path = "../../support/mod.rs"]
 mod support;

@@ -1,7 +1,5 @@
 //! The README shows lines of the page on tower, whose examples are compiled.
 
-#![expect(clippy::unwrap_used, reason = "what cannot go on in a test may end it")]
-
 #[test]
 fn the_lines_of_the_readme_are_lines_of_the_page() {
     let (readme, page) = (
