@@ -11,10 +11,6 @@ use crate::source::handle::Handle;
 use crate::token::TokenType;
 
 /// A sending whose answer has begun, and is not yet judged.
-#[cfg_attr(
-    not(feature = "tower"),
-    expect(dead_code, reason = "no answer through reqwest waits for its trailers")
-)]
 pub(crate) struct Later {
     pub(crate) tokens: Handle,
     pub(crate) entry: Arc<Entry>,
