@@ -70,7 +70,7 @@ impl Bearer {
     /// to be had.
     #[expect(
         clippy::manual_async_fn,
-        reason = "an `async fn` has room for its arguments twice"
+        reason = "an `async fn` would have room for its arguments twice, and no bound on its future"
     )]
     #[inline]
     pub(crate) fn carry<D: Door>(

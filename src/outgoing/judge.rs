@@ -154,6 +154,10 @@ impl Sent<'_> {
     }
 }
 
+#[cfg_attr(
+    not(feature = "tower"),
+    expect(dead_code, reason = "no answer through reqwest waits for its trailers")
+)]
 impl Later {
     /// Judges the end of the answer, and does for the calls to come what a refusal asks for. The request
     /// itself is not sent again: its caller has read the answer.
