@@ -88,7 +88,15 @@ async fn a_refused_request_is_sent_again_whole() {
         assert_eq!(seen.body, "two cups of tea");
     }
     assert_eq!(issuer.requests(), 2);
-    // The first answer was read to its end, so that its connection served the resend (C9).
+}
+
+#[tokio::test]
+async fn the_first_answer_is_read_to_its_end_so_that_its_connection_serves_the_resend() {
+    // J2, C9: longer than what a connection has at hand.
+    let (api, _, client) = api_that_takes("token-2").await;
+    api.then(refusal().body("no".repeat(30_000)));
+    assert_eq!(send(&client, get(&api)).await.status(), 200);
+    assert_eq!(api.tokens(), ["token-1", "token-2"]);
     assert_eq!(api.connections(), 1);
 }
 
