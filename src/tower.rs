@@ -14,7 +14,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use reqwest::Url;
 use tower_layer::Layer;
 
 pub use crate::tower::answer::AnswerBody;
@@ -26,6 +25,7 @@ pub use crate::tower::service::BearerTokenService;
 use crate::error::Error;
 use crate::outgoing::Bearer;
 use crate::source::TokenSource;
+use crate::tower::address::Addresses;
 use crate::tower::bodies::Bodies;
 use crate::users::UserSessions;
 
@@ -93,8 +93,7 @@ pub struct BearerTokenLayer<B> {
 #[derive(Debug)]
 struct Shared {
     bearer: Bearer,
-    /// Where requests go that name no origin, as far as the program has said so.
-    relative_to: Option<Url>,
+    addresses: Addresses,
 }
 
 impl<B: Replay> BearerTokenLayer<B> {

@@ -1,34 +1,87 @@
 //! Which URL a request of a tower service goes to.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 use http::Uri;
+use http::uri::{Authority, Scheme};
 use reqwest::Url;
 
 use crate::error::{Error, ErrorKind};
 
-/// The URL that this URI means; that of `relative_to` with the same path, if the URI names no origin.
-///
-/// # Errors
-/// If it names none and nothing is said of such, or one that cannot be read for certain.
-pub(super) fn url_of(uri: &Uri, relative_to: Option<&Url>) -> Result<Url, Error> {
-    match (uri.scheme_str(), uri.authority()) {
-        (Some(scheme), Some(authority)) => {
-            let text = format!("{scheme}://{authority}{}", path_of(uri));
-            let url = Url::parse(&text).ok().filter(|url| is_same_place(url, uri));
-            url.ok_or_else(unreadable)
+/// Where requests go: by the URI that they name, or by what was said of those that name a path alone.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    /// Where requests go that name no origin, as far as the program has said so.
+    relative_to: Option<Url>,
+    /// The place that was named last: most requests of a client go to one, and its name need not be read each
+    /// time, which is the larger part of reading a URL.
+    last: ArcSwapOption<Place>,
+}
+
+/// A scheme and an authority, and what they mean as a URL.
+#[derive(Debug)]
+struct Place {
+    scheme: Scheme,
+    authority: Authority,
+    root: Url,
+}
+
+impl Addresses {
+    pub(super) fn new(relative_to: Option<Url>) -> Self {
+        Self {
+            relative_to,
+            last: ArcSwapOption::empty(),
         }
-        (None, None) => {
-            let origin = relative_to.ok_or_else(nowhere)?;
-            let origin = origin.as_str().trim_end_matches('/');
-            Url::parse(&format!("{origin}{}", path_of(uri))).map_err(|_| unreadable())
+    }
+
+    /// The URL that this URI means; that of the layer's origin with the same path, if the URI names none.
+    ///
+    /// # Errors
+    /// If it names none and nothing is said of such, or one that cannot be read for certain.
+    pub(super) fn url_of(&self, uri: &Uri) -> Result<Url, Error> {
+        match (uri.scheme(), uri.authority()) {
+            (Some(scheme), Some(authority)) => {
+                if let Some(place) = &*self.last.load()
+                    && place.scheme == *scheme
+                    && place.authority.as_str() == authority.as_str()
+                {
+                    return Ok(below(&place.root, uri));
+                }
+                let place = Place {
+                    scheme: scheme.clone(),
+                    authority: authority.clone(),
+                    root: root_of(scheme, authority, uri)?,
+                };
+                let url = below(&place.root, uri);
+                self.last.store(Some(Arc::new(place)));
+                Ok(url)
+            }
+            (None, None) => {
+                let origin = self.relative_to.as_ref().ok_or_else(nowhere)?;
+                Ok(below(origin, uri))
+            }
+            _ => Err(unreadable()),
         }
-        _ => Err(unreadable()),
     }
 }
 
-/// Path and query. What is no path, as `*` is, would else end the name of the host.
-fn path_of(uri: &Uri) -> &str {
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    if path.starts_with('/') { path } else { "/" }
+fn root_of(scheme: &Scheme, authority: &Authority, uri: &Uri) -> Result<Url, Error> {
+    let root = Url::parse(&format!("{scheme}://{authority}/")).ok();
+    let root = root.filter(|root| is_same_place(root, uri));
+    root.ok_or_else(unreadable)
+}
+
+/// The URL below `root` with the path and query of the URI. What is no path, as `*` is, is the root itself.
+fn below(root: &Url, uri: &Uri) -> Url {
+    let mut url = root.clone();
+    if let Some(path) = uri.path_and_query()
+        && path.path().starts_with('/')
+    {
+        url.set_path(path.path());
+        url.set_query(path.query());
+    }
+    url
 }
 
 /// Whether both readings lead to the same host and port. What is below reads the URI and not the URL, and a
@@ -67,8 +120,12 @@ mod tests {
     use http::Uri;
     use reqwest::Url;
 
-    use super::url_of;
-    use crate::error::ErrorKind;
+    use super::Addresses;
+    use crate::error::{Error, ErrorKind};
+
+    fn url_of(uri: &Uri, relative_to: Option<&Url>) -> Result<Url, Error> {
+        Addresses::new(relative_to.cloned()).url_of(uri)
+    }
 
     #[test]
     fn a_uri_is_read_as_what_is_below_reads_it() {
@@ -121,6 +178,44 @@ mod tests {
             assert_eq!(url_of(&read, Some(&origin)).unwrap().as_str(), url, "{uri}");
             let error = url_of(&read, None).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::OriginNotAllowed, "{uri}");
+        }
+    }
+
+    #[test]
+    fn whatever_was_named_before_a_uri_is_read_as_one_text() {
+        // D1
+        let addresses = Addresses::new(None);
+        let places = [
+            "https://api.test",
+            "https://API.test",
+            "http://api.test",
+            "https://api.test:8443",
+            "https://me@api.test",
+            "https://Me@api.test",
+            "https://other.test",
+        ];
+        let paths = [
+            "",
+            "/",
+            "/a",
+            "/a/../b",
+            "/a/./b/",
+            "//evil.test/a",
+            "/a%2e%2e/b",
+            "/a?b=c",
+            "/?",
+            "/a?b?c/../d",
+            "/a\\b",
+            "/@evil.test",
+            "/:443",
+        ];
+        for place in places.iter().chain(&places) {
+            for path in paths {
+                let text = format!("{place}{path}");
+                let uri: Uri = text.parse().unwrap();
+                let read = addresses.url_of(&uri).unwrap();
+                assert_eq!(read, Url::parse(&text).unwrap(), "{text}");
+            }
         }
     }
 }

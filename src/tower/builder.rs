@@ -11,6 +11,7 @@ use crate::destinations::Elsewhere;
 use crate::error::Error;
 use crate::outgoing::settings::{BearerSettings, Redirects, Travelling};
 use crate::source::handle::Handle;
+use crate::tower::address::Addresses;
 use crate::tower::bodies::{Bodies, Recording};
 use crate::tower::recorded::RecordedBody;
 use crate::tower::replay::Replay;
@@ -183,7 +184,7 @@ impl BearerTokenLayerBuilder {
         Ok(BearerTokenLayer {
             shared: Arc::new(Shared {
                 bearer,
-                relative_to,
+                addresses: Addresses::new(relative_to),
             }),
             bodies,
         })

@@ -11,7 +11,6 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::tower::address::url_of;
 use crate::tower::answer::AnswerBody;
 use crate::tower::bodies::Bodies;
 use crate::tower::door::{ServiceDoor, UrlRequest};
@@ -71,7 +70,7 @@ where
                 async move { Ok(answer.await.map_err(Into::into)?.map(AnswerBody::new)) },
             );
         }
-        let url = match url_of(&head.uri, shared.relative_to.as_ref()) {
+        let url = match shared.addresses.url_of(&head.uri) {
             Ok(url) => url,
             Err(error) => return Box::pin(ready(Err(bearer.failed::<ServiceDoor<S, B>>(error)))),
         };
