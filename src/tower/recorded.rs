@@ -16,11 +16,15 @@ use crate::tower::BoxError;
 /// the memory.
 const MOST_BYTES: usize = 64 * 1024;
 
+/// In as many parts: each has a place of its own in memory, however little is in it, and a stream of small
+/// messages may live for days.
+const MOST_PARTS: usize = 1024;
+
 /// A body that is recorded while it is sent: what
 /// [`build_recording`](crate::BearerTokenLayerBuilder::build_recording) has wrapped into a body of the client's
 /// own.
 ///
-/// Up to 64 KiB are kept, and let go with the request. What the body has ready is taken before the request is
+/// Up to 64 KiB are kept, in 1,024 parts at most, and let go with the request. What the body has ready is taken before the request is
 /// sent, so that a message that is whole in memory can be had again from the start, however early the API
 /// answers. A body that was not read to its end by then, or is longer, cannot.
 pub struct RecordedBody<B> {
@@ -172,10 +176,10 @@ impl Parts {
         if let Part::Data(data) = &part {
             self.bytes += data.len();
         }
-        if self.bytes > MOST_BYTES {
+        self.parts.push(part);
+        if self.bytes > MOST_BYTES || self.parts.len() > MOST_PARTS {
             self.extent = Extent::TooLong;
         }
-        self.parts.push(part);
     }
 }
 
@@ -246,11 +250,15 @@ mod tests {
     use http_body::{Body, Frame};
     use http_body_util::{BodyExt, StreamBody};
 
-    use super::{MOST_BYTES, RecordedBody};
+    use super::{MOST_BYTES, MOST_PARTS, RecordedBody};
 
     /// A body of so many parts of a kibibyte, and of trailers.
     fn body(parts: usize) -> impl Body<Data = Bytes, Error = Infallible> {
-        let data = (0..parts).map(|_| Frame::data(Bytes::from(vec![b'x'; 1024])));
+        body_of(parts, 1024)
+    }
+
+    fn body_of(parts: usize, bytes: usize) -> impl Body<Data = Bytes, Error = Infallible> {
+        let data = (0..parts).map(move |_| Frame::data(Bytes::from(vec![b'x'; bytes])));
         let mut trailers = HeaderMap::new();
         trailers.insert("x-end", http::HeaderValue::from_static("yes"));
         let frames = data.chain([Frame::trailers(trailers)]);
@@ -269,6 +277,23 @@ mod tests {
                 assert_eq!(sent.trailers().unwrap()["x-end"], "yes");
                 assert_eq!(sent.to_bytes().len(), parts * 1024);
             }
+        }
+    }
+
+    #[test]
+    fn parts_take_room_however_little_is_in_them() {
+        // J2
+        // The trailers are a part as well.
+        for (parts, is_whole) in [(MOST_PARTS - 1, true), (MOST_PARTS, false), (10_000, false)] {
+            let (mut sent, record) = RecordedBody::begin(body_of(parts, 1));
+            assert_eq!(record.is_whole(), is_whole, "{parts}");
+            let mut frames = 0;
+            while let Some(frame) = sent.frame().now_or_never().unwrap() {
+                frame.unwrap();
+                frames += 1;
+                assert!(record.lock().parts.len() <= MOST_PARTS + 1);
+            }
+            assert_eq!(frames, parts + 1);
         }
     }
 
