@@ -297,6 +297,8 @@ impl NamedClientsBuilder {
     ) -> Option<Source> {
         let builder = source::read(table, name, servers)?;
         let builder = self.with_event_hook(builder);
+        #[cfg(any(test, feature = "test-util"))]
+        let builder = self.with_clock(builder);
         let builder = self.additions.apply_to_source(name, builder);
         let source = builder.build();
         source
@@ -306,23 +308,25 @@ impl NamedClientsBuilder {
 
     fn with_event_hook(&self, builder: tokens::Builder) -> tokens::Builder {
         use tokens::Builder::{Application, Callers, Users};
-        let hook = || self.on_event.clone();
-        let builder = match (builder, hook()) {
+        match (builder, self.on_event.clone()) {
             (builder, None) => builder,
             (Application(builder), Some(hook)) => {
                 Application(builder.on_event(move |event| hook(event)))
             }
             (Users(builder), Some(hook)) => Users(builder.on_event(move |event| hook(event))),
             (Callers(builder), Some(hook)) => Callers(builder.on_event(move |event| hook(event))),
-        };
-        #[cfg(any(test, feature = "test-util"))]
-        let builder = match (builder, &self.clock) {
+        }
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
+    fn with_clock(&self, builder: tokens::Builder) -> tokens::Builder {
+        use tokens::Builder::{Application, Callers, Users};
+        match (builder, &self.clock) {
             (builder, None) => builder,
             (Application(builder), Some(clock)) => Application(builder.clock(clock)),
             (Users(builder), Some(clock)) => Users(builder.clock(clock)),
             (Callers(builder), Some(clock)) => Callers(builder.clock(clock)),
-        };
-        builder
+        }
     }
 
     fn clients(
